@@ -1,0 +1,53 @@
+"""Dense optical flow from whole data sets of videos, and two-stream networks trained on it.
+
+Everything here is imported when first used: `import flowstream` loads neither torch nor cv2, numba
+or h5py.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from flowstream.codec import CODECS
+    from flowstream.flow import METHODS
+    from flowstream.flow.files import read_flow, write_flow
+    from flowstream.fusion import FUSIONS
+    from flowstream.models import MODELS, build_model
+    from flowstream.store import open_stack
+
+_LAZY = {
+    "METHODS": "flowstream.flow",
+    "CODECS": "flowstream.codec",
+    "MODELS": "flowstream.models",
+    "FUSIONS": "flowstream.fusion",
+    "open_stack": "flowstream.store",
+    "read_flow": "flowstream.flow.files",
+    "write_flow": "flowstream.flow.files",
+    "build_model": "flowstream.models",
+}
+
+__all__ = [
+    "CODECS",
+    "FUSIONS",
+    "METHODS",
+    "MODELS",
+    "__version__",
+    "build_model",
+    "open_stack",
+    "read_flow",
+    "write_flow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'flowstream' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,189 @@
+"""The shape of the code itself: layers, light imports, sizes and names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import flowstream
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "flowstream"
+
+LAYERS = [
+    {"errors"},
+    {"types", "plugins", "recipe"},
+    {"video", "flow", "codec", "models", "synthetic"},
+    {"store", "scores"},
+    {"extract", "dataset"},
+    {"train", "fusion", "report"},
+    {"stages"},
+    {"cli"},
+]
+LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base"}
+
+# A kernel may be longer, with a note in it that says why.
+KERNELS = PACKAGE / "flow" / "kernels"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [
+    path
+    for folder in ("flowstream", "pipelines", "tests", "benchmarks")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of flowstream that a module imports anywhere, also inside functions."""
+    parts = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the whole name"
+            names = (
+                [f"flowstream.{alias.name}" for alias in node.names]
+                if node.module == "flowstream"
+                else [node.module or ""]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        parts |= {name.split(".")[1] for name in names if name.startswith("flowstream.")}
+    return parts & LEVEL.keys()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_only_downward(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    assert part in LEVEL, f"{part} stands in no layer: give it one"
+    for other in imported_parts(path) - {part}:
+        assert LEVEL[other] < LEVEL[part], f"{path}: {part} imports {other}, which is not below it"
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function after its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+    return (node.end_lineno or 0) - body[0].lineno + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    assert not FORBIDDEN_NAMES & set(path.relative_to(ROOT).with_suffix("").parts)
+    text = path.read_text(encoding="utf-8")
+    if path.is_relative_to(KERNELS):
+        return
+    assert len(text.splitlines()) <= 300, f"{path} has grown too long: split it by idea"
+    for node in functions(path):
+        assert body_lines(node) <= 60, f"{path}:{node.lineno} {node.name} does not fit a screen"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
+    path: Path,
+) -> None:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{path}:{node.lineno} bare except"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", f"{path}:{node.lineno} print in the library"
+    for function in functions(path):
+        if path.is_relative_to(KERNELS) or is_callback(function):
+            continue
+        positional = [
+            argument.arg
+            for argument in function.args.posonlyargs + function.args.args
+            if argument.arg not in ("self", "cls")
+        ]
+        assert len(positional) <= 3, f"{path}:{function.lineno} {function.name}: use * after three"
+
+
+def is_callback(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Commands get their parameters by keyword from click, whatever their number."""
+    return any("click" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def public_modules() -> list[str]:
+    return [
+        module.name
+        for module in pkgutil.walk_packages(flowstream.__path__, "flowstream.")
+        if not any(part.startswith("_") for part in module.name.split("."))
+    ]
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for path in MODULES:
+        assert ast.get_docstring(parsed(path)), f"{path} has no docstring"
+
+
+def test_every_public_class_and_function_has_a_docstring() -> None:
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    for path in MODULES:
+        for node in parsed(path).body:
+            if isinstance(node, kinds) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name}: no docstring"
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which of the heavy packages a fresh interpreter has loaded after running `code`."""
+    heavy = "torch torchvision cv2 numba h5py av matplotlib joblib"
+    report = f"{code}\nimport sys; print(*[m for m in {heavy.split()!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_flowstream_loads_nothing_heavy() -> None:
+    assert loaded_by("import flowstream") == set()
+
+
+def test_asking_for_help_loads_nothing_heavy() -> None:
+    code = (
+        "import contextlib, io\nfrom flowstream.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main(['--help'])"
+    )
+    assert loaded_by(code) == set()
+
+
+def test_classical_flow_and_the_store_load_no_torch() -> None:
+    code = (
+        "import flowstream, flowstream.video, flowstream.extract, flowstream.store\n"
+        "[flowstream.METHODS[name] for name in ('tvl1', 'tvl1_opencv', 'farneback', 'dis')]\n"
+        "[flowstream.CODECS[name]() for name in flowstream.CODECS]"
+    )
+    assert "torch" not in loaded_by(code)
+
+
+def test_every_promised_name_is_there() -> None:
+    for name in flowstream.__all__:
+        assert getattr(flowstream, name) is not None
+    assert dir(flowstream) == sorted(flowstream.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = flowstream.nothing
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_every_module_can_be_imported(name: str) -> None:
+    importlib.import_module(name)
