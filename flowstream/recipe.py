@@ -151,15 +151,16 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return build(typing.cast(type, hint), value, where=where)
     if origin is tuple:
         return _convert_tuple(value, get_args(hint), where)
-    if origin in (dict, Mapping) or hint in (dict, Mapping) or _is_mapping(origin):
+    if _is_mapping(origin) or _is_mapping(hint):
         if not isinstance(value, Mapping):
             raise RecipeError(f"{where}: got {value!r}, expected a table")
-        return dict(value)
+        item = get_args(hint)[1] if get_args(hint) else Any
+        return {key: _convert(entry, item, f"{where}.{key}") for key, entry in value.items()}
     return _convert_scalar(value, hint, where)
 
 
-def _is_mapping(origin: Any) -> bool:
-    return isinstance(origin, type) and issubclass(origin, Mapping)
+def _is_mapping(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Mapping)
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:

@@ -30,6 +30,7 @@ class Outer:
     fps: float | None = None
     flag: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Inner] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.fps is not None and self.fps <= 0:
@@ -56,6 +57,14 @@ def test_a_recipe_file_becomes_the_dataclass_it_describes(tmp_path: Path) -> Non
         fps=25.0,
         options={"anything": 1},
     )
+
+
+def test_a_table_of_tables_becomes_a_mapping_of_dataclasses(tmp_path: Path) -> None:
+    path = written(tmp_path, 'out = "runs"\n[parts.one]\nrate = 1\n[parts.two]\nkind = "adamw"')
+    assert load_recipe(path, Outer).parts == {"one": Inner(rate=1.0), "two": Inner(kind="adamw")}
+    path.write_text('out = "runs"\n[parts.one]\nrat = 1')
+    with pytest.raises(RecipeError, match=r"parts\.one: rat: unknown key"):
+        load_recipe(path, Outer)
 
 
 def test_settings_override_a_recipe_by_dotted_keys(tmp_path: Path) -> None:
