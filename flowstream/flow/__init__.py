@@ -16,6 +16,7 @@ METHODS: Plugins[type[FlowMethod]] = Plugins(
         "tvl1_opencv": "flowstream.flow.tvl1_opencv:TVL1OpenCV",
         "farneback": "flowstream.flow.farneback:Farneback",
         "dis": "flowstream.flow.dis:DIS",
+        "raft": "flowstream.flow.raft:RAFT",
     },
     extras={"torch": "raft", "torchvision": "raft"},
 )

@@ -1,0 +1,98 @@
+"""Farnebäck's polynomial expansion, by OpenCV: fast, smooth, blurred at motion boundaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from flowstream.errors import ParameterError
+from flowstream.flow.method import FlowMethod
+from flowstream.types import Images, Vectors
+
+
+@dataclass(frozen=True)
+class Farneback(FlowMethod):
+    """Dense flow from quadratic polynomials fitted to each pixel's neighbourhood.
+
+    Defaults are those of OpenCV's own examples. The symbols are OpenCV's.
+
+    Parameters
+    ----------
+    pyramid_factor : float
+        Size of a pyramid level relative to the finer one, above 0 and below 1 (`pyr_scale`).
+    levels : int
+        Pyramid levels above the image itself, at most; OpenCV leaves out those with a side below
+        32 pixels. (Its documentation counts the image too; its code does not.)
+    window : int
+        Side of the window that the displacement is averaged over, pixels (`winsize`). Larger
+        follows faster motion and blurs more.
+    iterations : int
+        Iterations a level.
+    neighbourhood : int
+        Side of the neighbourhood that a polynomial is fitted to, pixels, odd (`poly_n`).
+    smoothing : float
+        Standard deviation of the fit's Gaussian weights, pixels (`poly_sigma`).
+    gaussian : bool
+        Average with a Gaussian window rather than a box: slower, a little more exact.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is outside its range.
+
+    References
+    ----------
+    G. Farnebäck, "Two-Frame Motion Estimation Based on Polynomial Expansion", SCIA 2003.
+    doi:10.1007/3-540-45103-X_50
+    """
+
+    name: ClassVar[str] = "farneback"
+
+    pyramid_factor: float = 0.5
+    levels: int = 3
+    window: int = 15
+    iterations: int = 3
+    neighbourhood: int = 5
+    smoothing: float = 1.2
+    gaussian: bool = False
+
+    def __post_init__(self) -> None:
+        odd = self.neighbourhood % 2 == 1
+        for parameter, accepted, expected in (
+            ("pyramid_factor", 0 < self.pyramid_factor < 1, "above 0 and below 1"),
+            ("levels", self.levels >= 0, "at least 0"),
+            ("window", self.window >= 3, "at least 3"),
+            ("iterations", self.iterations >= 1, "at least 1"),
+            ("neighbourhood", odd and 3 <= self.neighbourhood <= 15, "odd, 3 to 15"),
+            # a narrower Gaussian has no weight left at the neighbours: the fit is singular
+            ("smoothing", 0.3 <= self.smoothing < np.inf, "at least 0.3"),
+        ):
+            if not accepted:
+                raise ParameterError(
+                    f"flow method 'farneback': {parameter}: "
+                    f"got {getattr(self, parameter)!r}, expected {expected}"
+                )
+
+    def estimate(self, first: Images, second: Images) -> Vectors:
+        """Flow of each pair by `cv2.calcOpticalFlowFarneback`."""
+        rows, columns = first.shape[1:3]
+        vectors = np.empty((len(first), 2, rows, columns), np.float32)
+        flow = np.empty((rows, columns, 2), np.float32)
+        for one, other, field in zip(first, second, vectors, strict=True):
+            cv2.calcOpticalFlowFarneback(
+                np.ascontiguousarray(one),
+                np.ascontiguousarray(other),
+                flow,
+                pyr_scale=self.pyramid_factor,
+                levels=self.levels,
+                winsize=self.window,
+                iterations=self.iterations,
+                poly_n=self.neighbourhood,
+                poly_sigma=self.smoothing,
+                flags=cv2.OPTFLOW_FARNEBACK_GAUSSIAN if self.gaussian else 0,
+            )
+            field[:] = np.moveaxis(flow, 2, 0)
+        return vectors
