@@ -1,0 +1,200 @@
+"""Pictures of flow: the wheel's formula by an independent loop, and what stands where."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from flowstream.errors import ParameterError, ShapeError
+from flowstream.flow import draw
+
+Field = NDArray[np.float32]
+
+
+def wheel_by_hand() -> list[tuple[int, int, int]]:
+    """`makecolorwheel` of Baker et al.'s colorcode.cpp, after its six loops."""
+    ry, yg, gc, cb, bm, mr = 15, 6, 4, 11, 13, 6
+    return (
+        [(255, 255 * i // ry, 0) for i in range(ry)]
+        + [(255 - 255 * i // yg, 255, 0) for i in range(yg)]
+        + [(0, 255, 255 * i // gc) for i in range(gc)]
+        + [(0, 255 - 255 * i // cb, 255) for i in range(cb)]
+        + [(255 * i // bm, 0, 255) for i in range(bm)]
+        + [(255, 0, 255 - 255 * i // mr) for i in range(mr)]
+    )
+
+
+def colour_by_hand(fx: float, fy: float) -> list[float]:
+    """`computeColor` of the same program, before its rounding down."""
+    wheel = wheel_by_hand()
+    rad = math.sqrt(fx * fx + fy * fy)
+    fk = (math.atan2(-fy, -fx) / math.pi + 1.0) / 2.0 * (len(wheel) - 1)
+    k0 = int(fk)
+    k1 = (k0 + 1) % len(wheel)
+    f = fk - k0
+    pixel = []
+    for band in range(3):
+        value = (1 - f) * wheel[k0][band] / 255.0 + f * wheel[k1][band] / 255.0
+        value = 1 - rad * (1 - value) if rad <= 1 else value * 0.75
+        pixel.append(255.0 * value)
+    return pixel
+
+
+def moving(dx: float, dy: float, rows: int = 2, columns: int = 3) -> Field:
+    field = np.empty((2, rows, columns), np.float32)
+    field[0], field[1] = dx, dy
+    return field
+
+
+def colour(dx: float, dy: float) -> tuple[int, int, int]:
+    red, green, blue = draw.draw_field(moving(dx, dy), max_speed=1.0)[0, 0].tolist()
+    return red, green, blue
+
+
+def test_the_wheel_is_middleburys() -> None:
+    wheel = draw.colour_wheel()
+    assert wheel.dtype == np.uint8
+    assert wheel.tolist() == [list(hue) for hue in wheel_by_hand()]
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.just(2), *[st.integers(1, 5)] * 2),
+        elements=st.floats(-9, 9, width=32),
+    ),
+    st.floats(0.5, 12),
+)
+def test_every_pixel_has_middleburys_colour(field: Field, max_speed: float) -> None:
+    picture = draw.draw_field(field, max_speed=max_speed)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (*field.shape[1:], 3)
+    for y, x in np.ndindex(*field.shape[1:]):
+        dx, dy = (float(value) / max_speed for value in field[:, y, x])
+        if abs(math.hypot(dx, dy) - 1) > 1e-6:  # either side of the rim is right there
+            expected = colour_by_hand(dx, dy)
+            # rounded down; 1e-6 for sums in another order
+            difference = np.array(expected) - picture[y, x]
+            assert (difference > -1e-6).all()
+            assert (difference < 1 + 1e-6).all()
+
+
+def test_directions_have_their_hues() -> None:
+    assert colour(0, 0) == (255, 255, 255)
+    red, green, blue = colour(1, 0)
+    assert red == 255 > 50 > max(green, blue)
+    red, green, blue = colour(0, 1)
+    assert min(red, green) > 200 > 50 > blue
+    red, green, blue = colour(-1, 0)
+    assert min(green, blue) > 200 > 50 > red
+    red, green, blue = colour(0, -1)
+    assert blue == 255 > 150 > red > 50 > green
+
+
+def test_what_is_faster_than_the_scale_is_darker() -> None:
+    assert colour(5, 0) == (191, 0, 0)
+    assert colour(1, 0) == (255, 0, 0)
+
+
+def test_unknown_vectors_are_black_and_set_no_scale() -> None:
+    field = moving(2, 0)
+    field[0, 0, 0], field[1, 0, 1], field[0, 0, 2] = np.nan, 1e10, np.inf
+    picture = draw.draw_field(field)
+    assert not picture[0].any()
+    assert (picture[1] == [255, 0, 0]).all()
+
+
+def test_without_a_scale_the_fastest_vector_has_full_colour() -> None:
+    field = moving(0.5, 0)
+    field[0, 1, 2] = 4
+    np.testing.assert_array_equal(draw.draw_field(field), draw.draw_field(field, max_speed=4.0))
+    assert draw.draw_field(field)[1, 2].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_field_where_nothing_moves_or_nothing_is_known_is_drawn(value: float) -> None:
+    picture = draw.draw_field(moving(value, value))
+    assert (picture == (255 if value == 0 else 0)).all()
+    assert draw.panel(None, moving(value, value)).any()
+
+
+@pytest.mark.parametrize("max_speed", [0.0, -1.0, math.nan, math.inf])
+def test_a_scale_must_be_above_zero(max_speed: float) -> None:
+    with pytest.raises(ParameterError, match="max_speed: got"):
+        draw.draw_field(moving(1, 1), max_speed=max_speed)
+    with pytest.raises(ParameterError, match="max_speed: got"):
+        draw.panel(None, moving(1, 1), max_speed=max_speed)
+    with pytest.raises(ParameterError, match="max_speed: got"):
+        draw.legend(200, max_speed=max_speed)
+
+
+@pytest.mark.parametrize("side", [96, 101, 240])
+def test_the_legend_shows_each_direction_where_it_points(side: int) -> None:
+    picture = draw.legend(side, max_speed=7.5)
+    assert picture.shape == (side, side, 3)
+    # between the axes' lines, half way to the rim
+    line = side // 8
+    radius = (side - 3 * line) // 2
+    reach = round(0.4 * radius)
+    for across, down in ((reach, reach), (-reach, reach), (reach, -reach), (-reach, -reach)):
+        seen = picture[line + radius + down, side // 2 + across]
+        expected = draw.draw_field(moving(across / radius, down / radius), max_speed=1.0)[0, 0]
+        # float32 division
+        assert np.abs(seen.astype(int) - expected).max() <= 1
+    assert (picture[0, 0] == 255).all()
+    # the text below the wheel, in black on white
+    assert picture[-line:].min() < 100
+
+
+def test_the_legend_states_the_scale() -> None:
+    slow, fast = draw.legend(240, max_speed=2.0), draw.legend(240, max_speed=31.0)
+    line = 240 // 8
+    np.testing.assert_array_equal(slow[: -line - 1], fast[: -line - 1])
+    assert not np.array_equal(slow[-line:], fast[-line:])
+
+
+def test_a_legend_too_small_to_read_is_refused() -> None:
+    with pytest.raises(ParameterError, match="side: got 95, expected at least 96"):
+        draw.legend(95, max_speed=1.0)
+
+
+def test_a_panel_holds_the_frame_the_flow_and_the_legend() -> None:
+    field = np.random.default_rng(1).normal(0, 2, (2, 250, 300)).astype(np.float32)
+    frame = np.random.default_rng(2).integers(0, 256, (250, 300, 3)).astype(np.uint8)
+    sheet = draw.panel(frame, field, max_speed=5.0)
+    assert sheet.shape == (250 + 24, 300 + 300 + 240 + 4 * 12, 3)
+    np.testing.assert_array_equal(sheet[12:262, 12:312], frame)
+    drawn = draw.draw_field(field, max_speed=5.0)
+    np.testing.assert_array_equal(sheet[12:262, 324:624], drawn)
+    np.testing.assert_array_equal(sheet[12:252, 636:876], draw.legend(240, max_speed=5.0))
+    alone = draw.panel(None, field, max_speed=5.0)
+    np.testing.assert_array_equal(alone[:, 12:], sheet[:, 324:])
+
+
+def test_a_panel_enlarges_tiny_frames_by_a_whole_factor() -> None:
+    field = moving(1, 0, rows=16, columns=20)
+    field[:, 3, 4] = np.nan
+    frame = np.random.default_rng(3).integers(0, 256, (16, 20, 3)).astype(np.uint8)
+    sheet = draw.panel(frame, field)
+    assert sheet.shape[0] == 16 * 15 + 24
+    np.testing.assert_array_equal(sheet[12:252:15, 12:312:15], frame)
+    black = sheet[12 + 3 * 15 : 12 + 4 * 15, 324 + 4 * 15 : 324 + 5 * 15]
+    assert not black.any()
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3), (3, 4, 3), (2, 3), (2, 3, 4)])
+def test_a_frame_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"rgb: got uint8 of shape .*expected uint8 of shape"):
+        draw.panel(np.zeros(shape, np.uint8), moving(1, 0))
+
+
+def test_what_is_no_field_is_refused() -> None:
+    for shape in ((3, 4, 5), (1, 2, 4, 5), (4, 5)):
+        with pytest.raises(ShapeError, match=r"expected \(2, H, W\)"):
+            draw.draw_field(np.zeros(shape, np.float32))
