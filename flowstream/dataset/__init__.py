@@ -1,0 +1,56 @@
+"""Data sets: split files and stacks to labelled clips, with motion-aware transforms.
+
+`read_split` matches the videos that a split names with the stacks on disk; `RgbClips` and
+`FlowClips` cut clips out of those stacks; `train_transform` and `test_transform` crop, flip and
+normalise them. Clips are numpy arrays: torch is not needed before they are batched. Everything is
+imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowstream.dataset.clip import Clip
+    from flowstream.dataset.clips import FlowClips, Item, RgbClips
+    from flowstream.dataset.listing import SplitRecipe
+    from flowstream.dataset.protocol import test_transform, train_transform
+    from flowstream.dataset.split import LAYOUTS, Sample, Split, read_split
+    from flowstream.dataset.window import Window
+
+_LAZY = {
+    "LAYOUTS": "flowstream.dataset.split",
+    "Clip": "flowstream.dataset.clip",
+    "FlowClips": "flowstream.dataset.clips",
+    "Item": "flowstream.dataset.clips",
+    "RgbClips": "flowstream.dataset.clips",
+    "Sample": "flowstream.dataset.split",
+    "Split": "flowstream.dataset.split",
+    "SplitRecipe": "flowstream.dataset.listing",
+    "Window": "flowstream.dataset.window",
+    "read_split": "flowstream.dataset.split",
+    "test_transform": "flowstream.dataset.protocol",
+    "train_transform": "flowstream.dataset.protocol",
+}
+
+__all__ = [
+    "LAYOUTS",
+    "Clip",
+    "FlowClips",
+    "Item",
+    "RgbClips",
+    "Sample",
+    "Split",
+    "SplitRecipe",
+    "Window",
+    "read_split",
+    "test_transform",
+    "train_transform",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'flowstream.dataset' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

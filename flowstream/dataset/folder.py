@@ -1,0 +1,55 @@
+"""A tree of folders as a data set: `class/video`, or `train/class/video` and so on."""
+
+from __future__ import annotations
+
+from flowstream.dataset.listing import Entry, Listing, Part, SplitRecipe, group_of
+from flowstream.dataset.names import VideoNames
+from flowstream.errors import SplitError
+
+PARTS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What a part may be called, in a tree and in a manifest."""
+
+
+def read_folder(recipe: SplitRecipe, names: VideoNames) -> Listing:
+    """What the tree itself says: the folders of `names.root` are the classes, in sorted order.
+
+    Where the folders at the top are train, validation and test, the classes lie in them. Folders
+    below a class belong to the names of its videos.
+
+    Raises
+    ------
+    SplitError
+        If a video lies in no class, or parts and classes lie side by side.
+    """
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    strange = sorted(top for top in tops if top.casefold() not in PARTS)
+    by_part = not strange
+    if strange and any(PARTS.get(top.casefold()) == "train" for top in tops):
+        raise SplitError(
+            f"{names.root}: folder {strange[0]!r} beside a folder train; "
+            "expected either classes, or only train, validation and test"
+        )
+    entries = tuple(_entry(name, names, recipe, by_part=by_part) for name in names)
+    classes = tuple(sorted({entry.class_name for entry in entries}))
+    return Listing(classes, entries, source=str(names.root))
+
+
+def _entry(name: str, names: VideoNames, recipe: SplitRecipe, *, by_part: bool) -> Entry:
+    where = str(names.root / name)
+    top, _, rest = name.partition("/")
+    part = PARTS[top.casefold()] if by_part and rest else None
+    inside = rest if by_part else name
+    class_name, _, video = inside.partition("/")
+    if not video:
+        place = "PART/CLASS/VIDEO" if by_part else "CLASS/VIDEO"
+        raise SplitError(f"{where}: lies in no class; expected {names.root}/{place}")
+    group = group_of(inside, recipe, otherwise=name, where=where)
+    return Entry(name, class_name, part, group, where)

@@ -1,0 +1,69 @@
+"""The official split files of HMDB51 (Kuehne et al. 2011, doi:10.1109/ICCV.2011.6126543).
+
+`<class>_test_split<n>.txt` names all clips of a class, each `NAME.avi 1` (training), `2` (test) or
+`0` (in neither, which leaves 70 and 30 a class). A clip's name is its source film, its class and
+tags: `April_09_brush_hair_u_nm_np1_ba_goo_0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from flowstream.dataset.listing import (
+    Entry,
+    Listing,
+    Part,
+    SplitRecipe,
+    folder_with,
+    group_of,
+    read_lines,
+    split_last,
+    video_name,
+)
+from flowstream.dataset.names import VideoNames
+from flowstream.errors import SplitError
+
+_ARCHIVES = ("testTrainMulti_7030_splits", "test_train_splits/testTrainMulti_7030_splits")
+_PARTS: dict[str, Part | None] = {"0": None, "1": "train", "2": "test"}
+
+
+def read_hmdb51(recipe: SplitRecipe, names: VideoNames) -> Listing:
+    """What split number `recipe.split` of the official files says."""
+    assert recipe.files is not None
+    ending = f"_test_split{recipe.split}.txt"
+    folder = folder_with(recipe.files, f"*{ending}", archives=_ARCHIVES)
+    # Files that begin with a dot are what macOS leaves in archives.
+    paths = sorted(path for path in folder.glob(f"*{ending}") if path.name[0] != ".")
+    classes = tuple(path.name.removesuffix(ending) for path in paths)
+    entries = tuple(
+        entry
+        for class_name, path in zip(classes, paths, strict=True)
+        for entry in _read_class(path, class_name, recipe)
+    )
+    return Listing(classes, entries, source=str(folder))
+
+
+def _read_class(path: Path, class_name: str, recipe: SplitRecipe) -> Iterator[Entry]:
+    for line, text in read_lines(path):
+        where = f"{path}:{line}"
+        name, flag = split_last(text)
+        if not name or flag not in _PARTS:
+            raise SplitError(f"{where}: got {text!r}, expected NAME.avi and 0, 1 or 2")
+        part = _PARTS[flag]
+        if part is None:
+            continue
+        clip = video_name(name).rpartition("/")[2]
+        video = f"{class_name}/{clip}"
+        group = group_of(video, recipe, otherwise=source_film(clip, class_name), where=where)
+        yield Entry(video, class_name, part, group, where)
+
+
+def source_film(clip: str, class_name: str) -> str:
+    """What a clip was cut from: its name up to the class; the whole name if that is not in it.
+
+    The class is sought from the end, for films that are named like a class. One film can give clips
+    to several classes, which then share the group.
+    """
+    film, found, _ = clip.casefold().rpartition(f"_{class_name.casefold()}_")
+    return clip[: len(film)] if found else clip

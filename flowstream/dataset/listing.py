@@ -1,0 +1,186 @@
+"""What a split layout says, before anything is looked for on disk.
+
+A layout is one file with one function `(recipe, names) -> Listing` and one line in
+`flowstream.dataset.split.LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from flowstream.errors import ParameterError, SplitError
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class SplitRecipe:
+    """Which data set, and how it is divided: the `[split]` table of a recipe.
+
+    Parameters
+    ----------
+    layout : "ucf101", "hmdb51", "folder" or "manifest"
+    files : Path, optional
+        Where the split is written down: the folder of the official lists for `ucf101` and `hmdb51`,
+        the CSV file for `manifest`; nothing for `folder`, where the tree itself says it.
+    split : int
+        Number of the official split, from 1.
+    validation : float
+        Fraction of the training clips to hold out for validation, in whole groups and class by
+        class; not used where the layout itself names validation clips. 0 holds out none.
+    test : float
+        Fraction to hold out for testing where the layout does not say which clips are for testing:
+        a folder without train and test in it, a manifest without a split column. The default is
+        HMDB51's proportion, 70 training and 30 test clips a class.
+    seed : int
+        Chooses which groups are held out.
+    group : str, optional
+        Regular expression searched for in a video's name, `class/video` without ending; what it
+        matches (its first bracketed part, if it has one) is the video's group. Without it, UCF101
+        goes by `Class/gNN`, HMDB51 by source film, a manifest by its `group` column, and in all
+        other cases each video is a group of its own.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range, `group` is no regular expression, or `files` is missing or of
+        no use.
+    """
+
+    layout: Literal["ucf101", "hmdb51", "folder", "manifest"]
+    files: Path | None = None
+    split: int = 1
+    validation: float = 0.1
+    test: float = 0.3
+    seed: int = 0
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split < 1:
+            raise ParameterError(f"split: got {self.split}, expected 1 or more")
+        for name, value in (("validation", self.validation), ("test", self.test)):
+            if not 0 <= value < 1:
+                raise ParameterError(f"{name}: got {value}, expected a fraction from 0 to below 1")
+        if self.files is None and self.layout != "folder":
+            wanted = "the CSV file" if self.layout == "manifest" else "the folder of split files"
+            raise ParameterError(f"files: missing; layout {self.layout!r} needs {wanted}")
+        if self.files is not None and self.layout == "folder":
+            raise ParameterError(
+                f"files: got {str(self.files)!r}, but layout 'folder' reads no split files"
+            )
+        try:
+            re.compile(self.group or "")
+        except re.error as error:
+            raise ParameterError(f"group: {self.group!r} is no expression: {error}") from error
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A video as a split names it.
+
+    `part` is None where the layout leaves it to the recipe; `where` is for messages: a file and
+    line, or a folder.
+    """
+
+    video: str
+    class_name: str
+    part: Part | None
+    group: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All videos that a split names, and its classes in their official order."""
+
+    classes: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    source: str
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, each with its number from 1.
+
+    Any line ending, with or without a byte-order mark; bytes that are not UTF-8 are kept as Python
+    keeps them in file names, so that they still match the file on disk.
+
+    Raises
+    ------
+    SplitError
+        If the file cannot be read.
+    """
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def read_text(path: Path) -> str:
+    """The text of a split file; see `read_lines`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SplitError(f"{path}: cannot read the split file: {error.strerror}") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    return content.decode("utf-8-sig", errors="surrogateescape")
+
+
+def split_last(line: str) -> tuple[str, str]:
+    """What stands before the last blank of a line, and its last word; `("", line)` for one word."""
+    words = line.rsplit(None, 1)
+    return (words[0], words[1]) if len(words) == 2 else ("", line)
+
+
+def video_name(text: str) -> str:
+    """The name of a video: `/` between folders, no `./` before it, no file ending after it.
+
+    Endings are those of videos and stacks; anything else after a dot belongs to the name.
+    """
+    # Here, because a recipe is built from this module and must not load a decoder.
+    from flowstream.video import VIDEO_SUFFIXES
+
+    path = PurePosixPath(text.strip().replace("\\", "/"))
+    name = str(path.with_suffix("") if path.suffix.lower() in {*VIDEO_SUFFIXES, ".h5"} else path)
+    return name.lstrip("/")
+
+
+def group_of(video: str, recipe: SplitRecipe, *, otherwise: str, where: str) -> str:
+    """The group of a video: by the recipe's regular expression, or `otherwise` without one.
+
+    Raises
+    ------
+    SplitError
+        If the expression does not match: such a video could not be kept with its like.
+    """
+    if recipe.group is None:
+        return otherwise
+    match = re.search(recipe.group, video)
+    if match is None:
+        raise SplitError(f"{where}: the group expression {recipe.group!r} does not match {video!r}")
+    return match.group(1) if match.re.groups and match.group(1) is not None else match.group(0)
+
+
+def folder_with(files: Path, pattern: str, *, archives: tuple[str, ...]) -> Path:
+    """`files`, or the folder in it that the official archive unpacks to, where `pattern` matches.
+
+    Raises
+    ------
+    SplitError
+        If there is no such file.
+    """
+    looked = [files, *(files / archive for archive in archives)]
+    for folder in looked:
+        if any(folder.glob(pattern)):
+            return folder
+    if not files.is_dir():
+        raise SplitError(f"{files}: no such folder; `files` names the folder of the split files")
+    raise SplitError(f"{files}: no split file {pattern} in it; looked in {_joined(looked)}")
+
+
+def _joined(paths: list[Path]) -> str:
+    return ", ".join(str(path) for path in paths if path.is_dir())

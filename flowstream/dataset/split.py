@@ -1,0 +1,189 @@
+"""Splits: which stack belongs to which class, and to training, validation or test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flowstream.dataset.holdout import hold_out
+from flowstream.dataset.listing import Entry, Listing, Part, SplitRecipe
+from flowstream.dataset.names import VideoNames
+from flowstream.errors import SplitError
+from flowstream.plugins import Plugins
+
+LAYOUTS: Plugins[Callable[[SplitRecipe, VideoNames], Listing]] = Plugins(
+    "split layout",
+    {
+        "ucf101": "flowstream.dataset.ucf101:read_ucf101",
+        "hmdb51": "flowstream.dataset.hmdb51:read_hmdb51",
+        "folder": "flowstream.dataset.folder:read_folder",
+        "manifest": "flowstream.dataset.manifest:read_manifest",
+    },
+)
+"""Readers of split layouts by name."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A video of a split that is on disk.
+
+    `video` is its name as the split has it, `/` between folders and no ending: the same for stacks
+    of any method, so that scores of several streams can be matched. `label` counts into
+    `Split.classes`; `path` is its stack.
+    """
+
+    video: str
+    label: int
+    group: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Split:
+    """A data set, divided.
+
+    `classes` are those of which a video is on disk, in official order. `missing` names, for each
+    part, the videos that the split lists and that are not on disk; those that validation would be
+    taken from count as `train`.
+    """
+
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Classes without a training video, which no model can learn."""
+        seen = {sample.label for sample in self.train}
+        return tuple(name for label, name in enumerate(self.classes) if label not in seen)
+
+    def summary(self) -> str:
+        """One line: how many classes and videos, how many missing."""
+        parts = (("train", self.train), ("validation", self.validation), ("test", self.test))
+        counts = ", ".join(f"{name} {len(samples)}{self._absent(name)}" for name, samples in parts)
+        untrained = f"; no training video of {', '.join(self.untrained)}" if self.untrained else ""
+        return f"{len(self.classes)} classes; {counts}{untrained}"
+
+    def _absent(self, part: str) -> str:
+        absent = len(self.missing.get(part, ()))
+        return f" ({absent} listed but missing)" if absent else ""
+
+
+def read_split(recipe: SplitRecipe, stacks: Path, *, suffixes: Collection[str] = (".h5",)) -> Split:
+    """Find the videos of a split under a folder, and divide them.
+
+    Parameters
+    ----------
+    recipe : SplitRecipe
+        Which split.
+    stacks : Path
+        Folder of the stacks. They are matched by name whatever the ending in the list, with or
+        without the folder of their class.
+    suffixes : collection of str
+        Endings to look for; those of videos check a split before anything is extracted.
+
+    Returns
+    -------
+    Split
+        Samples in the order of the list.
+
+    Raises
+    ------
+    SplitError
+        If the split files cannot be read, a line is not as the layout has it, a video is listed
+        twice, two videos are one stack, or no video of the split is there.
+    """
+    names = VideoNames(Path(stacks), suffixes)
+    listing = LAYOUTS[recipe.layout](recipe, names)
+    _check_unique(listing.entries)
+    found, missing = _look_up(listing, names)
+    if not found:
+        raise SplitError(_nothing_found(listing, names))
+    present = {entry.class_name for entry, _ in found}
+    classes = tuple(name for name in listing.classes if name in present)
+    labels = {name: label for label, name in enumerate(classes)}
+    parts: dict[Part, list[Sample]] = {"train": [], "validation": [], "test": []}
+    for entry, path in _divided(found, recipe):
+        sample = Sample(entry.video, labels[entry.class_name], entry.group, path)
+        parts[entry.part or "train"].append(sample)
+    return Split(
+        classes,
+        train=tuple(parts["train"]),
+        validation=tuple(parts["validation"]),
+        test=tuple(parts["test"]),
+        missing=missing,
+    )
+
+
+def _check_unique(entries: Iterable[Entry]) -> None:
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        first = seen.setdefault(entry.video.casefold(), entry)
+        if first is not entry:
+            both = "" if entry.part == first.part else f", in {entry.part} and {first.part}"
+            raise SplitError(f"{entry.where}: {entry.video} stands twice{both}: see {first.where}")
+
+
+def _look_up(
+    listing: Listing, names: VideoNames
+) -> tuple[list[tuple[Entry, Path]], dict[str, tuple[str, ...]]]:
+    """The entries on disk with their paths, and the names of the others by part."""
+    found: list[tuple[Entry, Path]] = []
+    missing: dict[str, list[str]] = {}
+    taken: dict[str, Entry] = {}
+    for entry in listing.entries:
+        name = names.find(entry.video)
+        if name is None:
+            missing.setdefault(entry.part or "train", []).append(entry.video)
+            continue
+        other = taken.setdefault(name, entry)
+        if other is not entry:
+            raise SplitError(
+                f"{entry.where}: {entry.video} and {other.video} ({other.where}) "
+                f"are both the file {names[name]}"
+            )
+        found.append((entry, names[name]))
+    return found, {part: tuple(videos) for part, videos in missing.items()}
+
+
+def _divided(found: list[tuple[Entry, Path]], recipe: SplitRecipe) -> Iterable[tuple[Entry, Path]]:
+    """The entries with their parts filled in: test where the layout is silent, then validation."""
+    found = _hold(found, None, "test", fraction=recipe.test, seed=recipe.seed)
+    found = [(replace(e, part="train") if e.part is None else e, path) for e, path in found]
+    if any(entry.part == "validation" for entry, _ in found):
+        return found
+    return _hold(found, "train", "validation", fraction=recipe.validation, seed=recipe.seed)
+
+
+def _hold(
+    found: list[tuple[Entry, Path]],
+    source: Part | None,
+    part: Part,
+    *,
+    fraction: float,
+    seed: int,
+) -> list[tuple[Entry, Path]]:
+    clips = ((entry.group, entry.class_name) for entry, _ in found if entry.part == source)
+    groups = hold_out(clips, fraction, seed)
+    return [
+        (replace(entry, part=part), path)
+        if entry.part == source and entry.group in groups
+        else (entry, path)
+        for entry, path in found
+    ]
+
+
+def _nothing_found(listing: Listing, names: VideoNames) -> str:
+    kinds = ", ".join(names.suffixes)
+    if not len(names):
+        return f"{names.root}: no {kinds} file in it; extract the videos there first"
+    if not listing.entries:
+        return f"{listing.source}: the split lists no video"
+    return (
+        f"{names.root}: none of the {len(listing.entries)} videos of {listing.source} is among the "
+        f"{len(names)} {kinds} files in it; looked for {listing.entries[0].video}, "
+        f"there is {next(iter(names))}"
+    )

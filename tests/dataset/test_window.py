@@ -1,0 +1,90 @@
+"""Windows: where clips start, how segments divide a video, what short videos do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowstream.dataset.window import Window, looped
+from flowstream.errors import ParameterError
+
+WINDOWS = st.builds(Window, st.integers(1, 20), st.integers(1, 4), st.integers(1, 30))
+
+
+@given(WINDOWS, st.integers(1, 300), st.integers(0, 99))
+def test_every_window_lies_in_the_video_or_starts_with_a_short_one(
+    window: Window, num_fields: int, seed: int
+) -> None:
+    for generator in (None, np.random.default_rng(seed)):
+        starts = window.starts(num_fields, generator)
+        assert len(starts) == window.segments
+        assert starts == sorted(starts)
+        assert min(starts) >= 0
+        assert max(starts) + window.span <= max(num_fields, window.span)
+
+
+@pytest.mark.parametrize(
+    ("window", "num_fields", "starts"),
+    [
+        (Window(10), 10, [0]),
+        (Window(10), 11, [1]),
+        (Window(10), 30, [10]),  # the centre: 10 fields before, 10 after
+        (Window(10, segments=3), 39, [5, 15, 25]),  # 30 places, segments of 10
+        (Window(5, step=3, segments=2), 20, [2, 6]),  # 13 fields each, 8 places
+        (Window(10, segments=3), 4, [0, 0, 0]),
+        (Window(1, segments=4), 2, [0, 0, 1, 1]),
+    ],
+)
+def test_testing_windows_stand_in_the_middle_of_their_segments(
+    window: Window, num_fields: int, starts: list[int]
+) -> None:
+    assert window.starts(num_fields, None) == starts
+
+
+def test_training_windows_start_anywhere_in_their_segment() -> None:
+    window, generator = Window(10, segments=3), np.random.default_rng(0)
+    drawn = np.array([window.starts(39, generator) for _ in range(2000)])
+    for segment in range(3):
+        values, counts = np.unique(drawn[:, segment], return_counts=True)
+        assert values.tolist() == list(range(10 * segment, 10 * segment + 10))
+        # 2000 draws of 10 places: mean 200, standard deviation 13.4; 5 of those.
+        assert abs(counts - 200).max() < 67
+
+
+@pytest.mark.parametrize(
+    ("window", "frames", "offset"),
+    [
+        (Window(10), 1, 5),  # fields 0..9 move between frames 0..10
+        (Window(1), 1, 0),
+        (Window(10), 10, 0),
+        (Window(10), 11, 0),
+        (Window(16), 16, 0),
+        (Window(10), 4, 3),
+        (Window(4, step=5), 1, 8),  # frames 0..16
+        (Window(4, step=5), 4, 0),
+    ],
+)
+def test_frames_stand_in_the_middle_of_the_window(window: Window, frames: int, offset: int) -> None:
+    assert window.frame_offset(frames) == offset
+    last = offset + (frames - 1) * window.step
+    assert last <= window.span
+    assert abs((offset + last) - window.span) <= 1
+
+
+@pytest.mark.parametrize(("window", "frames"), [(Window(10), 12), (Window(4, 5), 5), (Window(), 0)])
+def test_frames_that_do_not_fit_are_refused(window: Window, frames: int) -> None:
+    with pytest.raises(ParameterError, match=rf"frames: got {frames}, expected 1 to "):
+        window.frame_offset(frames)
+
+
+def test_a_short_video_starts_over() -> None:
+    assert looped(0, 8, step=1, num_fields=3).tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert looped(1, 4, step=2, num_fields=5).tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize("name", ["length", "step", "segments"])
+def test_a_window_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"{name}: got 0, expected 1 or more"):
+        Window(**{name: 0})
