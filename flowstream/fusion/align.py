@@ -1,0 +1,91 @@
+"""Rows of several streams' scores put into one order of videos."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from flowstream.errors import ScoresError
+from flowstream.scores import Scores
+
+
+def align(parts: Sequence[Scores]) -> tuple[Scores, ...]:
+    """The parts with their rows in the first's order of videos.
+
+    Raises
+    ------
+    ScoresError
+        If there is no part, two are of one stream, a video stands twice, or the parts differ in
+        their classes, their videos, a video's label or the part of the data set.
+    """
+    if not parts:
+        raise ScoresError("no scores to fuse; give those of one stream at least")
+    streams = [part.stream for part in parts]
+    if len(set(streams)) < len(streams):
+        raise ScoresError(f"two scores of one stream among {listed(streams)}; give each once")
+    for part in parts:
+        _check_unique(part)
+    return (parts[0], *(_like(parts[0], part) for part in parts[1:]))
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """`a, b, c and 5 more`."""
+    every = list(names)
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
+
+
+def _like(first: Scores, other: Scores) -> Scores:
+    """`other` with its rows in the order of `first`."""
+    pair = f"scores of {first.stream!r} and {other.stream!r}"
+    if first.part != other.part:
+        raise ScoresError(f"{pair}: of the parts {first.part!r} and {other.part!r}; take one part")
+    _check_same(f"{pair}: classes", first.classes, other.classes, streams=(first, other))
+    if first.classes != other.classes:
+        raise ScoresError(f"{pair}: the same classes in another order; predict both from one split")
+    _check_same(f"{pair}: videos", first.videos, other.videos, streams=(first, other))
+    row = {video: index for index, video in enumerate(other.videos)}
+    order = np.array([row[video] for video in first.videos], dtype=np.intp)
+    wrong = [
+        video
+        for video, one, two in zip(first.videos, first.labels, other.labels[order], strict=True)
+        if one != two
+    ]
+    if wrong:
+        raise ScoresError(
+            f"{pair}: videos with another label: {len(wrong)} ({listed(wrong)}); "
+            "predict both from one split"
+        )
+    return Scores(
+        scores=other.scores[order],
+        labels=other.labels[order],
+        videos=first.videos,
+        classes=first.classes,
+        stream=other.stream,
+        part=other.part,
+    )
+
+
+def _check_unique(part: Scores) -> None:
+    twice = [video for video, times in Counter(part.videos).items() if times > 1]
+    if twice:
+        raise ScoresError(
+            f"scores of {part.stream!r}: videos that stand more than once: {len(twice)} "
+            f"({listed(twice)}); one row a video is expected"
+        )
+
+
+def _check_same(
+    what: str, one: Sequence[str], two: Sequence[str], *, streams: tuple[Scores, Scores]
+) -> None:
+    missing = [
+        f"{len(only)} only in {part.stream!r} ({listed(only)})"
+        for part, only in zip(
+            streams, (sorted(set(one) - set(two)), sorted(set(two) - set(one))), strict=True
+        )
+        if only
+    ]
+    if missing:
+        raise ScoresError(f"{what} differ: {', '.join(missing)}; predict both from one split")

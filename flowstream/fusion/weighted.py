@@ -1,0 +1,103 @@
+"""The weighted mean of the probabilities, its weights given or chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import ParameterError, ScoresError
+from flowstream.fusion.align import align, listed
+from flowstream.fusion.mixture import SMALLEST, Fusion, Mixture, mix
+from flowstream.scores import Scores
+
+
+@dataclass(frozen=True)
+class Weighted(Fusion):
+    """The weighted mean of probabilities, its weights searched on a grid unless they are given.
+
+    The best weights classify most videos rightly; among equals those of the lowest log-loss win,
+    then those nearest to equal weights.
+    """
+
+    name: ClassVar[str] = "weighted"
+
+    weights: tuple[float, ...] | None = None
+    """One a stream, in the order given to `fit`; TSN takes (1.0, 1.5) (arXiv:1608.00859)."""
+    steps: int = 20
+    """Grid intervals from 0 to 1: 20 holds both equal weights and TSN's 0.4 : 0.6."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ParameterError(f"steps: got {self.steps}, expected at least 1")
+        if self.weights is None:
+            return
+        if any(not math.isfinite(weight) or weight < 0 for weight in self.weights):
+            raise ParameterError(f"weights: got {self.weights}, expected numbers of 0 or more")
+        if sum(self.weights) <= 0:
+            raise ParameterError(f"weights: got {self.weights}, expected one above 0 at least")
+
+    def fit(self, parts: Sequence[Scores]) -> Mixture:
+        """Choose the weights on these parts, which may not be test scores."""
+        aligned = align(parts)
+        streams = tuple(part.stream for part in aligned)
+        if self.weights is not None and len(self.weights) != len(streams):
+            raise ScoresError(
+                f"fusion 'weighted' has {len(self.weights)} weights for {len(streams)} streams "
+                f"({listed(streams)}); give one a stream"
+            )
+        weights = self._search(aligned) if self.weights is None else self.weights
+        total = sum(weights)
+        return Mixture(streams, tuple(weight / total for weight in weights), aligned[0].part)
+
+    def _search(self, aligned: Sequence[Scores]) -> tuple[float, ...]:
+        first = aligned[0]
+        if first.part == "test":
+            raise ScoresError(
+                "fusion 'weighted' was given test scores to choose its weights on; "
+                "fit it on validation or training scores"
+            )
+        if unknown := int((first.labels < 0).sum()):
+            raise ScoresError(
+                f"fusion 'weighted': videos without a label: {unknown} of {len(first.labels)}; "
+                "leave them out where weights are chosen"
+            )
+        probabilities = np.stack([part.scores for part in aligned])
+        equal = 1 / len(aligned)
+
+        def cost(weights: tuple[float, ...]) -> tuple[int, float, float]:
+            mixed = mix(probabilities, weights, mean="arithmetic")
+            wrong = int((mixed.argmax(1) != first.labels).sum())
+            # Rounded, so that streams of equal scores tie in spite of the last bits.
+            loss = round(log_loss(mixed, first.labels), 9)
+            return wrong, loss, sum((weight - equal) ** 2 for weight in weights)
+
+        return min(_simplex(len(aligned), self.steps), key=cost)
+
+
+def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Mean of -log of the probability `(N, K)` that each of the N videos' own class got, in nats.
+
+    Summed exactly, so that the order of the videos does not matter.
+    """
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -math.fsum(np.log(np.maximum(own, SMALLEST))) / max(len(labels), 1)
+
+
+def _simplex(streams: int, steps: int) -> Iterator[tuple[float, ...]]:
+    """Every tuple of multiples of 1 / steps, one a stream, that sums to 1."""
+
+    def counts(left: int, places: int) -> Iterator[tuple[int, ...]]:
+        if places == 1:
+            yield (left,)
+            return
+        for here in range(left + 1):
+            for rest in counts(left - here, places - 1):
+                yield (here, *rest)
+
+    for count in counts(steps, streams):
+        yield tuple(value / steps for value in count)

@@ -1,0 +1,213 @@
+"""Pictures of a report, drawn as SVG and HTML without any library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from flowstream.report.curves import Panel
+from flowstream.report.markup import Markup, element
+from flowstream.report.measures import Agreement, Measures, Share
+
+# Pixels a character of the 11 px labels takes at most; labels are not measured, only bounded.
+_CHARACTER = 7.0
+# A picture of more classes than this has no class names: they would be smaller than a pixel row.
+_MOST_NAMED = 150
+
+
+def percent(value: float | None) -> str:
+    """`87.5`, or a dash where there is no value."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def interval(share: Share) -> Markup:
+    """A bar from 0 to 1 with the interval as a band and the value as a mark."""
+    return element(
+        "div",
+        element(
+            "i", style=f"left:{100 * share.low:.2f}%;width:{100 * (share.high - share.low):.2f}%"
+        ),
+        element("b", style=f"left:{100 * share.value:.2f}%"),
+        class_="track",
+    )
+
+
+def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
+    """How many videos both streams, either alone or neither got right, as one bar with a legend."""
+    parts = [
+        ("both", "both right", pair.both),
+        (series[0], f"only {pair.first} right", pair.only_first),
+        (series[1], f"only {pair.second} right", pair.only_second),
+        ("neither", "neither right", pair.neither),
+    ]
+    total = sum(count for *_, count in parts)
+    bar = [
+        element("span", class_=name, style=f"flex:{count}", title=f"{text}: {count}")
+        for name, text, count in parts
+        if count
+    ]
+    legend = [
+        element(
+            "li",
+            f"{text} ",
+            element("strong", count),
+            f" ({percent(count / total)} %)",
+            class_=f"key {name}",
+        )
+        for name, text, count in parts
+    ]
+    return element(
+        "figure", element("div", bar, class_="stack"), element("ul", legend, class_="legend")
+    )
+
+
+def heat_map(measures: Measures) -> Markup:
+    """The confusion matrix: rows are the true classes, shade is the share of the row's videos.
+
+    Only the cells that hold a video are drawn, so that hundreds of classes stay a small page.
+    """
+    names = [result.name for result in measures.classes]
+    cell = _cell_size(len(names))
+    named = len(names) <= _MOST_NAMED
+    margin = math.ceil(max(map(len, names)) * _CHARACTER) + 12 if named else 8
+    side = cell * len(names)
+    # It shrinks to the page, but scrolls rather than shrink to nothing on a phone.
+    least = "40rem" if len(names) > 30 else "22rem"
+    return element(
+        "svg",
+        element("rect", x=margin, y=margin, width=side, height=side, class_="grid"),
+        _diagonal_labels(names, cell=cell, margin=margin) if named else "",
+        [
+            _cell(names, (row, column), count, total=sum(counts), cell=cell, margin=margin)
+            for row, counts in enumerate(measures.confusion)
+            for column, count in enumerate(counts)
+            if count
+        ],
+        width=margin + side + 2,
+        height=margin + side + 2,
+        viewBox=f"0 0 {margin + side + 2} {margin + side + 2}",
+        style=f"min-width:min({margin + side + 2}px,{least})",
+        role="img",
+        aria_label="Confusion matrix",
+    )
+
+
+def _cell_size(classes: int) -> int:
+    """Pixels: large enough for a number while few, then for a label, then for a dot."""
+    for most, size in ((12, 36), (30, 24), (_MOST_NAMED, 12)):
+        if classes <= most:
+            return size
+    return 3
+
+
+def _diagonal_labels(names: Sequence[str], *, cell: int, margin: int) -> list[Markup]:
+    labels = []
+    for index, name in enumerate(names):
+        middle = margin + (index + 0.5) * cell
+        labels.append(element("text", name, x=margin - 6, y=f"{middle + 4:g}", text_anchor="end"))
+        labels.append(
+            element(
+                "text",
+                name,
+                x=0,
+                y=0,
+                transform=f"translate({middle + 4:g} {margin - 6}) rotate(-90)",
+            )
+        )
+    return labels
+
+
+def _cell(
+    names: Sequence[str],
+    place: tuple[int, int],
+    count: int,
+    *,
+    total: int,
+    cell: int,
+    margin: int,
+) -> Markup:
+    row, column = place
+    share = count / total
+    x, y = margin + column * cell, margin + row * cell
+    title = element("title", f"{names[row]} → {names[column]}: {count} of {total}")
+    square = element(
+        "rect",
+        title,
+        x=x,
+        y=y,
+        width=cell - (cell > 5),
+        height=cell - (cell > 5),
+        class_="right" if row == column else "wrong",
+        # A single video of a large class must still be seen.
+        fill_opacity=f"{0.15 + 0.85 * share:.2f}",
+    )
+    if cell < 24:
+        return square
+    shade = "count deep" if share > 0.55 else "count"
+    middle = (cell - 1) / 2
+    return Markup(
+        square + element("text", count, x=f"{x + middle:g}", y=f"{y + middle + 4:g}", class_=shade)
+    )
+
+
+# Drawing area of a curve's panel within its 320 x 200 picture.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 310, 12, 168
+
+
+def curve(panel: Panel) -> Markup:
+    """The lines of one panel over the epochs, with a legend and the last values."""
+    values = [value for line in panel.lines.values() for value in line if math.isfinite(value)]
+    low, high = min(values), max(values)
+    if low >= 0 and low < 0.5 * high:
+        low = 0.0
+    if high - low < 1e-12:
+        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    first, last = panel.x[0], panel.x[-1]
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - first) / ((last - first) or 1)
+        up = (y - low) / (high - low)
+        return _LEFT + across * (_RIGHT - _LEFT), _BOTTOM - up * (_BOTTOM - _TOP)
+
+    ticks = [low, (low + high) / 2, high]
+    picture = element(
+        "svg",
+        [_tick(tick, place(first, tick)[1]) for tick in ticks],
+        element("text", f"{first:g}", x=_LEFT, y=_BOTTOM + 16),
+        element("text", f"{panel.x_name} {last:g}", x=_RIGHT, y=_BOTTOM + 16, text_anchor="end"),
+        [
+            _line([place(x, y) for x, y in zip(panel.x, line, strict=True)], series=f"c{index % 3}")
+            for index, line in enumerate(panel.lines.values())
+        ],
+        viewBox="0 0 320 190",
+        role="img",
+        aria_label=f"{panel.name} over {panel.x_name}",
+    )
+    legend = [
+        element(
+            "li", f"{name} ", element("strong", f"{_last(line):.4g}"), class_=f"key c{index % 3}"
+        )
+        for index, (name, line) in enumerate(panel.lines.items())
+    ]
+    title = element("figcaption", panel.name)
+    return element("figure", title, picture, element("ul", legend, class_="legend"))
+
+
+def _last(line: Sequence[float]) -> float:
+    return next(value for value in reversed(line) if math.isfinite(value))
+
+
+def _tick(value: float, y: float) -> Markup:
+    return Markup(
+        element("line", x1=_LEFT, x2=_RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid")
+        + element("text", f"{value:.3g}", x=_LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
+    )
+
+
+def _line(points: Sequence[tuple[float, float]], *, series: str) -> Markup:
+    """A line through the finite points, over the gaps of what is not measured every epoch."""
+    known = [(f"{x:.1f}", f"{y:.1f}") for x, y in points if math.isfinite(y)]
+    if len(known) == 1:
+        (x, y), *_ = known
+        return element("circle", cx=x, cy=y, r=3, class_=f"dot {series}")
+    return element("path", d="M" + " L".join(map(" ".join, known)), class_=f"line {series}")

@@ -1,0 +1,75 @@
+"""The CSV log of a training as panels of lines: loss, accuracy, learning rate over the epochs."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowstream.errors import ParameterError
+
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines that share both axes."""
+
+    name: str
+    x_name: str
+    x: tuple[float, ...]
+    lines: dict[str, tuple[float, ...]]
+    """By name, one value for each of `x`; NaN where the log has none."""
+
+
+def curves(path: str | Path) -> list[Panel]:
+    """The panels of a log whose first column counts and whose others are measured.
+
+    `train_loss` and `validation_loss` become the lines `train` and `validation` of a panel `loss`;
+    a column that names no split is a panel of its own, after those. Columns without a number are
+    left out, and so is a last line that was cut off while it was written.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, or is no table with a header and a row of numbers.
+    """
+    header, rows = _read(Path(path))
+    columns = list(zip(*rows, strict=True))
+    panels: dict[str, dict[str, tuple[float, ...]]] = {}
+    for name, column in list(zip(header, columns, strict=True))[1:]:
+        if not any(math.isfinite(value) for value in column):
+            continue
+        split, _, measure = name.partition("_")
+        if split not in _SPLITS or not measure:
+            split, measure = name, name
+        panels.setdefault(measure.replace("_", " "), {})[split.replace("_", " ")] = column
+    drawn = [Panel(name, header[0], columns[0], lines) for name, lines in panels.items()]
+    # Loss and accuracy before the learning rate, wherever the log has them.
+    return sorted(drawn, key=lambda panel: list(panel.lines) == [panel.name])
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[float, ...]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ParameterError(f"{path}: cannot read the training log: {error}") from error
+    numbers = [
+        tuple(_number(text) for text in row) for row in rows if row and len(row) == len(header)
+    ]
+    numbers = [row for row in numbers if math.isfinite(row[0])]
+    if len(header) < 2 or not numbers:
+        raise ParameterError(
+            f"{path}: not a training log: expected a header such as epoch,train_loss and a row of "
+            "numbers"
+        )
+    return header, numbers
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

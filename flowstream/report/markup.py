@@ -1,0 +1,43 @@
+"""HTML and SVG elements whose text is escaped by construction."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TypeAlias
+
+# Elements that HTML writes without an end tag.
+_VOID = {"meta", "br", "link"}
+
+
+class Markup(str):
+    """Text that is HTML already; any other text is escaped when it becomes part of an element."""
+
+    __slots__ = ()
+
+
+Child: TypeAlias = str | int | float | Iterable["Child"]
+
+
+def element(tag: str, *children: Child, **attributes: str | int | float) -> Markup:
+    """`<tag attributes>children</tag>`, children and values escaped unless they are `Markup`.
+
+    `class_` writes `class`; other underscores become hyphens. Nested sequences of children are
+    written one after another.
+    """
+    written = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for name, value in attributes.items()
+    )
+    if tag in _VOID:
+        return Markup(f"<{tag}{written}>")
+    return Markup(f"<{tag}{written}>{joined(children)}</{tag}>")
+
+
+def joined(children: Child) -> Markup:
+    """The children one after another, escaped unless they are `Markup`."""
+    if isinstance(children, Markup):
+        return children
+    if isinstance(children, str | int | float):
+        return Markup(html.escape(str(children)))
+    return Markup("".join(joined(child) for child in children))

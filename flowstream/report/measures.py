@@ -1,0 +1,214 @@
+"""How right scores are: of one stream, per class, and of several streams against one another."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import ParameterError, ScoresError
+from flowstream.scores import Scores
+
+# Two-sided 95 % of the normal distribution.
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Share:
+    """`correct` of `total`, with the 95 % interval that so many trials allow."""
+
+    correct: int
+    total: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """How one class fared."""
+
+    name: str
+    total: int
+    correct: int
+    accuracy: float | None
+    """None where the part has no video of the class."""
+    confused_with: str | None
+    """The class that most of its wrongly classified videos were given; None where all are right."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The videos of one class that were taken for another."""
+
+    true: str
+    predicted: str
+    videos: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a report says of one stream."""
+
+    top1: Share
+    top_k: Share
+    k: int
+    """5, or the number of classes where there are fewer."""
+    mean_class_accuracy: float
+    """Mean over the classes that have videos, so that small classes count like large ones."""
+    classes: tuple[ClassResult, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """(K, K): videos of the row's class given the column's."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often two streams are right together, alone, or not at all."""
+
+    first: str
+    second: str
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+
+
+def measure(scores: Scores) -> Measures:
+    """Top-1, top-5, mean class accuracy, per-class results and confusion of one stream.
+
+    Raises
+    ------
+    ScoresError
+        If there is no video, or one without a label.
+    """
+    unknown = int((scores.labels < 0).sum())
+    if unknown or not len(scores.labels):
+        raise ScoresError(
+            f"scores of {scores.stream!r}: videos without a label: {unknown} of "
+            f"{len(scores.labels)}; expected labelled videos, one at least, to measure on"
+        )
+    classes = len(scores.classes)
+    k = min(5, classes)
+    matrix = confusion_matrix(scores.scores.argmax(axis=1), scores.labels, classes=classes)
+    results = tuple(_class_result(matrix, index, scores.classes) for index in range(classes))
+    accuracies = [result.accuracy for result in results if result.accuracy is not None]
+    return Measures(
+        top1=_share(top_k(scores.scores, scores.labels, 1)),
+        top_k=_share(top_k(scores.scores, scores.labels, k)),
+        k=k,
+        mean_class_accuracy=math.fsum(accuracies) / len(accuracies),
+        classes=results,
+        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+    )
+
+
+def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> NDArray[np.bool_]:
+    """Whether each label (N,) is among the k highest of its row of scores (N, K).
+
+    Among equal scores the earlier class stands first, as in `argmax`.
+    """
+    if not 1 <= k <= scores.shape[1]:
+        raise ParameterError(f"k: got {k}, expected 1 to {scores.shape[1]} (the classes)")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found: NDArray[np.bool_] = (best == labels[:, None]).any(axis=1)
+    return found
+
+
+def confusion_matrix(
+    predicted: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int
+) -> NDArray[np.int64]:
+    """(K, K): how many videos of the row's class were given the column's."""
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(matrix, (labels, predicted), 1)
+    return matrix
+
+
+def wilson(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share, for few trials too (Wilson 1927, doi:10.2307/2276774).
+
+    Unlike the normal interval it stays within 0..1 and has a width at 0 and at 1.
+    """
+    if not 0 <= correct <= total or total < 1:
+        raise ParameterError(f"got {correct} correct of {total}, expected 0 to total of 1 or more")
+    share, square = correct / total, _Z95**2
+    centre = (share + square / (2 * total)) / (1 + square / total)
+    half = (
+        _Z95
+        * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
+        / (1 + square / total)
+    )
+    # At 0 and at total the ends are exactly 0 and 1; the last bits of the formula may not be.
+    low = 0.0 if correct == 0 else max(0.0, centre - half)
+    return low, 1.0 if correct == total else min(1.0, centre + half)
+
+
+def confusions(scores: Scores) -> list[Confusion]:
+    """Every pair of classes that was confused, with its videos; most frequent first."""
+    found: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for video, label, given in zip(
+        scores.videos, scores.labels, scores.scores.argmax(axis=1), strict=True
+    ):
+        if label != given:
+            found[int(label), int(given)].append(str(video))
+    ordered = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    return [
+        Confusion(scores.classes[true], scores.classes[given], tuple(sorted(videos)))
+        for (true, given), videos in ordered
+    ]
+
+
+def agreement(first: Scores, second: Scores) -> Agreement:
+    """How two streams' right answers overlap; the videos are matched by name.
+
+    `both + only_first + only_second` is the ceiling of any fusion that picks a stream per video.
+    """
+    one, two = _right(first), _right(second)
+    if one.keys() != two.keys():
+        raise ScoresError(f"streams {first.stream!r} and {second.stream!r} have different videos")
+    pairs = [(right, two[video]) for video, right in one.items()]
+    return Agreement(
+        first=first.stream,
+        second=second.stream,
+        both=pairs.count((True, True)),
+        only_first=pairs.count((True, False)),
+        only_second=pairs.count((False, True)),
+        neither=pairs.count((False, False)),
+    )
+
+
+def agreements(streams: Mapping[str, Scores]) -> list[Agreement]:
+    """The `agreement` of every pair of streams, under the names given here."""
+    parts = [replace(scores, stream=name) for name, scores in streams.items()]
+    return [
+        agreement(first, second)
+        for index, first in enumerate(parts)
+        for second in parts[index + 1 :]
+    ]
+
+
+def _right(scores: Scores) -> dict[str, bool]:
+    right = (scores.scores.argmax(axis=1) == scores.labels).tolist()
+    return dict(zip((str(video) for video in scores.videos), right, strict=True))
+
+
+def _share(right: NDArray[np.bool_]) -> Share:
+    correct, total = int(right.sum()), len(right)
+    return Share(correct, total, correct / total, *wilson(correct, total))
+
+
+def _class_result(matrix: NDArray[np.int64], index: int, classes: tuple[str, ...]) -> ClassResult:
+    row = matrix[index]
+    total, correct = int(row.sum()), int(row[index])
+    wrong = row.copy()
+    wrong[index] = 0
+    return ClassResult(
+        name=classes[index],
+        total=total,
+        correct=correct,
+        accuracy=correct / total if total else None,
+        confused_with=classes[int(wrong.argmax())] if wrong.any() else None,
+    )

@@ -1,0 +1,291 @@
+"""The report as one HTML page that asks the network for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowstream import __version__
+from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
+from flowstream.report.curves import Panel
+from flowstream.report.markup import Markup, element
+from flowstream.report.measures import Agreement, Confusion, Measures
+from flowstream.report.style import SCRIPT, STYLE
+
+# The pairs of classes, and the videos of each, that the page names; report.json has them all.
+_MOST_CONFUSIONS = 15
+_MOST_VIDEOS = 8
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a report says; `report.json` holds it as data, the page as something to read."""
+
+    part: str
+    streams: Mapping[str, Measures]
+    fused: Measures | None
+    agreements: Sequence[Agreement]
+    confusions: Sequence[Confusion]
+    """Of the `main` scores."""
+    curves: Mapping[str, Sequence[Panel]]
+    """By the name of the training."""
+    facts: Mapping[str, Any]
+    """Plain data: recipe, weights, flow."""
+
+    @property
+    def columns(self) -> dict[str, Measures]:
+        """The streams and their fusion, in the order that tables show them."""
+        return {**self.streams, **({"fused": self.fused} if self.fused else {})}
+
+    @property
+    def main(self) -> tuple[str, Measures]:
+        """What the details are told of: the fusion, or the last stream where there is none."""
+        return list(self.columns.items())[-1]
+
+    def series(self, name: str) -> str:
+        """The style class of a stream's colour."""
+        return "fused" if name == "fused" else f"s{list(self.streams).index(name) % 4}"
+
+
+def page(content: Content) -> str:
+    """The whole document."""
+    _, main = content.main
+    total, classes = main.top1.total, len(main.classes)
+    lead = f"{total} {content.part} videos of {classes} classes"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="generator", content=f"flowstream {__version__}"),
+        element("title", f"Recognition report: {percent(main.top1.value)} % of {lead}"),
+        element("style", Markup(STYLE)),
+    )
+    body = element(
+        "main",
+        element("h1", "Recognition report"),
+        element("p", lead, class_="lead"),
+        _cards(content),
+        _measures(content),
+        _agreements(content),
+        _confusion(content),
+        _worst(content),
+        _classes(content),
+        _curves(content),
+        _facts(content),
+        element("footer", f"flowstream {__version__}. The same figures as data: report.json."),
+    )
+    script = element("script", Markup(SCRIPT))
+    document = element("html", head, element("body", body, script), lang="en")
+    return f"<!doctype html>\n{document}\n"
+
+
+def _cards(content: Content) -> Markup:
+    cards = [
+        element(
+            "div",
+            element("div", name, class_="name"),
+            element("div", percent(found.top1.value), element("span", "%"), class_="figure"),
+            interval(found.top1),
+            element("small", f"{found.top1.correct} of {found.top1.total} right", class_="soft"),
+            element(
+                "small",
+                f"95 % interval {percent(found.top1.low)} to {percent(found.top1.high)} %",
+                class_="soft",
+            ),
+            class_=f"card {content.series(name)}",
+        )
+        for name, found in content.columns.items()
+    ]
+    return element("div", cards, class_="cards")
+
+
+def _section(title: str, *children: Any, note: str = "") -> Markup:
+    opening = element("p", note, class_="soft") if note else ""
+    return element("section", element("h2", title), opening, *children)
+
+
+def _table(head: Sequence[Markup], rows: Sequence[Markup], *, class_: str = "") -> Markup:
+    table = element(
+        "table",
+        element("thead", element("tr", head)),
+        element("tbody", rows),
+        **({"class_": class_} if class_ else {}),
+    )
+    return element("div", table, class_="scroll")
+
+
+def _heads(content: Content) -> list[Markup]:
+    return [
+        element("th", element("span", name, class_=f"key {content.series(name)}"), class_="n")
+        for name in content.columns
+    ]
+
+
+def _measures(content: Content) -> Markup:
+    columns = list(content.columns.values())
+    figures = {"Top-1, %": [found.top1.value for found in columns]}
+    _, main = content.main
+    if main.k < len(main.classes):
+        figures[f"Top-{main.k}, %"] = [found.top_k.value for found in columns]
+    figures["Mean class accuracy, %"] = [found.mean_class_accuracy for found in columns]
+    rows = [
+        element(
+            "tr", element("th", name, scope="row"), [_figure(value, values) for value in values]
+        )
+        for name, values in figures.items()
+    ]
+    note = (
+        "Top-1 and mean class accuracy differ where classes have unequal numbers of videos. The "
+        "intervals above are Wilson's: with other videos of the same kind, a figure within them "
+        "would be no surprise."
+    )
+    return _section("Measures", _table([element("th"), *_heads(content)], rows), note=note)
+
+
+def _figure(value: float | None, among: Sequence[float | None]) -> Markup:
+    """A right-aligned percentage, marked where it is the best of its row."""
+    known = [other for other in among if other is not None]
+    best = value is not None and value == max(known) and min(known) < value
+    return element("td", percent(value), class_="n best" if best else "n")
+
+
+def _agreements(content: Content) -> Markup:
+    if not content.agreements:
+        return Markup()
+    bars = [
+        agreement_bar(pair, (content.series(pair.first), content.series(pair.second)))
+        for pair in content.agreements
+    ]
+    note = "What one stream alone gets right is what fusion can gain, or lose."
+    return _section("Where the streams agree", bars, note=note)
+
+
+def _confusion(content: Content) -> Markup:
+    name, main = content.main
+    figure = element("figure", element("div", heat_map(main), class_="scroll heat"))
+    note = (
+        f"By the {name} scores. A row is a true class, a column what its videos were taken for; "
+        "the shade is the share of the row."
+    )
+    return _section("Confusion", figure, note=note)
+
+
+def _worst(content: Content) -> Markup:
+    if not content.confusions:
+        return _section(
+            "Most frequent confusions", element("p", "Every video was classified right.")
+        )
+    head = [
+        element("th", "True class"),
+        element("th", "Taken for"),
+        element("th", "Videos", class_="n"),
+        element("th", "Which"),
+    ]
+    shown = content.confusions[:_MOST_CONFUSIONS]
+    rows = [
+        element(
+            "tr",
+            element("td", pair.true),
+            element("td", pair.predicted),
+            element("td", len(pair.videos), class_="n"),
+            element("td", element("span", _named(pair.videos), class_="mono videos")),
+        )
+        for pair in shown
+    ]
+    left = len(content.confusions) - len(shown)
+    name, _ = content.main
+    note = f"By the {name} scores{f'; {left} rarer pairs are in report.json' if left else ''}."
+    return _section("Most frequent confusions", _table(head, rows, class_="pairs"), note=note)
+
+
+def _named(videos: Sequence[str]) -> str:
+    more = len(videos) - _MOST_VIDEOS
+    return ", ".join(videos[:_MOST_VIDEOS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _classes(content: Content) -> Markup:
+    name, main = content.main
+    head = [
+        element("th", "Class"),
+        element("th", "Videos", class_="n"),
+        *_heads(content),
+        element("th"),
+        element("th", "Most confused with"),
+    ]
+    order = sorted(
+        range(len(main.classes)),
+        key=lambda index: _or_last(main.classes[index].accuracy),
+    )
+    rows = [_class_row(content, index) for index in order]
+    note = f"Accuracy in %, the lowest of the {name} scores first."
+    return _section("Classes", _table(head, rows, class_="sortable"), note=note)
+
+
+def _or_last(accuracy: float | None) -> float:
+    return 2.0 if accuracy is None else accuracy
+
+
+def _class_row(content: Content, index: int) -> Markup:
+    name, main = content.main
+    result = main.classes[index]
+    accuracies = [found.classes[index].accuracy for found in content.columns.values()]
+    width = 100 * (result.accuracy or 0)
+    bar = element(
+        "div", element("i", style=f"width:{width:.1f}%"), class_=f"track {content.series(name)}"
+    )
+    return element(
+        "tr",
+        element("td", result.name, data_value=result.name),
+        element("td", result.total, class_="n", data_value=result.total),
+        [
+            element("td", percent(value), class_="n", data_value="" if value is None else value)
+            for value in accuracies
+        ],
+        element("td", bar, class_="bar", data_value=result.accuracy or 0),
+        element("td", result.confused_with or "", data_value=result.confused_with or ""),
+    )
+
+
+def _curves(content: Content) -> Markup:
+    drawn = [
+        (element("h3", name), element("div", map(curve, panels), class_="curves"))
+        for name, panels in content.curves.items()
+        if panels
+    ]
+    note = "The figure beside a name is its last."
+    return _section("Training", drawn, note=note) if drawn else Markup()
+
+
+def _facts(content: Content) -> Markup:
+    return _section("What made this", _listing(content.facts)) if content.facts else Markup()
+
+
+def _listing(facts: Mapping[str, Any]) -> Markup:
+    return element(
+        "dl",
+        [
+            (element("dt", str(name).replace("_", " ")), element("dd", _value(value)))
+            for name, value in facts.items()
+        ],
+    )
+
+
+def _value(value: Any) -> Markup | str:
+    if isinstance(value, Mapping) and value:
+        return _listing(value)
+    if isinstance(value, list | tuple):
+        return (
+            ", ".join(
+                str(_value(item)) if not isinstance(item, Mapping) else str(item) for item in value
+            )
+            or "–"
+        )
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None or value == {} else str(value)

@@ -1,0 +1,154 @@
+"""What a stream says of each video of a part of a data set, and the `scores.npz` it is kept in.
+
+The file is a plain NumPy archive, readable without flowstream and without pickle: `scores` (N, K)
+float32, `labels` (N,) int64, `videos` (N,), `classes` (K,), and the texts `stream`, `split` (the
+part of the data set), `checkpoint` and `format`.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import ScoresError
+
+FORMAT = "flowstream.scores 1"
+
+# float32 sums over a thousand classes are exact to about 1e-4.
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Class probabilities of N videos.
+
+    Parameters
+    ----------
+    scores : (N, K), float32
+        Probabilities: each row sums to 1.
+    labels : (N,), int64
+        The true classes, -1 where unknown.
+    videos : N names
+    classes : K names
+    stream : str
+        What gave them: `rgb`, `flow`, `fused`.
+    part : str
+        The part of the data set: `train`, `validation`, `test`.
+    checkpoint : str
+        The id of the checkpoint that gave them; empty if several did.
+
+    Raises
+    ------
+    ScoresError
+        If the lengths do not fit together, a score is not a probability, a row does not sum to 1,
+        or a label is not a class.
+    """
+
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    videos: tuple[str, ...]
+    classes: tuple[str, ...]
+    stream: str
+    part: str
+    checkpoint: str = ""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.videos), len(self.classes))
+        if self.scores.shape != shape:
+            raise ScoresError(
+                f"scores of {self.stream!r}: got shape {self.scores.shape}, expected {shape} for "
+                f"{shape[0]} videos and {shape[1]} classes"
+            )
+        if self.labels.shape != shape[:1]:
+            raise ScoresError(
+                f"scores of {self.stream!r}: got labels of shape {self.labels.shape}, expected "
+                f"{shape[:1]}"
+            )
+        if not len(self.videos):
+            return
+        if self.labels.min() < -1 or self.labels.max() >= shape[1]:
+            raise ScoresError(
+                f"scores of {self.stream!r}: labels from {self.labels.min()} to "
+                f"{self.labels.max()}, expected -1 to {shape[1] - 1}"
+            )
+        sums = self.scores.sum(axis=1, dtype=np.float64)
+        # written so that a value that is not a number fails too
+        if not (self.scores.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE):
+            raise ScoresError(
+                f"scores of {self.stream!r}: expected probabilities, rows that sum to 1; got rows "
+                f"from {sums.min():.4g} to {sums.max():.4g}, values from {self.scores.min():.4g}"
+            )
+
+
+def write_scores(path: str | Path, scores: Scores) -> None:
+    """Write a `scores.npz`, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                scores=np.asarray(scores.scores, np.float32),
+                labels=np.asarray(scores.labels, np.int64),
+                videos=np.array(scores.videos, dtype=np.str_),
+                classes=np.array(scores.classes, dtype=np.str_),
+                stream=np.array(scores.stream),
+                split=np.array(scores.part),
+                checkpoint=np.array(scores.checkpoint),
+                format=np.array(FORMAT),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ScoresError(f"{path}: cannot write the scores: {error.strerror}") from error
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Read a `scores.npz`; nothing is unpickled.
+
+    Raises
+    ------
+    ScoresError
+        If it cannot be read, is not whole, or does not hold scores.
+    """
+    try:
+        values = _read_arrays(Path(path))
+        if str(values["format"]) != FORMAT:
+            seen = str(values["format"])
+            raise ScoresError(f"{path}: got format {seen!r}, expected {FORMAT!r}")
+        return Scores(
+            scores=values["scores"],
+            labels=values["labels"],
+            videos=tuple(values["videos"].tolist()),
+            classes=tuple(values["classes"].tolist()),
+            stream=str(values["stream"]),
+            part=str(values["split"]),
+            checkpoint=str(values["checkpoint"]),
+        )
+    except ScoresError as error:
+        raise ScoresError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    except KeyError as error:
+        raise ScoresError(f"{path}: not a scores file: no {error.args[0]!r} in it") from error
+    except OSError as error:
+        raise ScoresError(f"{path}: cannot read the scores: {error.strerror or error}") from error
+    except (ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ScoresError(f"{path}: not a scores file, or a damaged one: {error}") from error
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ScoresError(f"{path}: not a scores file, or one that was cut off")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
