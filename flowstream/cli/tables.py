@@ -1,0 +1,108 @@
+"""`flowstream list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from flowstream.cli.options import GroupedCommand
+from flowstream.cli.text import wrapped
+from flowstream.errors import MissingDependencyError
+
+TABLES = {
+    "methods": "flowstream.flow:METHODS",
+    "codecs": "flowstream.codec:CODECS",
+    "compressions": "flowstream.store:COMPRESSIONS",
+    "models": "flowstream.models:MODELS",
+    "fusions": "flowstream.fusion:FUSIONS",
+}
+"""What can be listed, and the table it stands in."""
+
+EXAMPLE = """\
+flowstream list
+flowstream list methods
+flowstream list codecs --json"""
+
+
+@click.command(name="list", cls=GroupedCommand, example=EXAMPLE)
+@click.argument("kinds", nargs=-1, type=click.Choice(list(TABLES)), metavar="[KIND]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
+    """List flow methods, codecs, compressions, models and fusions, each with its parameters.
+
+    KIND is methods, codecs, compressions, models or fusions; without one, all are listed.
+    The parameters are those of --set and of recipes, with their defaults. What needs a package
+    that is not installed is marked, with the command that installs it.
+    """
+    listed = {kind: _entries(TABLES[kind]) for kind in kinds or TABLES}
+    if as_json:
+        click.echo(json.dumps(listed, indent=2))
+        return
+    for index, (kind, entries) in enumerate(listed.items()):
+        if index:
+            click.echo()
+        click.echo(kind)
+        indent = max(len(entry["name"]) for entry in entries) + 4
+        for entry in entries:
+            _print_entry(entry, indent=indent)
+
+
+def _entries(place: str) -> list[dict[str, Any]]:
+    module, _, attribute = place.partition(":")
+    plugins: Mapping[str, Any] = getattr(importlib.import_module(module), attribute)
+    return [_entry(name, plugins) for name in plugins]
+
+
+def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a plug-in: its docstring's first line, and its parameters."""
+    entry: dict[str, Any] = {"name": name, "summary": "", "parameters": {}, "missing": None}
+    try:
+        plugin = plugins[name]
+    except MissingDependencyError as error:
+        return {**entry, "missing": str(error)}
+    summary = (inspect.getdoc(plugin) or "").partition("\n")[0]
+    return {**entry, "summary": summary, "parameters": _parameters(plugin)}
+
+
+def _parameters(plugin: Any) -> dict[str, Any]:
+    """The fields that can be set, with their defaults as plain data."""
+    if not dataclasses.is_dataclass(plugin):
+        return {}
+    return {
+        field.name: {"type": str(field.type), "default": _default(field)}
+        for field in dataclasses.fields(plugin)
+        if field.init
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    value = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return list(value)
+    return "required" if value is dataclasses.MISSING else str(value)
+
+
+def _print_entry(entry: Mapping[str, Any], *, indent: int) -> None:
+    text = entry["missing"] or entry["summary"]
+    mark = "not installed: " if entry["missing"] else ""
+    click.echo(wrapped(f"{'  ' + entry['name']:<{indent}}{mark}{text}", indent=indent))
+    if entry["parameters"]:
+        pairs = [f"{name}={_shown(told['default'])}" for name, told in entry["parameters"].items()]
+        click.echo(wrapped(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))
+
+
+def _shown(default: Any) -> str:
+    """A default as `--set` takes it."""
+    if isinstance(default, list):
+        return ",".join(map(str, default))
+    return str(default).lower() if default is None or isinstance(default, bool) else str(default)

@@ -1,0 +1,63 @@
+"""Data as text: whatever it is, it is shown, aligned and within the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowstream.cli.text import listing, readable, table, wrapped
+
+names = st.sampled_from(["size", "bytes", "seconds", "clipped", "name", "fps", "other_bytes"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(record=st.dictionaries(names, values, max_size=4))
+def test_any_plain_data_can_be_shown(record: dict[str, Any]) -> None:
+    assert isinstance(listing(record), str)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("source_bytes", 2_400_000, "2.4 MB"),
+        ("size", [128, 171], "171x128"),
+        ("size", 224, "224"),
+        ("seconds", 6.5, "6.50 s"),
+        ("clipped", 0.00125, "0.125%"),
+        ("fps", 29.97002997, "29.97"),
+        ("fps", None, "unknown"),
+        ("rgb", True, "yes"),
+        ("method", {"name": "tvl1", "fast": False, "warps": None}, "tvl1: fast no"),
+        ("scales", [1.0, 0.5], "1, 0.5"),
+    ],
+)
+def test_values_are_written_as_people_write_them(name: str, value: Any, expected: str) -> None:
+    assert readable(name, value) == expected
+
+
+def test_names_and_values_are_aligned_and_wrapped_beside_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = listing({"a": 1, "long_name": "word " * 12})
+    lines = text.splitlines()
+    assert lines[0] == "a          1"
+    assert all(line.startswith(" " * 11) for line in lines[2:])
+    assert max(map(len, lines)) <= 40
+
+
+def test_a_path_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "/a-very-long/path-that-does-not/fit-on-a-line.h5"
+    assert path in wrapped(f"path  {path}", indent=6)
+
+
+def test_tables_are_flush_left_then_flush_right() -> None:
+    assert table([["a", "bb", "c"], ["long", "1", "22"]]) == "a     bb   c\nlong   1  22"
