@@ -1,6 +1,6 @@
 """Stage one of a recipe: the flow stacks of its videos.
 
-    python pipelines/extract_flow.py pipelines/recipes/ucf101.toml
+python pipelines/extract_flow.py pipelines/recipes/ucf101.toml
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flowstream.stages import Recipe, extract_flow
 def main(recipe: Path, settings: tuple[str, ...]) -> None:
     """Make the flow stacks of the videos of RECIPE; what is made already is skipped."""
     loaded = load_recipe(recipe, Recipe, settings=settings)
-    summary = extract_flow(loaded)
+    summary = extract_flow(loaded.extract, loaded.stack_folder)
     click.echo(f"{loaded.stack_folder}: {len(summary.done)} made, {len(summary.skipped)} there")
 
 

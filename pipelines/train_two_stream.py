@@ -1,6 +1,6 @@
 """Stage two of a recipe: train its streams on the stacks that are there, fuse, report.
 
-    python pipelines/train_two_stream.py pipelines/recipes/ucf101.toml
+python pipelines/train_two_stream.py pipelines/recipes/ucf101.toml
 """
 
 from __future__ import annotations

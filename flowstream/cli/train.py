@@ -46,7 +46,7 @@ def train(
     if device is not None:
         settings = (*settings, f"device={device}")
     loaded = load_recipe(recipe, Recipe, settings=settings)
-    extract_flow(loaded, progress=not quiet)
+    extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)
     result = train_streams(loaded, progress=not quiet)
     if as_json:
         click.echo(json.dumps({**asdict(result), "report": str(result.report)}, indent=2))

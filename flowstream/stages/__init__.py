@@ -1,0 +1,15 @@
+"""The stages of a recipe in their order; what the command line and the pipelines call."""
+
+from __future__ import annotations
+
+from flowstream.stages.recipe import ExtractRecipe, FusionRecipe, Recipe
+from flowstream.stages.two_stream import Result, extract_flow, train_streams
+
+__all__ = [
+    "ExtractRecipe",
+    "FusionRecipe",
+    "Recipe",
+    "Result",
+    "extract_flow",
+    "train_streams",
+]
