@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,6 +116,21 @@ def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> 
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     found: NDArray[np.bool_] = (best == labels[:, None]).any(axis=1)
     return found
+
+
+def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
+    """Share of the videos whose class is of the group that got the highest summed probability.
+
+    Parameters
+    ----------
+    scores : Scores
+    groups : one a class
+        What several classes have in common: a hue, a direction.
+    """
+    names = sorted(set(groups))
+    member = np.array([[group == name for name in names] for group in groups], np.float64)
+    labels = member[scores.labels].argmax(axis=1)
+    return float(((scores.scores @ member).argmax(axis=1) == labels).mean())
 
 
 def confusion_matrix(

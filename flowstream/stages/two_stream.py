@@ -59,7 +59,7 @@ def extract_flow(recipe: ExtractRecipe, folder: Path, *, progress: bool = True) 
     )
     if summary.failed:
         raise ExtractionError(
-            f"{len(summary.failed)} videos failed, the first: {summary.failed[0].error}; all are "
+            f"{_videos(len(summary.failed))} failed, the first: {summary.failed[0].error}; all are "
             f"in {folder / 'extract.jsonl'}. Mend or remove them, or train without them: "
             "pipelines/train_two_stream.py starts from the stacks that are there"
         )
@@ -158,3 +158,7 @@ def _reported(
         split=split.summary(),
         report=report,
     )
+
+
+def _videos(count: int) -> str:
+    return f"{count} video" if count == 1 else f"{count} videos"

@@ -17,6 +17,7 @@ from flowstream.report.measures import (
     agreements,
     confusion_matrix,
     confusions,
+    grouped_accuracy,
     measure,
     top_k,
     wilson,
@@ -189,3 +190,18 @@ def test_agreement_is_told_of_every_pair_under_the_names_given() -> None:
 def test_agreement_refuses_other_videos() -> None:
     with pytest.raises(ScoresError, match="have different videos"):
         agreement(answers([0], [0]), answers([0, 1], [0, 1], stream="flow"))
+
+
+def test_a_group_is_right_where_its_classes_together_are_most_probable() -> None:
+    scores = Scores(
+        scores=np.array([[0.3, 0.3, 0.4], [0.1, 0.2, 0.7]], np.float32),
+        labels=np.array([0, 1]),
+        videos=("a", "b"),
+        classes=("red_left", "red_right", "blue_left"),
+        stream="rgb",
+        part="test",
+    )
+    # first: red 0.6 against blue 0.4, though blue_left is the most probable class; second: blue
+    assert grouped_accuracy(scores, ("red", "red", "blue")) == 0.5
+    # first: left 0.7, right; second: left 0.8, but it is right_
+    assert grouped_accuracy(scores, ("left", "right", "left")) == 0.5

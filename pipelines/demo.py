@@ -1,0 +1,62 @@
+"""The whole job where the truth is known, on rendered actions; or on the user's own videos.
+
+python pipelines/demo.py [path/to/class/tree]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowstream.cli import Program
+from flowstream.cli.look import show
+from flowstream.cli.train import describe
+from flowstream.recipe import load_recipe
+from flowstream.report.measures import grouped_accuracy
+from flowstream.scores import read_scores
+from flowstream.stages import Recipe, extract_flow, train_streams
+from flowstream.synthetic import write_action_set
+
+
+@click.command(cls=Program)
+@click.argument("videos", required=False, type=click.Path(exists=True, path_type=Path))
+@click.pass_context
+def main(context: click.Context, videos: Path | None) -> None:
+    """Do the main job on VIDEOS, one folder a class, or on rendered ones, into demo/."""
+    settings: tuple[str, ...] = ()
+    if videos:
+        out = Path("demo") / videos.resolve().name
+        settings = (f"out={out.as_posix()!r}", f"extract.sources=[{str(videos)!r}]")
+    recipe = load_recipe(
+        Path(__file__).parent / "recipes" / f"{'folder' if videos else 'demo'}.toml",
+        Recipe,
+        settings=settings,
+    )
+    if not videos and not (recipe.out / "videos" / "manifest.csv").exists():
+        write_action_set(recipe.out / "videos", test=8)
+    extract_flow(recipe.extract, recipe.stack_folder)
+    result = train_streams(recipe)
+    stacks = sorted(recipe.stack_folder.rglob("*.h5"))
+    for stack in stacks[:: max(1, len(stacks) // 4)][:4]:
+        name = f"{stack.parent.name}_{stack.stem}.png"
+        context.invoke(show, path=stack, at=5, out=recipe.out / "pictures" / name, max_speed=None)
+    click.echo(describe(result))
+    if not videos:
+        click.echo(ceilings(recipe.out))
+
+
+def ceilings(out: Path) -> str:
+    """What each stream can reach, beside what it knows; a class is called HUE_DIRECTION."""
+    spatial, temporal = (read_scores(out / name / "scores.npz") for name in ("spatial", "temporal"))
+    hues, ways = zip(*(name.split("_", 1) for name in spatial.classes), strict=True)
+    hue, way = grouped_accuracy(spatial, hues), grouped_accuracy(temporal, ways)
+    return (
+        f"\nspatial can reach 1/{len(set(ways))} = {1 / len(set(ways)):.3f}: hue known in {hue:.0%}"
+        f"\ntemporal can reach 1/{len(set(hues))} = {1 / len(set(hues)):.3f}: motion in {way:.0%}"
+        "\nfused can reach 1"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Every shipped recipe loads, and its opening says what its reader must know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowstream.recipe import load_recipe
+from flowstream.stages import Recipe
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "recipes").glob("*.toml"))
+TWO_STREAM = [path for path in RECIPES if "[streams." in path.read_text(encoding="utf-8")]
+
+
+def test_the_promised_recipes_are_shipped() -> None:
+    assert {"demo", "ucf101", "hmdb51", "folder"} <= {path.stem for path in TWO_STREAM}
+
+
+@pytest.mark.parametrize("path", TWO_STREAM, ids=lambda path: path.stem)
+def test_a_shipped_recipe_builds_everything_that_it_names(path: Path) -> None:
+    recipe = load_recipe(path, Recipe)
+    assert recipe.extract.settings().rgb
+    assert {stream.stream for stream in recipe.streams.values()} == {"rgb", "flow"}
+    assert recipe.fusing().name == recipe.fusion.method
+    for stream in recipe.streams.values():
+        assert stream.architecture.name == stream.model
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_opens_with_needs_time_and_expected_score(path: Path) -> None:
+    opening = path.read_text(encoding="utf-8").split("\n\n")[0]
+    for word in ("Needs", "Time", "Expected"):
+        assert f"# {word}" in opening
+    assert "Source" in opening or "arXiv" in opening

@@ -1,0 +1,134 @@
+"""A recipe's stages: what they refuse, what they skip, what they leave."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowstream.errors import ExtractionError, RecipeError, SplitError
+from flowstream.recipe import build
+from flowstream.scores import read_scores
+from flowstream.stages import Recipe, extract_flow, train_streams
+from flowstream.synthetic import write_action_set
+
+SMALL = {"backbone": "small_cnn", "pretrained": False}
+
+
+def described(folder: Path, **changes: Any) -> dict[str, Any]:
+    stream = {
+        "options": SMALL,
+        "size": 24,
+        "epochs": 1,
+        "batch": 4,
+        "evaluation": {"segments": 2, "crops": 1},
+    }
+    return {
+        "out": str(folder / "run"),
+        "extract": {"sources": [str(folder / "videos" / "manifest.csv")], "method": "farneback"},
+        "split": {"layout": "manifest", "files": str(folder / "videos" / "manifest.csv")},
+        "streams": {
+            "spatial": {"stream": "rgb", "model": "single_frame", "frames": 1, **stream},
+            "temporal": {"stream": "flow", "model": "early_fusion", "frames": 4, **stream},
+        },
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four tiny classes with their stacks."""
+    folder = tmp_path_factory.mktemp("stages")
+    write_action_set(
+        folder / "videos",
+        appearances=2,
+        motions=2,
+        train=2,
+        validation=1,
+        test=1,
+        size=(32, 32),
+        frames=8,
+    )
+    recipe = build(Recipe, described(folder), where="test")
+    summary = extract_flow(recipe.extract, recipe.stack_folder, progress=False)
+    assert len(summary.done) == 16
+    return folder
+
+
+def test_a_run_leaves_scores_checkpoints_and_a_report(folder: Path) -> None:
+    recipe = build(Recipe, described(folder), where="test")
+    result = train_streams(recipe, progress=False)
+    assert set(result.accuracies) == {"spatial", "temporal", "fused"}
+    assert result.chance == 1 / 4
+    assert sum(result.weights.values()) == pytest.approx(1)
+    for name in ("spatial", "temporal"):
+        assert (recipe.out / name / "best.pt").exists()
+        assert read_scores(recipe.out / name / "scores.npz").stream == name
+        assert read_scores(recipe.out / name / "scores-validation.npz").part == "validation"
+    assert read_scores(recipe.out / "fused" / "scores.npz").stream == "fused"
+    assert result.report.read_text(encoding="utf-8").startswith("<!")
+
+
+def test_a_single_stream_is_reported_without_fusion(folder: Path) -> None:
+    recipe = build(Recipe, described(folder, out=str(folder / "single")), where="test")
+    recipe = replace(
+        recipe, streams={"spatial": recipe.streams["spatial"]}, stacks=folder / "run" / "stacks"
+    )
+    result = train_streams(recipe, progress=False)
+    assert set(result.accuracies) == {"spatial"}
+    assert not (recipe.out / "fused").exists()
+
+
+def test_scores_of_another_checkpoint_are_made_anew(folder: Path) -> None:
+    values = described(folder, out=str(folder / "twice"), stacks=str(folder / "run" / "stacks"))
+    recipe = build(Recipe, values, where="test")
+    train_streams(recipe, progress=False)
+    stale = read_scores(recipe.out / "temporal" / "scores.npz").checkpoint
+    other = replace(recipe.streams["temporal"], seed=5)
+    for left in (recipe.out / "temporal").glob("*.pt"):
+        left.unlink()
+    train_streams(replace(recipe, streams={**recipe.streams, "temporal": other}), progress=False)
+    assert read_scores(recipe.out / "temporal" / "scores.npz").checkpoint != stale
+
+
+def test_a_failed_video_stops_before_training_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "bad.mp4").write_text("no video")
+    values = described(tmp_path)
+    values["extract"]["sources"] = [str(tmp_path / "videos")]
+    recipe = build(Recipe, values, where="test")
+    with pytest.raises(ExtractionError, match=r"1 videos? failed, the first: .*bad\.mp4"):
+        extract_flow(recipe.extract, recipe.stack_folder, progress=False)
+
+
+def test_a_split_without_test_videos_is_refused(folder: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    lines = (folder / "videos" / "manifest.csv").read_text().splitlines()
+    manifest.write_text("\n".join(line for line in lines if not line.endswith(",test")))
+    values = described(folder, split={"layout": "manifest", "files": str(manifest)})
+    with pytest.raises(SplitError, match="no test video"):
+        train_streams(build(Recipe, values, where="test"), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"streams": {}}, "streams: none"),
+        ({"fusion": {"methd": "average"}}, "methd: unknown key.*Did you mean 'method'"),
+        ({"streams": {"report": None}}, "streams"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        build(Recipe, described(tmp_path, **change), where="test")
+
+
+def test_an_unknown_parameter_of_the_method_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    extract = {"sources": ["x"], "method": "dis", "parameters": {"preset_": "fast"}}
+    recipe = build(Recipe, described(tmp_path, extract=extract), where="test")
+    with pytest.raises(RecipeError, match="Did you mean 'preset'"):
+        recipe.extract.settings()
