@@ -34,7 +34,7 @@ def main(context: click.Context, videos: Path | None) -> None:
         settings=settings,
     )
     if not videos and not (recipe.out / "videos" / "manifest.csv").exists():
-        write_action_set(recipe.out / "videos", test=8)
+        write_action_set(recipe.out / "videos", test=20)
     extract_flow(recipe.extract, recipe.stack_folder)
     result = train_streams(recipe)
     stacks = sorted(recipe.stack_folder.rglob("*.h5"))

@@ -15,19 +15,18 @@ def test_the_demo_reaches_its_ceilings_and_costs_nothing_when_repeated(tmp_path:
     done = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "demo" / "report" / "report.json").read_text())
-    spatial, temporal = (report["streams"][name]["top1"] for name in ("spatial", "temporal"))
+    # A stream that knows its half of the class for certain guesses the other: 240 guesses scatter
+    # by 0.03 about the ceiling, and three times that is no accident.
+    for name, ceiling in (("spatial", 1 / 4), ("temporal", 1 / 3)):
+        assert abs(report["streams"][name]["top1"]["value"] - ceiling) < 0.09
     assert report["fused"]["top1"]["value"] >= 0.9
-    # Each ceiling is an expectation; a 95 % interval of 96 clips holds it unless luck is odd, and
-    # the seeds are fixed.
-    assert spatial["low"] <= 1 / 4 <= spatial["high"]
-    assert temporal["low"] <= 1 / 3 <= temporal["high"]
     assert "hue known in 100%" in done.stdout
     kept = {
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "demo").rglob("*")
         if path.suffix in (".h5", ".pt", ".npz")
     }
-    assert len(kept) >= 150 + 4 + 5
+    assert len(kept) >= 360 + 4 + 5
     assert len(list((tmp_path / "demo" / "pictures").glob("*.png"))) == 4
     again = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.stdout == done.stdout

@@ -1,0 +1,244 @@
+"""One video to one stack file: decoded, estimated, encoded and written a batch of pairs at a time.
+
+Memory holds one batch, whatever the length of the video.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from flowstream.errors import FlowstreamError, VideoError
+from flowstream.extract.jobs import Job
+from flowstream.extract.journal import Outcome
+from flowstream.extract.lock import working_for
+from flowstream.extract.settings import ExtractSettings
+from flowstream.flow import FlowMethod
+from flowstream.store import StackWriter, create_stack, encode_jpeg, open_stack
+from flowstream.types import Images, Vectors
+from flowstream.video import Frame, probe, read_frames
+
+COUNTER = struct.Struct("<q")
+"""One job's pairs so far, in the file that `Ticket.board` names."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One job as a worker process gets it.
+
+    Parameters
+    ----------
+    job : Job
+    settings : ExtractSettings
+    slot : int
+        Place of the job's counter in the board.
+    board : Path
+        File of counters; where it cannot be reached (another machine) progress goes by videos.
+    journal : Path
+        Whose lock is held while writing.
+    run : int or None
+        Process to end with.
+    """
+
+    job: Job
+    settings: ExtractSettings
+    slot: int
+    board: Path
+    journal: Path
+    run: int | None
+
+
+def work(ticket: Ticket) -> tuple[int, Outcome]:
+    """Extract one video in a worker process; gives the ticket's slot, and what became of it."""
+    with _uninterrupted(ticket.run), working_for(ticket.run, ticket.journal), _one_opencv_thread():
+        return ticket.slot, attempt(ticket.job, ticket.settings, report=_counter(ticket))
+
+
+def _counter(ticket: Ticket) -> Callable[[int], None]:
+    """A function that puts a number of pairs on the ticket's board."""
+
+    def report(pairs: int) -> None:
+        with suppress(OSError), ticket.board.open("r+b", buffering=0) as board:
+            board.seek(ticket.slot * COUNTER.size)
+            board.write(COUNTER.pack(pairs))
+
+    return report
+
+
+def attempt(
+    job: Job, settings: ExtractSettings, *, report: Callable[[int], None] | None = None
+) -> Outcome:
+    """Extract one video and say what became of it; `report` is told the pairs so far."""
+    start = time.perf_counter()
+    source, output = str(job.source), str(job.output)
+    try:
+        frames, clipped = extract_video(job, settings, report=report)
+    # Whatever one video provokes, in whatever library, must not stop the others.
+    except Exception as error:
+        return Outcome(
+            source, output, "failed", one_line(error), seconds=time.perf_counter() - start
+        )
+    return Outcome(
+        source,
+        output,
+        "done",
+        frames=frames,
+        pairs=frames - 1,
+        seconds=round(time.perf_counter() - start, 3),
+        bytes=job.output.stat().st_size,
+        clipped=clipped,
+    )
+
+
+def extract_video(
+    job: Job,
+    settings: ExtractSettings,
+    *,
+    report: Callable[[int], None] | None = None,
+    most: int | None = None,
+) -> tuple[int, float]:
+    """Write the stack of one video; gives its number of frames and the fraction clipped.
+
+    With `most`, only of its first so many frames.
+
+    Raises
+    ------
+    FlowstreamError
+        What the decoder, the method, the codec or the store raise; no file is left then.
+    """
+    info = probe(job.source)
+    colour = settings.method.colour
+    frames = read_frames(
+        job.source,
+        settings.sampling,
+        luma=not colour,
+        rgb=colour or settings.rgb,
+        allow_truncated=settings.allow_truncated,
+    )
+    first = next(frames)  # a video without any raises
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    with create_stack(
+        job.output,
+        size=_image(first, colour).shape[:2],
+        method=settings.method,
+        sampling=settings.sampling,
+        codec=settings.codec,
+        source=job.name,
+        source_bytes=source_bytes(job.source),
+        fps=info.fps,
+        source_size=(info.rows, info.columns),
+        compression=settings.compression,
+        rgb=settings.rgb,
+    ) as writer:
+        taken = islice(chain([first], frames), most)
+        count = _write(taken, writer, settings=settings, report=report)
+        if count < 2:
+            raise VideoError(
+                f"{job.source}: 1 frame after sampling, expected at least 2: "
+                "flow goes from one frame to the next"
+            )
+    with open_stack(job.output) as stack:
+        return count, stack.clipped
+
+
+def source_bytes(source: Path) -> int:
+    """The size of a video file, or of the files of a folder of images."""
+    if not source.is_dir():
+        return source.stat().st_size
+    return sum(entry.stat().st_size for entry in os.scandir(source) if entry.is_file())
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line; the kind too, where flowstream did not raise it on purpose."""
+    text = " ".join(str(error).split())
+    if isinstance(error, FlowstreamError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _write(
+    frames: Iterable[Frame],
+    writer: StackWriter,
+    *,
+    settings: ExtractSettings,
+    report: Callable[[int], None] | None,
+) -> int:
+    """Add all frames, and the fields between them, to a stack; gives the number of frames."""
+    windows = _windows(frames, writer, settings)
+    for vectors in _estimated(windows, settings.method):
+        writer.add_fields(vectors)
+        if report is not None:
+            report(writer.num_fields)
+    return writer.num_frames
+
+
+def _windows(
+    frames: Iterable[Frame], writer: StackWriter, settings: ExtractSettings
+) -> Iterator[Images]:
+    """Runs of frames for one batch of pairs each, the last of one the first of the next."""
+    window: list[Images] = []
+    for frame in frames:
+        writer.add_frame(frame.index, frame.seconds, _jpeg(frame, settings))
+        window.append(_image(frame, settings.method.colour))
+        if len(window) > settings.method.batch:
+            yield np.stack(window)
+            window = window[-1:]
+    if len(window) > 1:
+        yield np.stack(window)
+
+
+def _estimated(windows: Iterable[Images], method: FlowMethod) -> Iterator[Vectors]:
+    """The flow within each window; estimated while the next is decoded and the last is written."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ahead: Future[Vectors] | None = None
+        for window in windows:
+            following = thread.submit(method, window[:-1], window[1:])
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _jpeg(frame: Frame, settings: ExtractSettings) -> bytes | None:
+    if not settings.rgb or frame.rgb is None:
+        return None
+    return encode_jpeg(frame.rgb, quality=settings.jpeg_quality)
+
+
+def _image(frame: Frame, colour: bool) -> Images:
+    image = frame.rgb if colour else frame.luma
+    assert image is not None, "read_frames gives the kinds that it is asked for"
+    return image
+
+
+@contextmanager
+def _uninterrupted(run: int | None) -> Iterator[None]:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the run: it ends its workers."""
+    if run is None or run == os.getpid():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Hold OpenCV to one thread: parallelism is over videos."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
