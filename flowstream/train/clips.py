@@ -1,0 +1,113 @@
+"""The clips of a recipe's stream, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from flowstream.dataset.clips import FlowClips, Item, RgbClips, StackClips
+from flowstream.dataset.protocol import test_transform, train_transform
+from flowstream.dataset.split import Sample
+from flowstream.dataset.transforms import Normalise, Step
+from flowstream.dataset.window import Window
+from flowstream.models.model import PixelStatistics
+from flowstream.train.device import reading_workers
+from flowstream.train.recipe import Evaluation, StreamRecipe
+
+
+def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips:
+    """Clips from random moments, cropped and flipped at random."""
+    augment = recipe.augment
+    steps = train_transform(
+        recipe.stream,
+        recipe.rows_columns,
+        scales=augment.scales,
+        flip=augment.flip,
+        jitter=augment.jitter,
+        mean_flow=recipe.mean_flow,
+        bound=recipe.bound,
+    )
+    return _clips(recipe, samples, steps=steps, segments=recipe.segments, training=True)
+
+
+def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation) -> StackClips:
+    """All views of each video, always the same."""
+    steps = test_transform(
+        recipe.stream,
+        recipe.rows_columns,
+        crops=views.crops,
+        mean_flow=recipe.mean_flow,
+        bound=recipe.bound,
+    )
+    return _clips(recipe, samples, steps=steps, segments=views.segments, training=False)
+
+
+def training_batches(
+    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, seed: int
+) -> DataLoader[Item]:
+    """Batches of one epoch, in an order that `seed` fixes."""
+    workers = reading_workers(recipe.workers, device)
+    # Batch norm cannot train on a batch of one clip.
+    alone = len(clips) > 1 and len(clips) % recipe.batch == 1
+    return DataLoader(
+        clips,  # type: ignore[arg-type]  # has __getitem__ and __len__; torch is not its business
+        batch_size=recipe.batch,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(seed),
+        drop_last=alone and recipe.batch > 1,
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def viewed_batches(
+    recipe: StreamRecipe, clips: StackClips, device: torch.device
+) -> DataLoader[Item]:
+    """Videos with all their views, in order, about as many views at once as training has clips."""
+    workers = reading_workers(recipe.workers, device)
+    return DataLoader(
+        clips,  # type: ignore[arg-type]
+        batch_size=max(1, recipe.batch // clips.views),
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        # 250 views of a 20-channel clip are a gigabyte.
+        prefetch_factor=1 if workers else None,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _start_worker(_: int) -> None:
+    # Parallel over clips, not within one; and OpenCV's threads do not survive a fork.
+    cv2.setNumThreads(0)
+
+
+def _clips(
+    recipe: StreamRecipe,
+    samples: Sequence[Sample],
+    *,
+    steps: tuple[Step, ...],
+    segments: int,
+    training: bool,
+) -> StackClips:
+    window = Window(length=recipe.frames, step=recipe.step, segments=segments)
+    steps = _normalised(steps, recipe.architecture.pixels)
+    if recipe.stream == "flow":
+        return FlowClips(samples, window, steps, training=training, seed=recipe.seed)
+    return RgbClips(
+        samples, window, steps, training=training, seed=recipe.seed, frames=recipe.frames
+    )
+
+
+def _normalised(steps: tuple[Step, ...], pixels: PixelStatistics) -> tuple[Step, ...]:
+    """The steps with the RGB statistics that the network expects."""
+    return tuple(
+        replace(step, mean=pixels.mean, std=pixels.deviation)
+        if isinstance(step, Normalise)
+        else step
+        for step in steps
+    )

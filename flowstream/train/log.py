@@ -1,0 +1,85 @@
+"""What an epoch measured, kept as CSV and for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The measures of one epoch; those of validation are None where there was none."""
+
+    epoch: int
+    """Counted from 1."""
+    learning_rate: float
+    """In its middle."""
+    train_loss: float
+    train_top1: float
+    validation_loss: float | None
+    validation_top1: float | None
+    seconds: float
+
+    @property
+    def merit(self) -> tuple[float, float] | None:
+        """What the best epoch has most of: validation top-1, then lower loss."""
+        if self.validation_top1 is None or self.validation_loss is None:
+            return None
+        return self.validation_top1, -self.validation_loss
+
+    def summary(self) -> str:
+        """The losses and the validation's top-1, short."""
+        text = f"loss {self.train_loss:.3f}"
+        if self.validation_top1 is not None:
+            text += f", validation {self.validation_loss:.3f}, top-1 {self.validation_top1:.3f}"
+        return text
+
+
+def is_best(history: Sequence[Epoch]) -> bool:
+    """Whether the last epoch is the one to keep: the best validated, or the last without any."""
+    merits = [epoch.merit for epoch in history if epoch.merit is not None]
+    if not merits:
+        return True
+    return history[-1].merit is not None and history[-1].merit > max(merits[:-1], default=(-1, 0))
+
+
+class Log:
+    """`log.csv` and TensorBoard's events in the folder of a run.
+
+    Parameters
+    ----------
+    folder : Path
+    done : int
+        Epochs that are already there; events after them, of a run that was killed, are hidden.
+    """
+
+    def __init__(self, folder: Path, *, done: int) -> None:
+        self._path = folder / "log.csv"
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+
+    def write(self, history: Sequence[Epoch]) -> None:
+        """Write all epochs to the CSV and the last one to the events."""
+        text = io.StringIO()
+        names = [field.name for field in fields(Epoch)]
+        rows = csv.DictWriter(text, names, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(asdict(epoch) for epoch in history)
+        part = self._path.with_name(self._path.name + ".part")
+        part.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(part, self._path)
+        last = asdict(history[-1])
+        for name in names[1:]:
+            if last[name] is not None:
+                tag = name.replace("train_", "train/").replace("validation_", "validation/")
+                self._events.add_scalar(tag, last[name], last["epoch"])
+        self._events.flush()
+
+    def close(self) -> None:
+        """Close the events."""
+        self._events.close()

@@ -1,0 +1,111 @@
+"""A toy data set of real stacks: two classes that differ in colour and in direction of motion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from flowstream.codec.centred8 import Centred8
+from flowstream.dataset.split import Sample, Split
+from flowstream.store import create_stack, encode_jpeg
+from flowstream.train.recipe import Augmentation, Evaluation, StreamRecipe
+
+SIZE = (20, 24)
+FIELDS = 6
+
+Recipes = Callable[..., StreamRecipe]
+
+
+def write_video(path: Path, label: int, *, seed: int, method: str = "known") -> None:
+    """Red and sideways, or green and up and down; the rest is noise."""
+    random = np.random.default_rng((seed, label))
+    vectors = random.normal(0, 1, (FIELDS, 2, *SIZE)).astype(np.float32)
+    vectors[:, label] += random.choice([-3, 3])
+    images = random.integers(60, 140, (FIELDS + 1, *SIZE, 3), dtype=np.uint8)
+    images[..., label] += 60
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with create_stack(
+        path,
+        size=SIZE,
+        method={"name": method},
+        sampling={"step": 1},
+        codec=Centred8(),
+        source=path.stem,
+        source_bytes=1,
+        fps=25.0,
+        source_size=SIZE,
+    ) as writer:
+        for index, image in enumerate(images):
+            writer.add_frame(index, index / 25, encode_jpeg(image))
+        writer.add_fields(vectors)
+
+
+def write_split(root: Path, *, train: int, validation: int, test: int, method: str) -> Split:
+    """So many videos of each class in each part."""
+    parts: dict[str, tuple[Sample, ...]] = {}
+    for number, (part, count) in enumerate(
+        (("train", train), ("validation", validation), ("test", test))
+    ):
+        samples = []
+        for index in range(count):
+            for label, name in enumerate(("across", "down")):
+                path = root / part / name / f"{index}.h5"
+                write_video(path, label, seed=100 * number + index, method=method)
+                samples.append(Sample(f"{part}/{name}/{index}", label, str(index), path))
+        parts[part] = tuple(samples)
+    return Split(("across", "down"), parts["train"], parts["validation"], parts["test"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster on one thread, most of all where others work beside them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """Twelve training videos, six of validation, eight of test."""
+    root = tmp_path_factory.mktemp("stacks")
+    return write_split(root, train=6, validation=3, test=4, method="known")
+
+
+@pytest.fixture(scope="session")
+def other_split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """The same videos with flow of another method."""
+    root = tmp_path_factory.mktemp("other")
+    return write_split(root, train=6, validation=3, test=4, method="unknown")
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipes:
+    """`recipe("flow", epochs=3)`: a recipe of the toy's size with changes."""
+
+    def make(stream: str = "flow", **changes: Any) -> StreamRecipe:
+        plain = StreamRecipe(
+            stream="rgb" if stream == "rgb" else "flow",
+            model="single_frame" if stream == "rgb" else "early_fusion",
+            frames=1 if stream == "rgb" else 4,
+            options={"backbone": "small_cnn", "pretrained": False, "dropout": 0.2},
+            size=16,
+            batch=4,
+            epochs=4,
+            optimiser="adamw",
+            learning_rate=0.01,
+            warm_up=0.5,
+            augment=Augmentation(scales=(1.0, 0.875)),
+            validation=Evaluation(segments=1, crops=1),
+            evaluation=Evaluation(segments=2, crops=10),
+            workers=0,
+        )
+        return replace(plain, **changes)
+
+    return make

@@ -1,0 +1,82 @@
+"""What a stream's recipe accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowstream.errors import RecipeError
+from flowstream.plugins import provenance
+from flowstream.recipe import build
+from flowstream.train.recipe import Evaluation, StreamRecipe
+
+LEAST: dict[str, Any] = {"stream": "flow", "model": "early_fusion", "frames": 10}
+
+
+def make(**values: Any) -> StreamRecipe:
+    return build(StreamRecipe, {**LEAST, **values}, where="temporal")
+
+
+def test_stream_model_and_frames_are_enough() -> None:
+    recipe = make()
+    assert recipe.clip.lengths == (2, 10, 224, 224)
+    assert recipe.evaluation == Evaluation(segments=25, crops=10)
+
+
+def test_rgb_clips_have_three_channels() -> None:
+    assert make(stream="rgb", frames=1, size=[96, 128]).clip.lengths == (3, 1, 96, 128)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stream": "audio"}, "stream: got 'audio', expected one of: rgb, flow"),
+        ({"model": "early_fusoin"}, "Did you mean 'early_fusion'"),
+        ({"options": {"droput": 0.5}}, "droput: unknown key.*Did you mean 'dropout'"),
+        ({"options": {"backbone": "resnet-18"}}, "Did you mean 'resnet18'"),
+        ({"size": 16}, "got 16 rows, expected at least 32"),
+        ({"model": "two_stream"}, "'two_stream' sees RGB and flow together"),
+        ({"learning_rat": 0.1}, "learning_rat: unknown key.*Did you mean 'learning_rate'"),
+        ({"frames": 0}, "frames: got 0"),
+        ({"step": 0}, "step: got 0"),
+        ({"size": 0}, "size: got 0"),
+        ({"size": [16, 0]}, "size: got"),
+        ({"bound": 0.0}, "bound: got 0.0"),
+        ({"segments": 0}, "segments: got 0"),
+        ({"batch": 0}, "batch: got 0"),
+        ({"epochs": 0}, "epochs: got 0"),
+        ({"learning_rate": 0.0}, "learning_rate: got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate: got nan"),
+        ({"momentum": 1.0}, "momentum: got 1.0"),
+        ({"weight_decay": -1.0}, "weight_decay: got -1.0"),
+        ({"gamma": 0.0}, "gamma: got 0.0"),
+        ({"warm_up": 80.0}, "warm_up: got 80.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing: got 1.0"),
+        ({"clip_gradient": 0.0}, "clip_gradient: got 0.0"),
+        ({"validate_every": 0}, "validate_every: got 0"),
+        ({"seed": -1}, "seed: got -1"),
+        ({"workers": -1}, "workers: got -1"),
+        ({"milestones": [30, 60]}, "none with 'cosine'"),
+        ({"schedule": "step"}, "epochs with schedule 'step'"),
+        ({"schedule": "step", "milestones": [60, 30]}, "rising epochs"),
+        ({"augment": {"flip": 1.5}}, "augment: flip: got 1.5"),
+        ({"augment": {"scales": []}}, "augment: scales"),
+        ({"augment": {"jitter": 1.0}}, "augment: jitter"),
+        ({"evaluation": {"crops": 3}}, "evaluation: crops: got 3, expected 1, 5 or 10"),
+        ({"validation": {"segments": 0}}, "validation: segments: got 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_place(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=f"^temporal.*{message}"):
+        make(**values)
+
+
+def test_a_recipe_survives_as_plain_data() -> None:
+    recipe = make(options={"backbone": "small_cnn", "pretrained": False}, size=[96, 128])
+    assert build(StreamRecipe, provenance(recipe), where="again") == recipe
+
+
+def test_workers_change_no_result_and_are_not_recorded() -> None:
+    assert make(workers=3) == make(workers=0)
+    assert "workers" not in provenance(make(workers=3))
