@@ -156,20 +156,18 @@ def test_given_weights_count_by_their_ratio() -> None:
 
 
 @given(seed=seeds)
-def test_chosen_weights_are_never_worse_on_their_own_scores_than_a_stream_or_the_average(
-    seed: int,
-) -> None:
+def test_chosen_weights_lose_at_most_a_standard_error_to_a_stream_or_the_average(seed: int) -> None:
     rgb, flow = random_pair(seed)
     chosen = accuracy(fused(Weighted(), rgb, flow))
-    assert chosen >= accuracy(rgb)
-    assert chosen >= accuracy(flow)
-    assert chosen >= accuracy(fused(FUSIONS["average"](), rgb, flow))
+    best = max(accuracy(rgb), accuracy(flow), accuracy(fused(FUSIONS["average"](), rgb, flow)))
+    # the share whose standard error counts is the grid's best, at least as good as these
+    assert chosen >= best - np.sqrt(0.25 / len(rgb.labels))
 
 
 @given(seed=seeds)
-def test_chosen_weights_are_the_best_of_the_grid_found_by_plain_loops(seed: int) -> None:
+def test_chosen_weights_follow_the_one_standard_error_rule_of_plain_loops(seed: int) -> None:
     rgb, flow = random_pair(seed)
-    best, kept = (-1, -np.inf), 0.0
+    shares, likelihoods = [], []
     for step in range(21):
         weight = step / 20
         right, likelihood = 0, 0.0
@@ -180,25 +178,40 @@ def test_chosen_weights_are_the_best_of_the_grid_found_by_plain_loops(seed: int)
             ]
             right += row.index(max(row)) == label
             likelihood += np.log(max(row[label] / sum(row), 1e-12))
-        # As the search rounds its mean log-loss: the last bits break no tie.
-        if (right, round(likelihood / 12, 9)) > best:
-            best, kept = (right, round(likelihood / 12, 9)), weight
+        shares.append(right / 12)
+        # as the search rounds its mean log-loss: the last bits break no tie
+        likelihoods.append(round(likelihood / 12, 9))
+    least = max(shares) - np.sqrt(max(shares) * (1 - max(shares)) / 12) - 1e-12
+    distance, _, kept = min(
+        (abs(step - 10), -likelihoods[step], step) for step in range(21) if shares[step] >= least
+    )
     weights = Weighted().fit([rgb, flow]).weights
-    assert weights == pytest.approx((1 - kept, kept), abs=1e-9)  # both are twentieths
+    assert weights == pytest.approx((1 - kept / 20, kept / 20), abs=1e-9), distance
 
 
-def test_equal_top1_is_decided_by_the_log_loss() -> None:
-    # Both streams are right everywhere; flow is surer of it, and any admixture of rgb loses.
+def test_weights_that_are_as_right_stay_equal() -> None:
+    # Both streams are right everywhere; that flow is surer of it argues nothing away.
     rgb = scores_of("rgb", [[0.5, 0.3, 0.2], [0.3, 0.4, 0.3]], [0, 1])
     flow = scores_of("flow", [[0.9, 0.1, 0.0], [0.1, 0.8, 0.1]], [0, 1])
-    assert Weighted().fit([rgb, flow]).weights == (0.0, 1.0)
+    assert Weighted().fit([rgb, flow]).weights == (0.5, 0.5)
+
+
+def test_many_videos_take_a_misleading_stream_away() -> None:
+    labels = np.arange(600) % 3
+    # always sure of the class before, where the other is only fairly sure of the right one
+    misled = scores_of("rgb", np.eye(3)[(labels + 2) % 3] * 0.9 + 0.1 / 3, labels)
+    right = scores_of("flow", np.eye(3)[labels] * 0.2 + 0.8 / 3, labels)
+    weights = Weighted().fit([misled, right]).weights
+    assert accuracy(fused(Weighted(), misled, right)) == 1
+    assert weights[1] == pytest.approx(0.85)  # the first twentieth that outvotes 0.9 by 0.2
 
 
 def test_three_streams_are_weighted_too() -> None:
     rgb, flow = random_pair(7)
     truth = scores_of("oracle", np.eye(3)[rgb.labels], rgb.labels)
     mixture = Weighted(steps=4).fit([rgb, flow, truth])
-    assert mixture.weights == (0.0, 0.0, 1.0)
+    assert max(mixture.weights) == mixture.weights[2]
+    assert accuracy(mixture([rgb, flow, truth])) == 1
 
 
 def test_weights_are_not_chosen_on_test_scores_but_may_be_given() -> None:

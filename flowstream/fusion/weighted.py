@@ -20,8 +20,10 @@ from flowstream.scores import Scores
 class Weighted(Fusion):
     """The weighted mean of probabilities, its weights searched on a grid unless they are given.
 
-    The best weights classify most videos rightly; among equals those of the lowest log-loss win,
-    then those nearest to equal weights.
+    Of all weights whose top-1 is within one standard error of the best, those nearest to equal
+    weights are taken (the one-standard-error rule of Breiman et al. 1984, "Classification and
+    Regression Trees", section 3.4.3): a handful of validation videos cannot argue a stream away,
+    thousands can. The log-loss decides between weights as near.
     """
 
     name: ClassVar[str] = "weighted"
@@ -69,14 +71,21 @@ class Weighted(Fusion):
         probabilities = np.stack([part.scores for part in aligned])
         equal = 1 / len(aligned)
 
-        def cost(weights: tuple[float, ...]) -> tuple[int, float, float]:
-            mixed = mix(probabilities, weights, mean="arithmetic")
-            wrong = int((mixed.argmax(1) != first.labels).sum())
-            # Rounded, so that streams of equal scores tie in spite of the last bits.
-            loss = round(log_loss(mixed, first.labels), 9)
-            return wrong, loss, sum((weight - equal) ** 2 for weight in weights)
+        grid = list(_simplex(len(aligned), self.steps))
+        mixed = [mix(probabilities, weights, mean="arithmetic") for weights in grid]
+        count = len(first.labels)
+        right = [int((scores.argmax(1) == first.labels).sum()) for scores in mixed]
+        best = max(right) / count
+        # of a share of `count` trials; a perfect best has none, though one trial may be luck
+        error = math.sqrt(best * (1 - best) / count)
 
-        return min(_simplex(len(aligned), self.steps), key=cost)
+        def cost(index: int) -> tuple[float, float]:
+            distance = sum((weight - equal) ** 2 for weight in grid[index])
+            # Rounded, so that streams of equal scores tie in spite of the last bits.
+            return round(distance, 9), round(log_loss(mixed[index], first.labels), 9)
+
+        near = (index for index, hits in enumerate(right) if hits / count >= best - error - 1e-12)
+        return grid[min(near, key=cost)]
 
 
 def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
