@@ -6,13 +6,18 @@ reader decodes a stack without flowstream.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from flowstream.errors import CodecError
+from flowstream.errors import CodecError, ParameterError, ShapeError
 from flowstream.types import Codes, Vectors
+
+WIDEST = 65536.0
+"""Pixels; no frame is wider, and float32 holds every 8-bit step up to it."""
 
 
 class Codec(ABC):
@@ -24,46 +29,100 @@ class Codec(ABC):
     dtype: ClassVar[np.dtype[Any]]
     """What codes are stored as."""
 
+    exact_stillness: ClassVar[bool] = True
+    """Whether zero motion decodes to exactly zero."""
+
     bound: float
     """Largest displacement along an axis that a code holds, in pixels; beyond it, values clip."""
 
     @property
-    @abstractmethod
     def scale_factor(self) -> float:
         """Pixels per code."""
+        return 1.0
 
     @property
-    @abstractmethod
     def add_offset(self) -> float:
         """Pixels at code 0."""
+        return 0.0
 
     @abstractmethod
     def quantise(self, vectors: Vectors) -> Codes:
-        """What `encode` returns, for vectors known to be finite."""
+        """What `encode` returns, for vectors known to be finite float32."""
 
     @abstractmethod
-    def at_bound(self, codes: Codes) -> int:
-        """How many vectors of `(..., 2, H, W)` codes have a component at the bound."""
+    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which codes stand at the bound, same shape."""
 
     def encode(self, vectors: Vectors) -> Codes:
-        """The codes nearest to `vectors` `(..., 2, H, W)`, pixels, clipped at the bound.
+        """The codes nearest to `vectors`, clipped at the bound.
+
+        Parameters
+        ----------
+        vectors : (..., 2, H, W), float32
+            Pixels; not written to.
+
+        Returns
+        -------
+        (..., 2, H, W), the codec's dtype
 
         Raises
         ------
+        ShapeError
+            If `vectors` is not `(..., 2, H, W)`.
         CodecError
             If a vector is not finite.
         """
-        if not np.isfinite(vectors).all():
-            bad = int((~np.isfinite(vectors)).sum())
+        _check_axes(vectors, f"codec {self.name!r}: vectors")
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+            vectors = np.asarray(vectors, np.float32)
+        finite = np.isfinite(vectors)
+        if not finite.all():
             raise CodecError(
-                f"codec {self.name!r}: {bad} of {vectors.size} flow values are not finite; "
-                "mask or fill them before storing"
+                f"codec {self.name!r}: {vectors.size - np.count_nonzero(finite)} of "
+                f"{vectors.size} flow values are not finite; mask or fill them before storing"
             )
         return self.quantise(vectors)
 
     def decode(self, codes: Codes) -> Vectors:
-        """The vectors that `codes` stand for, float32 pixels, same shape."""
-        vectors = codes.astype(np.float32)
-        vectors *= np.float32(self.scale_factor)
-        vectors += np.float32(self.add_offset)
+        """The vectors that `codes` stand for, float32 pixels, same shape.
+
+        Raises
+        ------
+        CodecError
+            If `codes` are not in the codec's dtype.
+        """
+        if codes.dtype != self.dtype:
+            raise CodecError(
+                f"codec {self.name!r}: got codes of {codes.dtype}, expected {self.dtype}"
+            )
+        return self.dequantise(codes)
+
+    def dequantise(self, codes: Codes) -> Vectors:
+        """What `decode` returns, for codes of the codec's dtype."""
+        # dtype: numpy 1 would pick float16 for 8-bit codes
+        vectors: Vectors = np.multiply(codes, np.float32(self.scale_factor), dtype=np.float32)
+        if self.add_offset:
+            vectors += np.float32(self.add_offset)
         return vectors
+
+    def at_bound(self, codes: Codes) -> int:
+        """How many vectors of `(..., 2, H, W)` codes have a component at the bound."""
+        _check_axes(codes, f"codec {self.name!r}: codes")
+        at_bound = self.saturated(codes)
+        return int(np.count_nonzero(at_bound[..., 0, :, :] | at_bound[..., 1, :, :]))
+
+
+def check_bound(codec: Codec, *, smallest: float = 1 / 64, largest: float = WIDEST) -> None:
+    """Refuse a bound that is no number of pixels from `smallest` to `largest`."""
+    bound = codec.bound
+    known = isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
+    if not known or not smallest <= bound <= largest:
+        raise ParameterError(
+            f"codec {codec.name!r}: got a bound of {bound!r}, "
+            f"expected pixels from {smallest:g} to {largest:g}"
+        )
+
+
+def _check_axes(values: NDArray[Any], where: str) -> None:
+    if values.ndim < 3 or values.shape[-3] != 2:
+        raise ShapeError(f"{where} have shape {values.shape}, expected (..., 2, H, W)")

@@ -1,0 +1,52 @@
+"""`fixed16`: 16-bit fixed point, 1/64 pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.codec.codec import Codec, check_bound
+from flowstream.types import Codes, Vectors
+
+STEPS = 64
+"""Codes per pixel, as in KITTI's flow files; no method is that exact."""
+
+LARGEST = 32767 / STEPS
+
+
+@dataclass(frozen=True)
+class Fixed16(Codec):
+    """Codes -64*bound...64*bound; the step is 1/64 pixel, whatever the bound.
+
+    Parameters
+    ----------
+    bound : float
+        Pixels; by default all that 16 bits hold, 511.98.
+    """
+
+    name: ClassVar[str] = "fixed16"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int16)
+
+    bound: float = LARGEST
+
+    def __post_init__(self) -> None:
+        check_bound(self, largest=LARGEST)
+
+    @property
+    def scale_factor(self) -> float:
+        """Pixels per code."""
+        return 1 / STEPS
+
+    def quantise(self, vectors: Vectors) -> Codes:
+        """Codes of finite float32 vectors."""
+        steps = np.clip(vectors, np.float32(-self.bound), np.float32(self.bound))
+        steps *= STEPS
+        return np.rint(steps, out=steps).astype(np.int16)
+
+    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which codes stand at the bound."""
+        found: NDArray[np.bool_] = np.abs(codes) >= round(self.bound * STEPS)
+        return found

@@ -1,0 +1,33 @@
+"""`float32`: the vectors as the method gave them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.codec.codec import Codec
+from flowstream.types import Codes, Vectors
+
+
+@dataclass(frozen=True)
+class Float32(Codec):
+    """Vectors in single precision, unchanged: the truth to measure other codecs against."""
+
+    name: ClassVar[str] = "float32"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
+
+    # no annotation: a constant, not a parameter
+    bound = float(np.finfo(np.float32).max)
+
+    def quantise(self, vectors: Vectors) -> Codes:
+        """Codes of finite float32 vectors."""
+        codes: Codes = vectors.copy()
+        return codes
+
+    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which codes stand at the bound."""
+        found: NDArray[np.bool_] = np.abs(codes) >= np.float32(self.bound)
+        return found
