@@ -1,0 +1,294 @@
+"""Writing a stack: what the file holds, and that it appears whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import flowstream
+from flowstream.codec import CODECS
+from flowstream.codec.centred8 import Centred8
+from flowstream.errors import (
+    CodecError,
+    ParameterError,
+    ShapeError,
+    StackError,
+    UnknownNameError,
+)
+from flowstream.store import COMPRESSIONS, create_stack, encode_jpeg, open_stack, verify_stack
+
+SIZE = (20, 28)
+
+settings: dict[str, Any] = {
+    "size": SIZE,
+    "method": {"name": "none"},
+    "sampling": {},
+    "codec": Centred8(),
+    "source": "clip.mp4",
+    "source_bytes": 1,
+    "fps": 0.0,
+    "source_size": SIZE,
+    "rgb": False,
+}
+still = np.zeros((1, 2, *SIZE), np.float32)
+image = encode_jpeg(np.zeros((*SIZE, 3), np.uint8))
+
+
+def test_the_file_is_laid_out_as_format_1_says(write: Any, content: Any) -> None:
+    with h5py.File(write(), "r") as file:
+        flow = file["flow"]
+        assert (flow.shape, flow.dtype, flow.chunks) == ((12, *SIZE), np.uint8, (2, *SIZE))
+        assert file["frame"].dtype == np.int32
+        assert file["frame"][()].tolist() == content.frame_index
+        assert file["time"].dtype == np.float64
+        assert file["time"][()].tolist() == content.times
+        assert h5py.check_vlen_dtype(file["rgb"].dtype) == np.uint8
+        assert file["rgb"].shape == (7,)
+        assert file["rgb"][3].tobytes() == encode_jpeg(content.images[3])
+        checksum = file.attrs["checksum"]
+        assert len(bytes.fromhex(checksum)) == 16
+        assert dict(file.attrs) == {
+            "format": "flowstream.stack",
+            "format_version": 1,
+            "flowstream": flowstream.__version__,
+            "source": "run/clip.mp4",
+            "source_bytes": 12345,
+            "fps": 25.0,
+            "source_height": 240,
+            "source_width": 336,
+            "method": '{"name": "dis", "preset": "medium"}',
+            "sampling": '{"step": 2, "fps": null, "short_side": null, "size": [20, 28]}',
+            "compression": "lz4hc",
+            "checksum": checksum,
+        }
+        assert dict(flow.attrs) == {
+            "codec": "centred8",
+            "bound": 20.0,
+            "scale_factor": 20 / 127,
+            "add_offset": -128 * (20 / 127),
+            # by its construction one component of the content lies beyond 20 pixels; others of the
+            # normal distribution with sigma 6 may too
+            "clipped": pytest.approx(np.mean((abs(content.vectors) > 19.93).any(axis=1))),
+        }
+
+
+def test_attributes_are_plain_texts_int64_and_float64(write: Any) -> None:
+    with h5py.File(write(), "r") as file:
+        values = [*file.attrs.values(), *file["flow"].attrs.values()]
+    assert {type(value) for value in values} == {str, np.int64, np.float64}
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("codec", list(CODECS))
+def test_a_reader_without_plugins_decodes_it_by_the_cf_attributes(
+    write: Any, content: Any, codec: str, compression: str
+) -> None:
+    path = write(compression=compression, codec=CODECS[codec]())
+    script = (
+        "import sys, h5py, numpy as np\n"
+        "with h5py.File(sys.argv[1], 'r') as file:\n"
+        "    flow = file['flow']\n"
+        "    a = flow.attrs\n"
+        "    values = flow[()].astype('f8') * a['scale_factor'] + a['add_offset']\n"
+        "    bound = a['bound']\n"
+        "assert not {'flowstream', 'hdf5plugin'} & set(sys.modules)\n"
+        "np.savez(sys.argv[2], values=values, bound=bound)\n"
+    )
+    answer = path.with_suffix(".npz")
+    subprocess.run([sys.executable, "-c", script, path, answer], check=True, env=_no_plugins())
+    with np.load(answer) as read:
+        values, bound = read["values"], float(read["bound"])
+    with open_stack(path) as stack:
+        # one rounding to float32 at up to 512 pixels
+        np.testing.assert_allclose(values, stack.window(0, 6), rtol=0, atol=6e-5)
+    truth = content.vectors.reshape(12, *SIZE).clip(-bound, bound)
+    # half a step of the coarsest codec, at its bound of 20 pixels
+    assert np.abs(values - truth).max() <= 20 / 127 / 2 + 1e-5
+
+
+def _no_plugins() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "HDF5_PLUGIN_PATH"}
+
+
+@pytest.mark.parametrize("compression", list(COMPRESSIONS))
+@pytest.mark.parametrize("codec", list(CODECS))
+def test_every_compression_keeps_every_codec_to_the_bit(
+    write: Any, content: Any, codec: str, compression: str
+) -> None:
+    coder = CODECS[codec]()
+    path = write(compression=compression, codec=coder)
+    verify_stack(path)
+    with open_stack(path) as stack:
+        assert stack.compression == compression
+        assert stack.codec == coder
+        expected = coder.encode(content.vectors).reshape(12, *SIZE)
+        assert (stack.codes(0, 6) == expected).all()
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_batch(write: Any) -> None:
+    one, other = write("one.h5", batch=1), write("other.h5", batch=6)
+    with open_stack(one) as first, open_stack(other) as second:
+        assert first.checksum == second.checksum
+    assert one.read_bytes() == write("again.h5", batch=1).read_bytes()
+
+
+def test_dataclasses_are_recorded_as_their_provenance(tmp_path: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Method:
+        name = "made up"
+        scales: tuple[int, ...] = (1, 2)
+        threads: int = dataclasses.field(default=4, compare=False)
+
+    with create_stack(tmp_path / "x.h5", **{**settings, "method": Method()}) as writer:
+        fill(writer)
+    with open_stack(tmp_path / "x.h5") as stack:
+        assert stack.method == {"name": "made up", "scales": [1, 2]}
+
+
+def test_a_source_name_that_is_no_utf_8_is_recorded_in_escapes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    with create_stack(tmp_path / "x.h5", **{**settings, "source": name}) as writer:
+        fill(writer)
+    verify_stack(tmp_path / "x.h5")
+    with open_stack(tmp_path / "x.h5") as stack:
+        assert stack.source == r"caf\udce9.mp4"
+
+
+def fill(writer: Any) -> None:
+    writer.add_frame(0, 0.0)
+    writer.add_frame(1, 0.04)
+    writer.add_fields(still)
+
+
+def test_folders_are_made_and_an_older_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "clip.h5"
+    path.parent.mkdir(parents=True)
+    path.write_text("older")
+    with create_stack(path, **settings) as writer:
+        fill(writer)
+        assert path.read_text() == "older"
+    verify_stack(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["clip.h5"]
+
+
+def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with create_stack(tmp_path / "x.h5", **settings) as writer:
+            fill(writer)
+            assert (tmp_path / "x.h5.part").exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stale_part_file_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x.h5.part").write_bytes(b"left by a killed process" * 10_000)
+    with create_stack(tmp_path / "x.h5", **settings) as writer:
+        fill(writer)
+    verify_stack(tmp_path / "x.h5")
+    assert (tmp_path / "x.h5").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize(
+    ("frames", "fields", "message"),
+    [
+        (0, 0, "got 0 frames, expected at least 2"),
+        (1, 0, "got 1 frames, expected at least 2"),
+        (3, 1, "got 1 fields for 3 frames, expected 2"),
+        (3, 3, "got 3 fields for 3 frames, expected 2"),
+    ],
+)
+def test_a_stack_that_is_not_whole_is_refused_at_the_end(
+    tmp_path: Path, frames: int, fields: int, message: str
+) -> None:
+    def write() -> None:
+        with create_stack(tmp_path / "x.h5", **settings) as writer:
+            for index in range(frames):
+                writer.add_frame(index, index / 25)
+            for _ in range(fields):
+                writer.add_fields(still)
+
+    with pytest.raises(StackError, match=message):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_belong_in_the_stack_is_refused_when_added(tmp_path: Path) -> None:
+    with create_stack(tmp_path / "x.h5", **{**settings, "rgb": True}) as writer:
+        with pytest.raises(StackError, match="frame 0: got no image, expected one"):
+            writer.add_frame(0, 0.0)
+        with pytest.raises(StackError, match=r"\(10, 28\) rows and columns, expected \(20, 28\)"):
+            writer.add_frame(0, 0.0, encode_jpeg(np.zeros((10, 28, 3), np.uint8)))
+        with pytest.raises(StackError, match="no whole JPEG image"):
+            writer.add_frame(0, 0.0, image[:-10])
+        with pytest.raises(ParameterError, match="got time nan"):
+            writer.add_frame(0, float("nan"), image)
+        with pytest.raises(ParameterError, match="got frame -1 after frame 0"):
+            writer.add_frame(-1, 0.0, image)
+        with pytest.raises(ShapeError, match=r"shape \(2, 20, 28\), expected \(n, 2, 20, 28\)"):
+            writer.add_fields(still[0])
+        with pytest.raises(CodecError, match="not finite"):
+            writer.add_fields(np.full_like(still, np.nan))
+        # nothing of that was taken
+        assert (writer.num_frames, writer.num_fields) == (0, 0)
+        writer.add_frame(3, 0.0, image)
+        with pytest.raises(ParameterError, match="got frame 2 after frame 3"):
+            writer.add_frame(2, 0.1, image)
+        writer.add_frame(3, 0.1, image)
+        writer.add_fields(still)
+    verify_stack(tmp_path / "x.h5")
+
+
+def test_an_image_for_a_stack_without_images_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StackError, match="got an image, expected none"),
+        create_stack(tmp_path / "x.h5", **settings) as writer,
+    ):
+        writer.add_frame(0, 0.0, image)
+
+
+def test_a_writer_outside_its_with_statement_is_refused(tmp_path: Path) -> None:
+    writer = create_stack(tmp_path / "x.h5", **settings)
+    with pytest.raises(StackError, match="use: with create_stack"):
+        writer.add_frame(0, 0.0)
+    assert list(tmp_path.iterdir()) == []
+    with writer:
+        fill(writer)
+    with pytest.raises(StackError, match="use: with create_stack"):
+        writer.add_fields(still)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": (0, 28)}, "got 0 rows"),
+        ({"size": (20, 0)}, "got 0 columns"),
+        ({"fps": float("nan")}, "got fps nan"),
+        ({"fps": -1.0}, "got fps -1.0"),
+        ({"source_bytes": -1}, "got source_bytes -1"),
+        ({"source_size": (-1, 5)}, "got source_height -1"),
+        ({"method": {"name": {1, 2}}}, "cannot be recorded"),
+        ({"sampling": {"fps": float("inf")}}, "cannot be recorded"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_a_file_is_made(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        create_stack(tmp_path / "x.h5", **{**settings, **change})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_compression_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'lz4hc'"):
+        create_stack(tmp_path / "x.h5", **settings, compression="lz4")
