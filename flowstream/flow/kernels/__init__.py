@@ -1,0 +1,1 @@
+"""What computes: numba kernels for CPUs, torch kernels for everything else."""

@@ -1,0 +1,261 @@
+"""Median filters of a plane: plain, by networks of minima and maxima, and weighted by the image."""
+
+from __future__ import annotations
+
+from flowstream.flow.kernels.planes import Plane, fill_sides, inside, origin, stride
+from flowstream.flow.kernels.simd import (
+    LANES,
+    Lanes,
+    counting,
+    kernel,
+    largest,
+    load,
+    maximum,
+    minimum,
+    select,
+    spread,
+    store,
+)
+from flowstream.flow.kernels.tvl1_numbers import LIKENESS, NEARNESS, SETTLED, STEPS
+
+Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
+
+WING = 2  # columns of a 5 x 5 window on either side
+
+
+@kernel
+def median_5x5(source: Plane, target: Plane, rows: int, columns: int, ranks: Plane) -> None:
+    """The median of 25 neighbours; borders repeat.
+
+    Each column of five is sorted once and shared by the five windows that it is in. Sorting the
+    five columns' minima, seconds, ... among themselves leaves 13 of the 25 that can be the median.
+    `ranks` holds 5 strides.
+    """
+    step = stride(columns)
+    fill_sides(source, rows, columns)
+    for row in range(rows):
+        a, b, c, d, e = (
+            origin(inside(row - 2, rows), step) - WING,
+            origin(inside(row - 1, rows), step) - WING,
+            origin(row, step) - WING,
+            origin(inside(row + 1, rows), step) - WING,
+            origin(inside(row + 2, rows), step) - WING,
+        )
+        for x in range(0, columns + 2 * WING, LANES):
+            lowest, lower, middle, upper, uppermost = _sort(
+                load(source, a + x),
+                load(source, b + x),
+                load(source, c + x),
+                load(source, d + x),
+                load(source, e + x),
+            )
+            store(ranks, x, lowest)
+            store(ranks, step + x, lower)
+            store(ranks, 2 * step + x, middle)
+            store(ranks, 3 * step + x, upper)
+            store(ranks, 4 * step + x, uppermost)
+        start = origin(row, step)
+        for x in range(0, columns, LANES):
+            _, _, _, p, q = _sorted_row(ranks, x)
+            _, _, r, s, t = _sorted_row(ranks, step + x)
+            _, f, g, h, _ = _sorted_row(ranks, 2 * step + x)
+            i, j, k, _, _ = _sorted_row(ranks, 3 * step + x)
+            m, n, _, _, _ = _sorted_row(ranks, 4 * step + x)
+            p, r, f, i = _drop_least(p, r, f, i)
+            t, h, k, n = _drop_most(t, h, k, n)
+            store(target, start + x, _median_of_eleven(r, f, i, q, s, g, j, m, t, h, k))
+
+
+@kernel
+def _swap(one: Lanes, other: Lanes) -> tuple[Lanes, Lanes]:
+    return minimum(one, other), maximum(one, other)
+
+
+@kernel
+def _sort(a: Lanes, b: Lanes, c: Lanes, d: Lanes, e: Lanes) -> Five:
+    a, b = _swap(a, b)
+    d, e = _swap(d, e)
+    c, e = _swap(c, e)
+    c, d = _swap(c, d)
+    b, e = _swap(b, e)
+    a, d = _swap(a, d)
+    a, c = _swap(a, c)
+    b, d = _swap(b, d)
+    b, c = _swap(b, c)
+    return a, b, c, d, e
+
+
+@kernel
+def _sorted_row(ranks: Plane, x: int) -> Five:
+    return _sort(
+        load(ranks, x),
+        load(ranks, x + 1),
+        load(ranks, x + 2),
+        load(ranks, x + 3),
+        load(ranks, x + 4),
+    )
+
+
+@kernel
+def _drop_least(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """The four with the least first."""
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    a, c = _swap(a, c)
+    return a, b, c, d
+
+
+@kernel
+def _drop_most(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """The four with the most last."""
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    b, d = _swap(b, d)
+    return a, b, c, d
+
+
+@kernel
+def _median_of_eleven(
+    a: Lanes, b: Lanes, c: Lanes, d: Lanes, e: Lanes, f: Lanes, g: Lanes,
+    h: Lanes, i: Lanes, j: Lanes, k: Lanes,
+) -> Lanes:  # fmt: skip
+    """Of any 7 of 11 neither the least nor the most is the median: drop both, take one more."""
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    e, f = _swap(e, f)
+    a, c = _swap(a, c)
+    a, e = _swap(a, e)
+    b, d = _swap(b, d)
+    d, f = _swap(d, f)
+    _, g = _swap(a, g)
+    g, _ = _swap(g, f)
+    b, c, d, e = _inner_of_six(b, c, d, e, g, h)
+    b, c, d = _inner_of_five(b, c, d, e, i)
+    b, c = _inner_of_four(b, c, d, j)
+    b, c = _swap(b, c)
+    return maximum(b, minimum(c, k))
+
+
+@kernel
+def _inner_of_six(
+    a: Lanes, b: Lanes, c: Lanes, d: Lanes, e: Lanes, f: Lanes
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    e, f = _swap(e, f)
+    a, c = _swap(a, c)
+    _, e = _swap(a, e)
+    b, d = _swap(b, d)
+    d, _ = _swap(d, f)
+    return b, c, d, e
+
+
+@kernel
+def _inner_of_five(a: Lanes, b: Lanes, c: Lanes, d: Lanes, e: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    a, c = _swap(a, c)
+    b, d = _swap(b, d)
+    _, e = _swap(a, e)
+    e, _ = _swap(e, d)
+    return b, c, e
+
+
+@kernel
+def _inner_of_four(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes]:
+    a, b = _swap(a, b)
+    c, d = _swap(c, d)
+    _, c = _swap(a, c)
+    b, _ = _swap(b, d)
+    return b, c
+
+
+@kernel
+def weighted_median(
+    flow: tuple[Plane, Plane],
+    target: tuple[Plane, Plane],
+    guide: Plane,
+    trust: Plane,
+    rows: int,
+    columns: int,
+    radius: int,
+    weights: Plane,
+) -> None:
+    """The weighted median of each component over (2 radius + 1)^2 neighbours; borders repeat.
+
+    Neighbours weigh more if near, of a like grey value in `guide`, and trusted: equation 11 of Sun,
+    Roth & Black, "Secrets of optical flow estimation and their principles", CVPR 2010. In place of
+    their Gaussians exp(-t) stands (1 - t/8)^8, zero from t = 8. Found by bisection, to SETTLED.
+    `weights` holds (2 radius + 1)^2 LANES numbers.
+    """
+    step = stride(columns)
+    for plane in (flow[0], flow[1], guide, trust):
+        fill_sides(plane, rows, columns)
+    for row in range(rows):
+        start = origin(row, step)
+        for x in range(0, columns, LANES):
+            half = _weigh(guide, trust, rows, step, row, x, radius, weights)
+            low_1, low_2 = load(flow[0], start + x), load(flow[1], start + x)
+            high_1, high_2 = low_1, low_2
+            for dy in range(-radius, radius + 1):
+                line = origin(inside(row + dy, rows), step) + x
+                for dx in range(-radius, radius + 1):
+                    value_1, value_2 = load(flow[0], line + dx), load(flow[1], line + dx)
+                    low_1, high_1 = minimum(low_1, value_1), maximum(high_1, value_1)
+                    low_2, high_2 = minimum(low_2, value_2), maximum(high_2, value_2)
+            # What lies right of the image is of no concern, and must not decide when to stop.
+            known = counting() < spread(columns - x)
+            zero = spread(0.0)
+            for _ in range(STEPS):
+                widest = maximum(high_1 - low_1, high_2 - low_2)
+                if largest(select(known, widest, zero)) <= SETTLED:
+                    break
+                centre_1, centre_2 = (low_1 + high_1) * spread(0.5), (low_2 + high_2) * spread(0.5)
+                below_1, below_2 = zero, zero
+                k = 0
+                for dy in range(-radius, radius + 1):
+                    line = origin(inside(row + dy, rows), step) + x
+                    for dx in range(-radius, radius + 1):
+                        weight = load(weights, k)
+                        counts = load(flow[0], line + dx) <= centre_1
+                        below_1 = below_1 + select(counts, weight, zero)
+                        counts = load(flow[1], line + dx) <= centre_2
+                        below_2 = below_2 + select(counts, weight, zero)
+                        k += LANES
+                enough = half <= below_1
+                high_1, low_1 = select(enough, centre_1, high_1), select(enough, low_1, centre_1)
+                enough = half <= below_2
+                high_2, low_2 = select(enough, centre_2, high_2), select(enough, low_2, centre_2)
+            store(target[0], start + x, (low_1 + high_1) * spread(0.5))
+            store(target[1], start + x, (low_2 + high_2) * spread(0.5))
+
+
+@kernel
+def _weigh(
+    guide: Plane,
+    trust: Plane,
+    rows: int,
+    step: int,
+    row: int,
+    x: int,
+    radius: int,
+    weights: Plane,
+) -> Lanes:
+    """Store each neighbour's weight; half their sum."""
+    centre = load(guide, origin(row, step) + x)
+    likeness = spread(1.0 / (16.0 * LIKENESS * LIKENESS))
+    half = spread(0.0)
+    k = 0
+    for dy in range(-radius, radius + 1):
+        line = origin(inside(row + dy, rows), step) + x
+        for dx in range(-radius, radius + 1):
+            distance = spread(1.0 - (dx * dx + dy * dy) / (16.0 * NEARNESS * NEARNESS))
+            unlike = load(guide, line + dx) - centre
+            weight = maximum(distance - unlike * unlike * likeness, spread(0.0))
+            weight = weight * weight
+            weight = weight * weight
+            weight = weight * weight * load(trust, line + dx)
+            store(weights, k, weight)
+            half = half + weight * spread(0.5)
+            k += LANES
+    return half

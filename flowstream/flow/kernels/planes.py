@@ -1,0 +1,174 @@
+"""Images as padded planes, so that no inner loop asks where the border is.
+
+A plane of H x W numbers is a flat float32 array of H + 2 MARGIN rows of `stride(W)` numbers; the
+number at (row, column) lies at `origin(row, stride) + column`. Rows start on a cache line, have
+SIDE free numbers on their left and at least as many on their right, and may be written in whole
+vectors: what lies right of column W is overwritten freely and filled again where it is read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.flow.kernels.simd import LANES, kernel, load, spread, store
+
+Plane = NDArray[np.float32]
+
+SIDE = 16
+MARGIN = 3
+REACH = 8  # how far from the image's left and right edge a kernel may read
+
+
+@kernel
+def stride(columns: int) -> int:
+    """Numbers from one row of a plane to the next."""
+    return (columns + SIDE - 1) // SIDE * SIDE + 2 * SIDE
+
+
+@kernel
+def plane_size(rows: int, columns: int) -> int:
+    """Numbers in a plane."""
+    return (rows + 2 * MARGIN) * stride(columns)
+
+
+@kernel
+def origin(row: int, step: int) -> int:
+    """Index of a row's first number, for planes of this stride."""
+    return (row + MARGIN) * step + SIDE
+
+
+@kernel
+def inside(row: int, rows: int) -> int:
+    """The nearest row of the image."""
+    return min(max(row, 0), rows - 1)
+
+
+@kernel
+def fill_sides(plane: Plane, rows: int, columns: int) -> None:
+    """Repeat the first and last number of every row to its left and right."""
+    step = stride(columns)
+    for row in range(rows):
+        start = origin(row, step)
+        end = start + columns
+        left, right = plane[start], plane[end - 1]
+        for k in range(REACH):
+            plane[start - 1 - k] = left
+            plane[end + k] = right
+
+
+@kernel
+def fill_frame(plane: Plane, rows: int, columns: int, zero: bool) -> None:
+    """Surround an image by zeros, or by its own nearest numbers."""
+    step = stride(columns)
+    fill_sides(plane, rows, columns)
+    if zero:
+        for row in range(rows):
+            start = origin(row, step)
+            for k in range(REACH):
+                plane[start - 1 - k] = np.float32(0)
+                plane[start + columns + k] = np.float32(0)
+    for k in range(1, MARGIN + 1):
+        for row, nearest in ((-k, 0), (rows - 1 + k, rows - 1)):
+            target, source = origin(row, step), origin(nearest, step)
+            for x in range(-SIDE, step - SIDE):
+                plane[target + x] = np.float32(0) if zero else plane[source + x]
+
+
+@kernel
+def copy_image(image: NDArray[np.uint8], plane: Plane) -> None:
+    """An image's grey values as a plane."""
+    rows, columns = image.shape
+    step = stride(columns)
+    for row in range(rows):
+        start = origin(row, step)
+        for x in range(columns):
+            plane[start + x] = np.float32(image[row, x])
+
+
+@kernel
+def copy_plane(plane: Plane, numbers: NDArray[np.float32]) -> None:
+    """A plane's numbers without its surroundings."""
+    rows, columns = numbers.shape
+    step = stride(columns)
+    for row in range(rows):
+        start = origin(row, step)
+        for x in range(columns):
+            numbers[row, x] = plane[start + x]
+
+
+@kernel
+def clear(plane: Plane, rows: int, columns: int) -> None:
+    """Zeros, around the image too."""
+    for k in range(plane_size(rows, columns)):
+        plane[k] = np.float32(0)
+
+
+@kernel
+def resample(
+    source: Plane,
+    size: tuple[int, int],
+    target: Plane,
+    target_size: tuple[int, int],
+    ratio: tuple[float, float],
+    gain: float,
+    taps: Plane,
+    rows_buffer: Plane,
+) -> None:
+    """Smooth a plane and sample it linearly on another grid; pixels are areas, borders repeat.
+
+    Parameters
+    ----------
+    ratio : (rows, columns)
+        Pixels of the source per pixel of the target.
+    gain : float
+        What values are multiplied by: a flow's vectors scale with its grid.
+    taps : (2 R + 1,), float32
+        Smoothing along each axis, in source pixels, R <= 5; one tap of 1 samples only.
+    rows_buffer : at least 2 strides of the source
+    """
+    rows, columns = size
+    new_rows, new_columns = target_size
+    step, new_step = stride(columns), stride(new_columns)
+    radius = taps.size // 2
+    smooth = SIDE + step
+    for row in range(new_rows):
+        place = min(max((row + 0.5) * ratio[0] - 0.5, 0.0), rows - 1.0)
+        above = int(place)
+        share = place - above
+        for x in range(0, columns, LANES):
+            value = spread(0.0)
+            for k in range(-radius, radius + 2):
+                weight = np.float32(0)
+                if k <= radius:
+                    weight += taps[k + radius] * np.float32(gain * (1.0 - share))
+                if k > -radius:
+                    weight += taps[k + radius - 1] * np.float32(gain * share)
+                start = origin(inside(above + k, rows), step)
+                value = value + spread(weight) * load(source, start + x)
+            store(rows_buffer, SIDE + x, value)
+        _repeat_ends(rows_buffer, SIDE, columns)
+        line = SIDE
+        if radius > 0:
+            line = smooth
+            for x in range(0, columns, LANES):
+                value = spread(0.0)
+                for k in range(-radius, radius + 1):
+                    value = value + spread(taps[k + radius]) * load(rows_buffer, SIDE + x + k)
+                store(rows_buffer, smooth + x, value)
+            _repeat_ends(rows_buffer, smooth, columns)
+        start = origin(row, new_step)
+        for x in range(new_columns):
+            place = min(max((x + 0.5) * ratio[1] - 0.5, 0.0), columns - 1.0)
+            left = int(place)
+            share_right = np.float32(place - left)
+            one, other = rows_buffer[line + left], rows_buffer[line + left + 1]
+            target[start + x] = one + share_right * (other - one)
+
+
+@kernel
+def _repeat_ends(line: Plane, start: int, columns: int) -> None:
+    left, right = line[start], line[start + columns - 1]
+    for k in range(REACH):
+        line[start - 1 - k] = left
+        line[start + columns + k] = right

@@ -1,0 +1,396 @@
+"""TV-L1 batched over pairs in torch: the algorithm of `tvl1_numba` for any device torch knows.
+
+Shapes: images (N, H, W); the flow u and the gradient g (N, 2, H, W); the dual variables p
+(N, 2, 2, H, W) by component of the flow and direction of the derivative. Nothing waits for the
+device but the convergence tests of the "separate" scheme, one in CHECKED iterations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from flowstream.errors import ParameterError
+from flowstream.flow.kernels.tvl1_numbers import (
+    CHECKED,
+    CONVERGING,
+    DISTRUSTED,
+    FLAT,
+    GAIN,
+    LIKENESS,
+    NEARNESS,
+    STEPS,
+    STRUCTURE,
+    UNLIKE,
+    Grids,
+    Numbers,
+)
+from flowstream.types import Images, Size, Vectors
+
+
+def chosen_device(name: str) -> torch.device:
+    """The torch device of a name; `auto` is CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such device here.
+    """
+    if name == "auto":
+        has_mps = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ParameterError(
+            f"flow method 'tvl1': device: got {name!r}, which torch cannot use here ({reason}); "
+            "'cpu' always works"
+        ) from error
+    return device
+
+
+@torch.inference_mode()
+def solve_batch(
+    first: Images, second: Images, *, numbers: Numbers, grids: Grids, device: str
+) -> Vectors:
+    """(N, 2, H, W) flow of (N, H, W) pairs, all at once."""
+    if len(first) == 0:
+        return np.empty((0, 2, *first.shape[1:]), np.float32)
+    guides, firsts, seconds = _pyramids(first, second, numbers, grids, torch.device(device))
+    u = torch.zeros_like(guides[-1])[:, None].repeat(1, 2, 1, 1)
+    for level in reversed(range(len(guides))):
+        u = _enlarge(u, _size(guides[level]), numbers)
+        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers)
+    return np.ascontiguousarray(u.cpu().numpy())
+
+
+def _refine(
+    u: Tensor, first: Tensor, second: Tensor, guide: Tensor, level: int, numbers: Numbers
+) -> Tensor:
+    p = u.new_zeros(len(u), 2, 2, *_size(u))
+    weight = _conductance(guide, numbers.contrast)
+    slopes = second.new_zeros(0)
+    if not numbers.blended:
+        slopes = torch.stack([_central(second, -1), _central(second, -2)], 1)
+    warps = min(numbers.warps, numbers.finest_warps + level)
+    weighted = numbers.weighted_radius > 0 and level < numbers.weighted_levels
+    for warp in range(warps):
+        g, c = _linearise(first, second, slopes, u, numbers)
+        if not numbers.joint:
+            u, p = _alternate(u, p, g, c, numbers)
+            continue
+        for _ in range(numbers.outer_iterations):
+            u, p = _primal_dual(u, p, g, c, weight, numbers)
+            if weighted and warp >= warps - numbers.weighted_warps:
+                u = _weighted_median(u, guide, _confidence(u, g, c), numbers.weighted_radius)
+            elif numbers.median:
+                u = _median_5x5(u)
+    return u
+
+
+# --- iterations -----------------------------------------------------------------------------------
+
+
+def _primal_dual(
+    u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, numbers: Numbers
+) -> tuple[Tensor, Tensor]:
+    """Chambolle & Pock 2011, algorithm 1; see `sweeps.iterate_joint`."""
+    inverse = 1 / ((g * g).sum(1) + FLAT)
+    limit = numbers.primal_step * numbers.attachment
+    for _ in range(numbers.inner_iterations):
+        moved = torch.add(u, _divergence(p), alpha=numbers.primal_step)
+        step = (torch.add(c, (g * moved).sum(1)) * inverse).clamp_(-limit, limit)
+        new = torch.addcmul(moved, step[:, None], g, value=-1)
+        ahead = torch.sub(new + new, u)
+        p = _forward_added(p, ahead, numbers.dual_step)
+        length = p.square().sum((1, 2)).clamp_(min=1e-12)
+        p *= (weight * length.rsqrt()).clamp_(max=1)[:, None, None]
+        u = new
+    return u, p
+
+
+def _alternate(
+    u: Tensor, p: Tensor, g: Tensor, c: Tensor, numbers: Numbers
+) -> tuple[Tensor, Tensor]:
+    """Zach et al. 2007, equations 9-12; see `sweeps.iterate_separate`. Pairs stop on their own."""
+    inverse = 1 / ((g * g).sum(1) + FLAT)
+    limit = numbers.primal_step * numbers.attachment
+    enough = numbers.tolerance * numbers.tolerance
+    moving = u.new_ones(len(u), 1, 1, 1, dtype=torch.bool)
+    for _ in range(numbers.outer_iterations):
+        if numbers.median:
+            u = torch.where(moving, _median_5x5(u), u)
+        for iteration in range(1, numbers.inner_iterations + 1):
+            step = (torch.add(c, (g * u).sum(1)) * inverse).clamp_(-limit, limit)
+            new = torch.addcmul(u, step[:, None], g, value=-1)
+            new += numbers.primal_step * _divergence(p)
+            slope = _forward_added(torch.zeros_like(p), new, numbers.dual_step)
+            size = 1 + slope.square().sum(2, keepdim=True).sqrt_()
+            p = torch.where(moving[:, None], (p + slope) / size, p)
+            new = torch.where(moving, new, u)
+            if iteration % CHECKED == 0 or iteration == numbers.inner_iterations:
+                change = (new - u).square().sum(1).mean((1, 2))
+                moving = moving & (change > enough).view_as(moving)
+                if not moving.any():
+                    return new, p
+            u = new
+    return u, p
+
+
+def _divergence(p: Tensor) -> Tensor:
+    result = p[:, :, 0] + p[:, :, 1]
+    result[..., 1:] -= p[:, :, 0, :, :-1]
+    result[..., 1:, :] -= p[:, :, 1, :-1]
+    return result
+
+
+def _forward_added(p: Tensor, u: Tensor, factor: float) -> Tensor:
+    """`p` + factor · forward differences of u, in place; none across the border."""
+    p[:, :, 0, :, :-1].add_(u[..., 1:] - u[..., :-1], alpha=factor)
+    p[:, :, 1, :-1].add_(u[..., 1:, :] - u[..., :-1, :], alpha=factor)
+    return p
+
+
+# --- the data term --------------------------------------------------------------------------------
+
+
+def _linearise(
+    first: Tensor, second: Tensor, slopes: Tensor, u: Tensor, numbers: Numbers
+) -> tuple[Tensor, Tensor]:
+    """Gradient g and c of rho(u) = c + g · u, as `linear.linearise` and `linear.finish`."""
+    x, y = _positions(u)
+    if numbers.blended:
+        warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
+        mean = (first + warped) * 0.5
+        g = torch.stack([_five_points(mean, -1), _five_points(mean, -2)], 1)
+    else:
+        both = _bicubic(torch.cat([second[:, None], slopes], 1), x, y, numbers)
+        warped, g = both[:, 0], both[:, 1:]
+    c = warped - first - (g * u).sum(1)
+    if not numbers.black:
+        rows, columns = _size(u)
+        seen = (x >= 0) & (y >= 0) & (x <= columns - 1) & (y <= rows - 1)
+        g, c = g * seen[:, None], c * seen
+    return g, c
+
+
+def _positions(u: Tensor) -> tuple[Tensor, Tensor]:
+    rows, columns = _size(u)
+    y = torch.arange(rows, device=u.device, dtype=u.dtype)[:, None]
+    x = torch.arange(columns, device=u.device, dtype=u.dtype)
+    return x + u[:, 0], y + u[:, 1]
+
+
+def _bicubic(images: Tensor, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
+    """Images (N, C, H, W) at x, y (N, H, W) by Keys' kernel; outside is 0 or the nearest pixel."""
+    rows, columns = _size(images)
+    reach = 1 if numbers.black else 0
+    x, y = x.clamp(-reach, columns - 1 + reach), y.clamp(-reach, rows - 1 + reach)
+    left, above = x.floor(), y.floor()
+    across, down = _keys(x - left, numbers.cubic), _keys(y - above, numbers.cubic)
+    wide = pad(images, (4, 4, 4, 4), mode="constant" if numbers.black else "replicate")
+    corner = (above.long() + 3) * wide.shape[-1] + left.long() + 3
+    flat = wide.flatten(2)
+    result = torch.zeros_like(images)
+    for j in range(4):
+        line = torch.zeros_like(images)
+        for k in range(4):
+            place = (corner + (j * wide.shape[-1] + k)).flatten(1)[:, None]
+            values = flat.gather(2, place.expand(-1, flat.shape[1], -1)).view_as(images)
+            line.addcmul_(across[k][:, None], values)
+        result.addcmul_(down[j][:, None], line)
+    return result
+
+
+def _keys(t: Tensor, a: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rest = 1 - t
+    outer = a * t * rest
+    before, after = outer * rest, outer * t
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    return before, near, 1 - near - before - after, after
+
+
+def _five_points(image: Tensor, axis: int) -> Tensor:
+    shift = _shifted(image, axis, 2)
+    return (8 / 12) * (shift[3] - shift[1]) - (1 / 12) * (shift[4] - shift[0])
+
+
+def _central(image: Tensor, axis: int) -> Tensor:
+    shift = _shifted(image, axis, 1)
+    return 0.5 * (shift[2] - shift[0])
+
+
+def _shifted(image: Tensor, axis: int, reach: int) -> list[Tensor]:
+    """The image displaced by -reach ... reach along one of the last two axes; borders repeat."""
+    width = (reach, reach, 0, 0) if axis == -1 else (0, 0, reach, reach)
+    wide = pad(image if image.ndim > 3 else image[:, None], width, mode="replicate")
+    length = image.shape[axis]
+    parts = (wide.narrow(axis, k, length) for k in range(2 * reach + 1))
+    return [part.reshape(image.shape) for part in parts]
+
+
+def _conductance(guide: Tensor, contrast: float) -> Tensor:
+    if contrast == 0:
+        return torch.ones_like(guide)
+    square = torch.zeros_like(guide)
+    for axis, other in ((-1, -2), (-2, -1)):
+        before, here, after = _shifted(_central(guide, axis), other, 1)
+        square += ((before + 2 * here + after) * 0.25).square()
+    return 1 / (1 + square * (1 / contrast**2))
+
+
+# --- medians --------------------------------------------------------------------------------------
+
+# Exchanges that sort five; see `median.median_5x5` for what follows them.
+_SORT = ((0, 1), (3, 4), (2, 4), (2, 3), (1, 4), (0, 3), (0, 2), (1, 3), (1, 2))
+
+
+def _median_5x5(u: Tensor) -> Tensor:
+    ranks = _sorted(_shifted(u, -2, 2))
+    a, b, c, d, e = (_sorted(_shifted(rank, -1, 2)) for rank in ranks)
+    low = _drop([a[3], b[2], c[1], d[0]], least=True)
+    high = _drop([b[4], c[3], d[2], e[1]], least=False)
+    kept = [*low, *high, a[4]]
+    for further in (b[3], c[2], d[1], e[0]):
+        kept = [*_drop(_drop(kept, least=True), least=False), further]
+    one, other, third = kept
+    upper = torch.minimum(torch.maximum(one, other), third)
+    return torch.maximum(torch.minimum(one, other), upper)
+
+
+def _sorted(five: list[Tensor]) -> list[Tensor]:
+    for i, j in _SORT:
+        five[i], five[j] = torch.minimum(five[i], five[j]), torch.maximum(five[i], five[j])
+    return five
+
+
+def _drop(values: list[Tensor], *, least: bool) -> list[Tensor]:
+    """All but the least, or all but the most, in no order."""
+    found, kept = values[0], []
+    for value in values[1:]:
+        less, more = torch.minimum(found, value), torch.maximum(found, value)
+        found, other = (less, more) if least else (more, less)
+        kept.append(other)
+    return kept
+
+
+def _weighted_median(u: Tensor, guide: Tensor, trust: Tensor, radius: int) -> Tensor:
+    """By bisection, pair by pair: the windows of one pair are (2 radius + 1)^2 times its flow."""
+    offsets = torch.arange(-radius, radius + 1, device=u.device, dtype=u.dtype)
+    distance = (offsets[:, None] ** 2 + offsets**2).flatten()[:, None, None]
+    result = torch.empty_like(u)
+    for k in range(len(u)):
+        unlike = _windows(guide[k : k + 1], radius) - guide[k]
+        exponent = distance / (2 * NEARNESS**2) + unlike.square() / (2 * LIKENESS**2)
+        weights = _bell(exponent) * _windows(trust[k : k + 1], radius)
+        half = 0.5 * weights.sum(0)
+        for component in range(2):
+            values = _windows(u[k : k + 1, component], radius)
+            low, high = values.amin(0), values.amax(0)
+            for _ in range(STEPS):
+                centre = 0.5 * (low + high)
+                enough = ((values <= centre) * weights).sum(0) >= half
+                high = torch.where(enough, centre, high)
+                low = torch.where(enough, low, centre)
+            result[k, component] = 0.5 * (low + high)
+    return result
+
+
+def _windows(image: Tensor, radius: int) -> Tensor:
+    """((2 radius + 1)^2, H, W) neighbours of one image (1, H, W); borders repeat."""
+    rows = _shifted(image, -2, radius)
+    return torch.cat([column for row in rows for column in _shifted(row, -1, radius)])
+
+
+def _bell(exponent: Tensor) -> Tensor:
+    return (1 - exponent * 0.125).clamp_(min=0) ** 8
+
+
+def _confidence(u: Tensor, g: Tensor, c: Tensor) -> Tensor:
+    rho = c + (g * u).sum(1)
+    sink = (_central(u[:, 0], -1) + _central(u[:, 1], -2)).clamp_(max=0)
+    exponent = rho.square() / (2 * UNLIKE**2) + sink.square() / (2 * CONVERGING**2)
+    return _bell(exponent) + DISTRUSTED
+
+
+# --- the pyramid ----------------------------------------------------------------------------------
+
+
+def _pyramids(
+    first: Images, second: Images, numbers: Numbers, grids: Grids, device: torch.device
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Guides, first and second images, each from fine to coarse."""
+    one, other = (
+        torch.from_numpy(np.array(frames)).to(device).float() for frames in (first, second)
+    )
+    guides = _pyramid(one, numbers, grids)
+    if numbers.texture > 0:
+        one, other = _texture(torch.cat([one, other]), numbers).chunk(2)
+    firsts = _pyramid(one, numbers, grids) if numbers.texture > 0 else guides
+    return guides, firsts, _pyramid(other, numbers, grids)
+
+
+def _pyramid(image: Tensor, numbers: Numbers, grids: Grids) -> list[Tensor]:
+    levels = [image]
+    taps = grids.taps.tolist()
+    for rows, columns in grids.sizes[1:].tolist():
+        finer = levels[-1]
+        height, width = _size(finer)
+        ratio = (height / rows, width / columns)
+        if numbers.shrink > 0:
+            ratio = (1 / numbers.shrink, 1 / numbers.shrink)
+        for axis in (-2, -1):
+            parts = _shifted(finer, axis, len(taps) // 2)
+            finer = torch.stack([tap * part for tap, part in zip(taps, parts, strict=True)]).sum(0)
+        levels.append(_sample(finer, (rows, columns), ratio))
+    return levels
+
+
+def _enlarge(u: Tensor, size: Size, numbers: Numbers) -> Tensor:
+    """The flow of the next finer grid."""
+    if _size(u) == size:
+        return u
+    ratio = (u.shape[2] / size[0], u.shape[3] / size[1])
+    gains = (1 / ratio[1], 1 / ratio[0])
+    if numbers.shrink > 0:
+        gains = (1 / numbers.shrink, 1 / numbers.shrink)
+    larger = _sample(u, size, ratio)
+    return torch.stack([larger[:, 0] * gains[0], larger[:, 1] * gains[1]], 1)
+
+
+def _sample(image: Tensor, size: Size, ratio: tuple[float, float]) -> Tensor:
+    """Linear interpolation at the centres of another grid's pixels; as `planes.resample`."""
+    for axis, count, step in ((-2, size[0], ratio[0]), (-1, size[1], ratio[1])):
+        length = image.shape[axis]
+        # On the CPU in float64, which not every device has.
+        place = ((torch.arange(count, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, length - 1)
+        low = place.long()
+        share = (place - low).to(image.device, image.dtype)
+        share = share[:, None] if axis == -2 else share
+        low = low.to(image.device)
+        one = image.index_select(axis, low)
+        other = image.index_select(axis, (low + 1).clamp(max=length - 1))
+        image = torch.lerp(one, other, share.expand_as(one))
+    return image
+
+
+def _texture(image: Tensor, numbers: Numbers) -> Tensor:
+    """As `texture.keep_texture`."""
+    before = image.new_zeros(len(image), 1, 2, *_size(image))
+    ahead = before
+    for k in range(numbers.texture_iterations):
+        structure = image[:, None] + STRUCTURE * _divergence(ahead)
+        p = _forward_added(ahead.clone(), structure, 1 / (8 * STRUCTURE))
+        p *= p.square().sum(2, keepdim=True).clamp_(min=1).rsqrt_()
+        ahead = p + (k / (k + 3)) * (p - before)
+        before = p
+    structure = (image[:, None] + STRUCTURE * _divergence(ahead))[:, 0]
+    return GAIN * (image - numbers.texture * structure)
+
+
+def _size(image: Tensor) -> Size:
+    return image.shape[-2], image.shape[-1]
