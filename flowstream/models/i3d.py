@@ -1,0 +1,67 @@
+"""`i3d`: a 2D network inflated to 3D, its ImageNet weights with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from flowstream.errors import ParameterError
+from flowstream.models.image_cnn import ImageCNN
+from flowstream.models.layers.head import replace_head
+from flowstream.models.layers.inflate import inflate
+from flowstream.models.model import ClipShape, VideoClassifier
+
+
+@dataclass(frozen=True)
+class I3D(ImageCNN):
+    """Any backbone, its convolutions inflated; two-stream I3D is one on RGB and one on flow.
+
+    Other options as in `ImageCNN`. On flow, the pretrained first layer is spread over dx and dy
+    (`layers.stem`) before it is inflated.
+
+    Parameters
+    ----------
+    kernel : int
+        Frames that each inflated convolution looks at, odd; I3D takes the spatial 3 for most.
+    """
+
+    name: ClassVar[str] = "i3d"
+    sees_order: ClassVar[bool] = True
+    paper: ClassVar[str] = "Carreira & Zisserman 2017, arXiv:1705.07750, section 2.4"
+
+    kernel: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ParameterError(f"kernel: got {self.kernel}, expected an odd number of frames")
+
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> InflatedClassifier:
+        """The network for clips of one shape and K classes."""
+        trunk = self.trunk(clip, frames=1, blank=blank)
+        head = replace_head(trunk, classes=classes, dropout=self.dropout)
+        return InflatedClassifier(clip, classes, parts=(trunk, head), kernel=self.kernel)
+
+
+class InflatedClassifier(VideoClassifier):
+    """An inflated 2D network."""
+
+    def __init__(
+        self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module], kernel: int
+    ) -> None:
+        super().__init__(clip, classes)
+        network, head = parts
+        self.inflated = inflate(network, kernel)
+        self._head = (head,)  # not registered twice
+
+    @property
+    def head(self) -> nn.Module:
+        """Dropout and last layer."""
+        return self._head[0]
+
+    def score(self, clips: Tensor) -> Tensor:
+        """(N, K) scores, averaged over time."""
+        scores: Tensor = self.inflated(clips)
+        return scores

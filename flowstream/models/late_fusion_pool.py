@@ -1,0 +1,38 @@
+"""`late_fusion_pool`: features of each frame, averaged over space and time, then a linear layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from flowstream.models.frame_features import FrameFeatures
+from flowstream.models.image_cnn import ImageCNN
+from flowstream.models.model import ClipShape
+
+
+@dataclass(frozen=True)
+class LateFusionPool(ImageCNN):
+    """One 2D network for all frames, its maps averaged over space and time to D features.
+
+    It cannot see order: the average forgets it. See `ImageCNN` for its options.
+    """
+
+    name: ClassVar[str] = "late_fusion_pool"
+    sees_order: ClassVar[bool] = False
+    paper: ClassVar[str] = "Yue-Hei Ng et al. 2015, arXiv:1503.08909, section 3.1 (average pooling)"
+
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> FrameFeatures:
+        """The network for clips of one shape and K classes."""
+
+        def classifier(channels: int, rows: int, columns: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.AdaptiveAvgPool3d(1),
+                nn.Flatten(),
+                nn.Dropout(self.dropout),
+                nn.Linear(channels, classes),
+            )
+
+        trunk = self.trunk(clip, frames=1, blank=blank)
+        return FrameFeatures(clip, classes, trunk=trunk, classifier=classifier)

@@ -1,0 +1,58 @@
+"""The convolutional part of a 2D classifier: images to maps, without pooling and classifier."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models import DenseNet
+
+from flowstream.errors import ParameterError
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_POOLED = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Linear)
+
+
+def feature_maps(network: nn.Module) -> nn.Module:
+    """What of a classifier turns (N, C, H, W) images into (N, D, H', W') maps.
+
+    Its children in their order, up to the global pool, the flattening or the classifier, whichever
+    comes first: so are torchvision's convolutional classifiers built. The modules are shared with
+    `network`, not copied.
+
+    Raises
+    ------
+    ParameterError
+        If no convolution comes before that.
+    """
+    if hasattr(network, "extract_features"):
+        return _Extracted(network)
+    parts: list[nn.Module] = []
+    for part in network.children():
+        if isinstance(part, _POOLED) or not _keeps_maps(part):
+            break
+        parts.append(part)
+    if not any(isinstance(leaf, _CONVOLUTIONS) for part in parts for leaf in part.modules()):
+        raise ParameterError(f"{type(network).__name__}: expected convolutions before a classifier")
+    if isinstance(network, DenseNet):
+        parts.append(nn.ReLU())  # which its forward applies as a function
+    return nn.Sequential(*parts)
+
+
+def _keeps_maps(part: nn.Module) -> bool:
+    """Whether a child is no classifier: a classifier has linear layers and no convolution."""
+    leaves = list(part.modules())
+    has_linear = any(isinstance(leaf, nn.Linear) for leaf in leaves)
+    return not has_linear or any(isinstance(leaf, _CONVOLUTIONS) for leaf in leaves)
+
+
+class _Extracted(nn.Module):
+    """Maps of a network that gives them itself, as EfficientNet's packages do."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.network._fc = nn.Identity()  # never called: its parameters would get no gradient
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, D, H', W') maps of (N, C, H, W) images."""
+        maps: Tensor = self.network.extract_features(images)  # type: ignore[operator]
+        return maps

@@ -1,0 +1,208 @@
+"""The contract of a model: options in, a network from clips to scores out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from flowstream.errors import ParameterError, ShapeError
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """What a network is built for: `(C, T, H, W)` of one clip."""
+
+    channels: int
+    """C: 3 for RGB, 2 for flow."""
+    frames: int
+    """T: frames of RGB, fields of flow."""
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        for axis, length in zip(AXES, self.lengths, strict=True):
+            if length < 1:
+                raise ParameterError(f"clip: got {length} {axis}, expected at least 1")
+
+    @property
+    def lengths(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W)."""
+        return self.channels, self.frames, self.rows, self.columns
+
+
+AXES = ("channels", "frames", "rows", "columns")
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Mean and deviation of each RGB channel, in 0..1, that a network expects removed."""
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+
+HALF_TO_ONE = PixelStatistics(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+"""0..1 to -1..1, for networks that learn from nothing."""
+
+
+IMAGENET = PixelStatistics(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+"""What torchvision's weights expect, where it does not say otherwise."""
+
+
+class Model(ABC):
+    """A way to classify clips; subclasses are frozen dataclasses of its options."""
+
+    name: ClassVar[str]
+    """Its name in MODELS."""
+
+    sees_order: ClassVar[bool]
+    """Whether its scores depend on the order of a clip's frames."""
+
+    paper: ClassVar[str]
+    """Where it comes from."""
+
+    streams: ClassVar[tuple[str, ...]] = ("clips",)
+    """What its network takes: clips of RGB or of flow, or both together."""
+
+    @property
+    @abstractmethod
+    def pixels(self) -> PixelStatistics:
+        """How its network wants RGB normalised; flow comes in units of its bound."""
+
+    @property
+    @abstractmethod
+    def smallest(self) -> tuple[int, int, int]:
+        """(T, H, W) of the smallest clips that its network takes."""
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether its network is a `FeatureClassifier` with a CNN that training leaves as it is."""
+        return False
+
+    @abstractmethod
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Classifier:
+        """The network for clips of one shape and K classes.
+
+        A model of both streams is built for the shape of its flow.
+
+        With `blank`, pretrained weights are left out, because others will be loaded into the same
+        modules; nothing is downloaded then.
+
+        Raises
+        ------
+        ShapeError
+            If the clips are smaller than `smallest`.
+        """
+
+    def inputs(self, clip: ClipShape) -> tuple[ClipShape, ...]:
+        """What the network that is built for `clip` takes, one shape for each of `streams`."""
+        return (clip,)
+
+    def refuse_smaller(self, clip: ClipShape) -> None:
+        """Refuse clips below `smallest`, with the axis and what is expected."""
+        for axis, seen, least in zip(AXES[1:], clip.lengths[1:], self.smallest, strict=True):
+            if seen < least:
+                raise ShapeError(
+                    f"model {self.name!r}: got {seen} {axis}, expected at least {least}"
+                )
+
+
+class Classifier(nn.Module, ABC):
+    """A network that gives `(N, K)` unnormalised scores."""
+
+    def __init__(self, clip: ClipShape, classes: int) -> None:
+        super().__init__()
+        self.clip = clip
+        self.classes = classes
+
+    @property
+    @abstractmethod
+    def head(self) -> nn.Module:
+        """Dropout and last layer: what "training the last layer only" trains."""
+
+
+class VideoClassifier(Classifier):
+    """A network from `(N, C, T, H, W)` float32 clips to `(N, K)` unnormalised scores."""
+
+    @abstractmethod
+    def score(self, clips: Tensor) -> Tensor:
+        """What `forward` returns, for clips of the right shape."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, K) scores, before any softmax, of `(N, C, T, H, W)` clips.
+
+        Raises
+        ------
+        ShapeError
+            If the clips are not of the shape that the network was built for.
+        """
+        check_clips(clips, self.clip)
+        return self.score(clips)
+
+
+class FeatureClassifier(VideoClassifier):
+    """A CNN that gives features of each moment, and a network over time that scores them.
+
+    Where the CNN is not trained, its features of the same clips stay the same, and can be kept.
+    """
+
+    @property
+    @abstractmethod
+    def extractor(self) -> nn.Module:
+        """The CNN."""
+
+    @abstractmethod
+    def features(self, clips: Tensor) -> Tensor:
+        """(N, T, D) features of each moment of (N, C, T, H, W) clips."""
+
+    @abstractmethod
+    def score_features(self, features: Tensor) -> Tensor:
+        """(N, T, K) scores at each moment, of the (N, T, D) features seen by then."""
+
+    def score(self, clips: Tensor) -> Tensor:
+        """(N, K) scores at the last moment, many to one."""
+        return self.score_features(self.features(clips))[:, -1]
+
+
+class PairClassifier(Classifier):
+    """A network from RGB `(N, 3, 1, H, W)` and flow `(N, 2, L, H, W)` to `(N, K)` scores."""
+
+    def __init__(self, inputs: tuple[ClipShape, ClipShape], classes: int) -> None:
+        super().__init__(inputs[1], classes)
+        self.inputs = inputs
+
+    @abstractmethod
+    def score(self, rgb: Tensor, flow: Tensor) -> Tensor:
+        """What `forward` returns, for inputs of the right shapes."""
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
+        """(N, K) scores, before any softmax, of RGB and flow of the same N moments.
+
+        Raises
+        ------
+        ShapeError
+            If they are not of the shapes that the network was built for, or not as many.
+        """
+        check_clips(rgb, self.inputs[0], what="rgb")
+        check_clips(flow, self.inputs[1], what="flow")
+        if len(rgb) != len(flow):
+            raise ShapeError(f"flow: got {len(flow)} clips beside {len(rgb)} RGB frames")
+        return self.score(rgb, flow)
+
+
+def check_clips(clips: Tensor, clip: ClipShape, *, what: str = "clips") -> None:
+    """Refuse what is not a batch of clips of one shape."""
+    if clips.ndim != 5:
+        raise ShapeError(f"{what}: got shape {tuple(clips.shape)}, expected (N, C, T, H, W)")
+    for axis, seen, expected in zip(AXES, clips.shape[1:], clip.lengths, strict=True):
+        if seen != expected:
+            raise ShapeError(f"{what}: got {seen} {axis}, expected {expected} as built")
+
+
+def check_dropout(rate: float) -> None:
+    """Refuse what is not a fraction of features to drop."""
+    if not 0 <= rate < 1:
+        raise ParameterError(f"dropout: got {rate}, expected 0 <= dropout < 1")

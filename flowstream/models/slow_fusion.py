@@ -1,0 +1,115 @@
+"""`slow_fusion`: 3D convolutions and 3D pooling throughout: time is fused layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from flowstream.errors import ParameterError
+from flowstream.models.model import (
+    HALF_TO_ONE,
+    ClipShape,
+    Model,
+    PixelStatistics,
+    VideoClassifier,
+    check_dropout,
+)
+
+
+@dataclass(frozen=True)
+class SlowFusion(Model):
+    """A plain 3D CNN, trained from random weights.
+
+    Convolutions over time share their weights between moments: what is learnt at one moment is
+    known at all others, which early fusion cannot do.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Maps of each 3x3x3 convolution; between two, a pool.
+    pool : int
+        Its side in time and space; in time at most what frames are left.
+    norm : bool
+        Batch norm after each convolution.
+    dropout : float
+        Before the last layer.
+    """
+
+    name: ClassVar[str] = "slow_fusion"
+    sees_order: ClassVar[bool] = True
+    paper: ClassVar[str] = (
+        "Karpathy et al. 2014, doi:10.1109/CVPR.2014.223, section 3.1; Ji et al. 2013, "
+        "doi:10.1109/TPAMI.2012.59"
+    )
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    pool: int = 2
+    norm: bool = True
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 1:
+            raise ParameterError(f"widths: got {self.widths}, expected some numbers of at least 1")
+        if self.pool < 1:
+            raise ParameterError(f"pool: got {self.pool}, expected at least 1")
+        check_dropout(self.dropout)
+
+    @property
+    def pixels(self) -> PixelStatistics:
+        """0..1 to -1..1."""
+        return HALF_TO_ONE
+
+    @property
+    def smallest(self) -> tuple[int, int, int]:
+        """One frame of what the pools leave a pixel of."""
+        side = self.pool ** (len(self.widths) - 1)
+        return (1, side, side)
+
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Conv3DNet:
+        """The network for clips of one shape and K classes."""
+        self.refuse_smaller(clip)
+        layers: list[nn.Module] = []
+        channels, frames = clip.channels, clip.frames
+        for stage, width in enumerate(self.widths):
+            if stage:
+                moments = min(self.pool, frames)
+                layers.append(nn.MaxPool3d((moments, self.pool, self.pool)))
+                frames //= moments
+            layers.append(nn.Conv3d(channels, width, 3, padding=1, bias=not self.norm))
+            layers += [nn.BatchNorm3d(width)] if self.norm else []
+            layers.append(nn.ReLU(inplace=True))
+            channels = width
+        return Conv3DNet(clip, classes, maps=nn.Sequential(*layers), dropout=self.dropout)
+
+
+class Conv3DNet(VideoClassifier):
+    """3D maps of a clip, averaged over space and time, then a linear layer.
+
+    Parameters
+    ----------
+    clip, classes : what it is built for
+    maps : a network from (N, C, T, H, W) clips to (N, D, T', H', W') maps that ends in D channels
+    dropout : before the linear layer
+    """
+
+    def __init__(
+        self, clip: ClipShape, classes: int, *, maps: nn.Sequential, dropout: float
+    ) -> None:
+        super().__init__(clip, classes)
+        self.maps = maps
+        self.average = nn.AdaptiveAvgPool3d(1)
+        convolutions = [part for part in maps.modules() if isinstance(part, nn.Conv3d)]
+        width = convolutions[-1].out_channels
+        self.last = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, classes))
+
+    @property
+    def head(self) -> nn.Module:
+        """Dropout and last layer."""
+        return self.last
+
+    def score(self, clips: Tensor) -> Tensor:
+        """(N, K) scores."""
+        scores: Tensor = self.last(self.average(self.maps(clips)))
+        return scores

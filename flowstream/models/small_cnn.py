@@ -1,0 +1,48 @@
+"""`small_cnn`: a network small enough to train from nothing within seconds on a CPU."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from flowstream.models.backbones import Backbone
+from flowstream.models.model import PixelStatistics
+
+_WIDTHS = (16, 32, 64)
+
+
+@dataclass(frozen=True)
+class SmallCNN(Backbone):
+    """Three 3x3 convolutions with batch norm, halving twice, then an average over the image."""
+
+    name: str = "small_cnn"
+
+    @property
+    def pixels(self) -> PixelStatistics:
+        """0..1 to -1..1."""
+        return PixelStatistics(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+
+    @property
+    def min_side(self) -> int:
+        """It halves twice."""
+        return 4
+
+    def network(self, pretrained: bool | str) -> nn.Module:
+        """The network; there are no pretrained weights."""
+        if pretrained is not False:
+            raise self.refuse_weights(pretrained, "none; set pretrained = false")
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = 3
+        for stage, width in enumerate(_WIDTHS):
+            layers[f"conv{stage}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            layers[f"norm{stage}"] = nn.BatchNorm2d(width)
+            layers[f"act{stage}"] = nn.ReLU(inplace=True)
+            if stage + 1 < len(_WIDTHS):
+                layers[f"pool{stage}"] = nn.MaxPool2d(2)
+            channels = width
+        layers["average"] = nn.AdaptiveAvgPool2d(1)
+        layers["flatten"] = nn.Flatten()
+        layers["fc"] = nn.Linear(channels, 1000)
+        return nn.Sequential(layers)

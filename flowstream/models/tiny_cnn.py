@@ -1,0 +1,45 @@
+"""`tiny_cnn`: the two-layer network of textbook tables, to see sizes and receptive fields by."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from flowstream.models.backbones import Backbone
+from flowstream.models.model import HALF_TO_ONE, PixelStatistics
+
+
+@dataclass(frozen=True)
+class TinyCNN(Backbone):
+    """Convolution 3x3 to 12 maps, pool 4x4, convolution 3x3 to 24 maps, global average."""
+
+    name: str = "tiny_cnn"
+
+    @property
+    def pixels(self) -> PixelStatistics:
+        """0..1 to -1..1."""
+        return HALF_TO_ONE
+
+    @property
+    def min_side(self) -> int:
+        """It pools by four."""
+        return 4
+
+    def network(self, pretrained: bool | str) -> nn.Module:
+        """The network; there are no pretrained weights."""
+        if pretrained is not False:
+            raise self.refuse_weights(pretrained, "none; set pretrained = false")
+        return nn.Sequential(
+            OrderedDict[str, nn.Module](
+                conv0=nn.Conv2d(3, 12, 3, padding=1),
+                act0=nn.ReLU(inplace=True),
+                pool0=nn.MaxPool2d(4),
+                conv1=nn.Conv2d(12, 24, 3, padding=1),
+                act1=nn.ReLU(inplace=True),
+                average=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+                fc=nn.Linear(24, 1000),
+            )
+        )

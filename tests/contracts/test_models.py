@@ -1,0 +1,314 @@
+"""What every model of the table promises."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from flowstream.errors import ParameterError, RecipeError, ShapeError, UnknownNameError
+from flowstream.models import MODELS, build_model
+from flowstream.models.model import AXES, Classifier, ClipShape, Model
+
+# Options that make a model small where it has them.
+TINY: dict[str, Any] = {
+    "backbone": "small_cnn",
+    "depth": 2,
+    "features": 16,
+    "heads": 2,
+    "hidden": 8,
+    "patch": 8,
+    "pretrained": False,
+    "temporal_depth": 1,
+    "width": 8,
+    "widths": (4, 6),
+}
+CLASSES = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster on one thread, most of all where others work beside them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def name(request: pytest.FixtureRequest) -> str:
+    """Each model in turn."""
+    return cast(str, request.param)
+
+
+@pytest.fixture(scope="module")
+def model(name: str) -> Model:
+    """Its recipe, made small."""
+    known = {field.name for field in dataclasses.fields(cast(Any, MODELS[name]))}
+    return MODELS[name](**{key: value for key, value in TINY.items() if key in known})
+
+
+@pytest.fixture(scope="module")
+def clip(model: Model) -> ClipShape:
+    """Flow of a few frames, a little larger than the model needs."""
+    frames, rows, columns = model.smallest
+    return ClipShape(2, max(3, frames), max(16, rows), max(20, columns + 2))
+
+
+@pytest.fixture(scope="module")
+def network(model: Model, clip: ClipShape) -> Classifier:
+    """A network of it in evaluation mode, which no test changes, with all parts at work.
+
+    Some parts start at zero on purpose (the norm of a nonlocal block, the join of divided
+    attention), or alike at all moments (inflated filters): a little noise on all parameters stands
+    for the training that brings them to life. Norms get the statistics of some clips, so that the
+    maps of deep networks do not vanish.
+    """
+    torch.manual_seed(0)
+    made = nudged(model.build(clip, CLASSES)).train()
+    norms = [part for part in made.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        made(*batch(model, clip, 8))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def exact(network: Classifier) -> Classifier:
+    """The same network in float64, for comparisons that rounding would blur."""
+    return copy.deepcopy(network).double()
+
+
+def nudged(network: Classifier, *, seed: int = 1) -> Classifier:
+    """The network with noise on all parameters, of a tenth of their own spread, or of 0.1."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            spread = float(parameter.std()) if parameter.numel() > 1 else 0.0
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(noise, alpha=0.1 * spread or 0.1)
+    return network
+
+
+def batch(model: Model, clip: ClipShape, count: int = 2) -> list[Tensor]:
+    """What the network takes, of noise."""
+    generator = torch.Generator().manual_seed(2)
+    return [torch.randn(count, *shape.lengths, generator=generator) for shape in model.inputs(clip)]
+
+
+def channel_numbers(model: Model) -> tuple[int | None, ...]:
+    """The C that a model can be built for."""
+    return (2, 3) if len(model.streams) == 1 else (None,)
+
+
+def given(model: Model, **changes: Any) -> dict[str, Any]:
+    """Arguments of `build_model`, for shapes by themselves."""
+    options = dataclasses.asdict(cast(Any, model))
+    shape = {"channels": channel_numbers(model)[0], "frames": 3, "size": 32, "classes": CLASSES}
+    return {**options, **shape, **changes}
+
+
+def test_its_scores_are_one_number_a_class(
+    model: Model, clip: ClipShape, network: Classifier
+) -> None:
+    scores = network(*batch(model, clip, 3))
+    assert scores.shape == (3, CLASSES)
+    assert scores.dtype == torch.float32
+    assert scores.isfinite().all()
+
+
+@pytest.mark.parametrize("longer", [(0, 0, 0), (1, 1, 5), (5, 16, 3)])
+def test_clips_of_any_shape_that_it_is_built_for_are_scored(
+    name: str, model: Model, longer: tuple[int, int, int]
+) -> None:
+    frames, rows, columns = (a + b for a, b in zip(model.smallest, longer, strict=True))
+    for channels in channel_numbers(model):
+        with torch.device("meta"):  # shapes alone: nothing is computed
+            shape = given(model, channels=channels, frames=frames, size=(rows, columns))
+            built = build_model(name, **shape).eval()
+            inputs = model.inputs(ClipShape(channels or 2, frames, rows, columns))
+            scores = built(*(torch.zeros(3, *one.lengths) for one in inputs))
+        assert scores.shape == (3, CLASSES)
+
+
+def test_one_number_is_both_sides_of_the_size(name: str, model: Model) -> None:
+    with torch.device("meta"):
+        frames = max(3, model.smallest[0])
+        assert build_model(name, **given(model, size=35, frames=frames)).clip == ClipShape(
+            2, frames, 35, 35
+        )
+
+
+def test_every_parameter_that_is_not_frozen_receives_a_gradient(
+    model: Model, clip: ClipShape, network: Classifier
+) -> None:
+    training = copy.deepcopy(network).train()
+    torch.manual_seed(0)
+    scores = training(*batch(model, clip, 8))
+    torch.autograd.backward(nn.functional.cross_entropy(scores, torch.arange(8) % CLASSES))
+    for parameter_name, parameter in training.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.abs().max() > 0, parameter_name
+        else:
+            assert parameter.grad is None, parameter_name
+
+
+def test_samples_of_a_batch_do_not_influence_each_other_in_evaluation(
+    model: Model, clip: ClipShape, exact: Classifier
+) -> None:
+    inputs = [part.double() for part in batch(model, clip, 3)]
+    with torch.inference_mode():
+        together = exact(*inputs)
+        alone = torch.cat([exact(*(part[i : i + 1] for part in inputs)) for i in range(3)])
+    # 1e-9: other batch sizes add float64 terms in another order, through up to a hundred layers
+    torch.testing.assert_close(together, alone, atol=1e-9, rtol=1e-9)
+
+
+def test_saved_and_loaded_weights_give_the_same_scores(
+    model: Model, clip: ClipShape, network: Classifier, tmp_path: Path
+) -> None:
+    inputs = batch(model, clip)
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    other = nudged(copy.deepcopy(network), seed=9)
+    assert not torch.equal(network(*inputs), other(*inputs))
+    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert torch.equal(network(*inputs), other(*inputs))
+
+
+def test_one_seed_gives_one_network(model: Model, clip: ClipShape, network: Classifier) -> None:
+    torch.manual_seed(0)
+    own = dict(network.named_parameters())
+    other = dict(nudged(model.build(clip, CLASSES)).named_parameters())
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[key], other[key]) for key in own)
+
+
+@pytest.mark.parametrize("axis", range(4))
+def test_a_clip_of_another_length_along_an_axis_is_refused(
+    model: Model, clip: ClipShape, network: Classifier, axis: int
+) -> None:
+    inputs = batch(model, clip)
+    for index, right in enumerate(inputs):
+        shape = list(right.shape)
+        shape[axis + 1] += 1
+        wrong = [*inputs[:index], torch.zeros(shape), *inputs[index + 1 :]]
+        with pytest.raises(ShapeError, match=rf"got {shape[axis + 1]} {AXES[axis]}, expected"):
+            network(*wrong)
+
+
+def test_clips_without_the_batch_axis_are_refused(
+    model: Model, clip: ClipShape, network: Classifier
+) -> None:
+    with pytest.raises(ShapeError, match=r"expected \(N, C, T, H, W\)"):
+        network(*(part[0] for part in batch(model, clip)))
+
+
+def test_reversing_time_changes_the_scores_exactly_where_order_is_seen(
+    model: Model, clip: ClipShape, exact: Classifier
+) -> None:
+    inputs = [part.double() for part in batch(model, clip)]
+    with torch.inference_mode():
+        difference = (exact(*inputs) - exact(*(part.flip(2) for part in inputs))).abs().max()
+    # An average over frames in the other order differs by 1e-15 in float64, what sees order by 1e-3
+    # and more; between the two there is nothing.
+    assert bool(difference > 1e-6) is model.sees_order
+
+
+def test_training_the_head_alone_is_possible(network: Classifier) -> None:
+    inside = {id(parameter) for parameter in network.parameters()}
+    head = list(network.head.parameters())
+    assert head
+    assert all(id(parameter) in inside for parameter in head)
+
+
+def test_a_blank_network_takes_the_weights_of_a_full_one(
+    model: Model, clip: ClipShape, network: Classifier
+) -> None:
+    with torch.device("meta"):  # no weights at all, but those that are loaded
+        blank = model.build(clip, CLASSES, blank=True).eval()
+    blank.load_state_dict(network.state_dict(), assign=True)
+    inputs = batch(model, clip)
+    assert torch.equal(network(*inputs), blank(*inputs))
+
+
+def test_a_blank_network_is_whole_without_the_pretrained_weights(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS[name]()
+    shape = ClipShape(2, max(3, model.smallest[0]), 32, 32)
+    if not getattr(model, "pretrained", False):
+        pytest.skip("starts at random by itself")
+    full = model.build(shape, CLASSES).eval()
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("weights were read"))
+    blank = model.build(shape, CLASSES, blank=True).eval()
+    blank.load_state_dict(full.state_dict())
+    inputs = batch(model, shape)
+    with torch.inference_mode():
+        assert torch.equal(full(*inputs), blank(*inputs))
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name(name: str, model: Model) -> None:
+    with pytest.raises(RecipeError, match=r"droput: unknown key.*Did you mean 'dropout'\?"):
+        build_model(name, **given(model, droput=0.5))
+
+
+def test_an_option_of_the_wrong_type_is_refused(name: str, model: Model) -> None:
+    with pytest.raises(RecipeError, match="dropout: got 'much', expected a number"):
+        build_model(name, **given(model, dropout="much"))
+
+
+def test_a_rate_of_dropout_that_is_none_is_refused(name: str, model: Model) -> None:
+    with pytest.raises((ParameterError, RecipeError), match=r"dropout: got 1.0, expected"):
+        build_model(name, **given(model, dropout=1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": 0}, "got 0 classes"),
+        ({"frames": 0}, "got 0 frames"),
+        ({"size": (0, 16)}, "got 0 rows"),
+        ({"size": (16, 0)}, "got 0 columns"),
+    ],
+)
+def test_a_shape_without_extent_is_refused(
+    name: str, model: Model, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        build_model(name, **given(model, **change))
+
+
+def test_channels_are_given_exactly_where_it_takes_one_stream(name: str, model: Model) -> None:
+    wrong = 2 if None in channel_numbers(model) else None
+    with pytest.raises(ParameterError, match=f"got {wrong} channels, expected"):
+        build_model(name, **given(model, channels=wrong))
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_clip_below_its_smallest_is_refused(name: str, model: Model, axis: int) -> None:
+    lengths = list(model.smallest)
+    least = lengths[axis]
+    lengths[axis] -= 1
+    frames, *size = lengths
+    error = ShapeError if least > 1 else ParameterError
+    with pytest.raises(error, match=f"got {least - 1} {AXES[axis + 1]}, expected at least {least}"):
+        build_model(name, **given(model, frames=frames, size=tuple(size)))
+
+
+def test_it_says_where_it_comes_from_and_how_rgb_is_to_be_normalised(model: Model) -> None:
+    assert any(number in model.paper for number in ("arXiv:", "doi:"))
+    assert all(0 <= mean <= 1 for mean in model.pixels.mean)
+    assert all(deviation > 0 for deviation in model.pixels.deviation)
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'early_fusion'"):
+        build_model("early_fusoin", channels=2, frames=3, size=16, classes=4)
