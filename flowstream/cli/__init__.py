@@ -24,6 +24,7 @@ VERBS = {
     "stats": ("flowstream.cli.look:stats", "Sum up the motion in a stack."),
     "show": ("flowstream.cli.look:show", "Draw a flow field of a stack."),
     "list": ("flowstream.cli.tables:list_command", "List methods, codecs or models."),
+    "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
     "train": ("flowstream.cli.train:train", "Train two streams by a recipe, and fuse them."),
 }
 """Verb to the command that does it, and its line in `flowstream --help`."""

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from flowstream.dataset.listing import SplitRecipe
     from flowstream.dataset.protocol import test_transform, train_transform
     from flowstream.dataset.split import LAYOUTS, Sample, Split, read_split
+    from flowstream.dataset.stacking import STACKINGS
     from flowstream.dataset.window import Window
 
 _LAZY = {
     "LAYOUTS": "flowstream.dataset.split",
+    "STACKINGS": "flowstream.dataset.stacking",
     "Clip": "flowstream.dataset.clip",
     "FlowClips": "flowstream.dataset.clips",
     "Item": "flowstream.dataset.clips",
@@ -36,6 +38,7 @@ _LAZY = {
 
 __all__ = [
     "LAYOUTS",
+    "STACKINGS",
     "Clip",
     "FlowClips",
     "Item",

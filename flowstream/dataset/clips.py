@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flowstream.dataset.clip import Clip, Kind
 from flowstream.dataset.split import Sample
+from flowstream.dataset.stacking import STACKINGS
 from flowstream.dataset.transforms import Step, apply
 from flowstream.dataset.window import Window, looped
 from flowstream.errors import SplitError, StackError
@@ -138,6 +139,10 @@ class StackClips(ABC):
     def _blank(self) -> Clip:
         """A clip of zeros, as `_read` would return it."""
 
+    @abstractmethod
+    def _check(self, stack: Stack) -> None:
+        """Refuse a stack that lacks what `_read` needs."""
+
     def _opened(self) -> Iterator[Stack]:
         """The samples' stacks, checked against the first and closed: what they say stays known."""
         if not self.samples:
@@ -153,8 +158,7 @@ class StackClips(ABC):
                         f"{'; '.join(differences)}; extract all videos with the same settings "
                         "(--size gives videos of different shape one size)"
                     )
-                if self.kind == "rgb" and not stack.has_rgb:
-                    raise StackError(f"{stack.path}: no RGB frames in it; extract with --rgb")
+                self._check(stack)
             yield stack
 
     def _generator(self, index: int, purpose: int) -> np.random.Generator:
@@ -163,19 +167,46 @@ class StackClips(ABC):
 
 
 class FlowClips(StackClips):
-    """Windows of L flow fields: clips of C = 2 and T = L."""
+    """Windows of L flow fields: clips of C = 2 and T = L.
+
+    Parameters
+    ----------
+    samples, window, transform, training, seed
+        See `StackClips`.
+    stacking : str
+        A key of `STACKINGS`: "flow" takes the fields as they are, "trajectory" follows the first
+        frame's pixels through them, "bidirectional" takes half of them back from the middle frame.
+
+    Raises
+    ------
+    UnknownNameError
+        If `stacking` is unknown.
+    ParameterError
+        If the window has an odd number of fields, which cannot be halved.
+    """
 
     kind = "flow"
 
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        window: Window,
+        transform: tuple[Step, ...],
+        *,
+        training: bool,
+        seed: int = 0,
+        stacking: str = "flow",
+    ) -> None:
+        self.stacking = stacking
+        STACKINGS[stacking].check_window(window)
+        super().__init__(samples, window, transform, training=training, seed=seed)
+
     def _read(self, stack: Stack, start: int) -> Clip:
-        span = min(self.window.span, stack.num_fields)
-        fields = stack.window(start, span).reshape(span, 2, *stack.size)
-        if span < self.window.span:
-            window = self.window
-            fields = fields[looped(0, window.length, step=window.step, num_fields=span)]
-        else:
-            fields = fields[:: self.window.step]
+        fields = STACKINGS[self.stacking].read(stack, self.window, start)
         return Clip(self.kind, fields.swapaxes(0, 1))
+
+    def _check(self, stack: Stack) -> None:
+        STACKINGS[self.stacking].check_stack(stack)
 
     def _blank(self) -> Clip:
         return Clip(self.kind, np.zeros((2, self.window.length, *self.spec.size), np.float32))
@@ -216,6 +247,10 @@ class RgbClips(StackClips):
             indices = looped(first, self.frames, step=step, num_fields=stack.num_fields)
         images = np.stack([stack.rgb(int(index)) for index in indices])
         return Clip(self.kind, np.moveaxis(images, 3, 0))
+
+    def _check(self, stack: Stack) -> None:
+        if not stack.has_rgb:
+            raise StackError(f"{stack.path}: no RGB frames in it; extract with --rgb")
 
     def _blank(self) -> Clip:
         return Clip(self.kind, np.zeros((3, self.frames, *self.spec.size), np.uint8))

@@ -47,7 +47,7 @@ _DEFAULT: dict[str, Any] = {
     "outside": "ignored",
     "cubic": -0.75,
 }
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[Preset, dict[str, Any]] = {
     "default": _DEFAULT,
     "fast": {**_DEFAULT, "finest_warps": 1, "texture_iterations": 20},
     "accurate": {

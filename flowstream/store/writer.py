@@ -178,14 +178,12 @@ class StackWriter:
         self._check_wanted(self.stabilised, "homographies")
         self._check_shape(homographies, "homographies", (3, 3))
         if inliers.shape != (len(homographies),):
-            raise ShapeError(
-                f"{self.path}: inlier fractions have shape {inliers.shape}, "
-                f"expected ({len(homographies)},): one a homography"
-            )
+            seen, expected = inliers.shape, (len(homographies),)
+            raise ShapeError(f"{self.path}: inlier fractions: got {seen}, expected {expected}")
         if not (np.isfinite(homographies).all() and ((inliers >= 0) & (inliers <= 1)).all()):
             raise ParameterError(
-                f"{self.path}: got homographies {homographies.tolist()} of inlier fractions "
-                f"{inliers.tolist()}, expected finite numbers and fractions"
+                f"{self.path}: homographies of inlier fractions {inliers.tolist()}: expected "
+                "finite numbers, and fractions"
             )
         self._homographies.extend(homographies.ravel().tolist())
         self._inliers.extend(inliers.tolist())
@@ -209,10 +207,8 @@ class StackWriter:
 
     def _check_shape(self, values: NDArray[Any], what: str, item: tuple[int, ...]) -> None:
         if not values.ndim or values.shape[1:] != item:
-            expected = ", ".join(["n", *map(str, item)])
-            raise ShapeError(
-                f"{self.path}: {what} have shape {values.shape}, expected ({expected})"
-            )
+            seen, expected = values.shape, ", ".join(["n", *map(str, item)])
+            raise ShapeError(f"{self.path}: {what} have shape {seen}, expected ({expected})")
 
     def _prepare(self, file: h5py.File) -> None:
         """Make the data sets that grow, and all attributes."""
@@ -233,10 +229,9 @@ class StackWriter:
             self._images = Growing(file, "rgb", dtype=kind, chunk=_IMAGES_PER_CHUNK, filters={})
 
     def _add_image(self, jpeg: bytes) -> None:
-        if jpeg_size(jpeg) != self.size:
-            raise StackError(
-                f"{self.path}: image of {jpeg_size(jpeg)} rows and columns, expected {self.size}"
-            )
+        seen = jpeg_size(jpeg)
+        if seen != self.size:
+            raise StackError(f"{self.path}: image of {seen} rows, columns, expected {self.size}")
         with self._writing():
             self._images.append_one(np.frombuffer(jpeg, np.uint8))
         self._checksum.add_image(jpeg)

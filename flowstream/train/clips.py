@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import cv2
 import torch
@@ -15,12 +16,38 @@ from flowstream.dataset.split import Sample
 from flowstream.dataset.transforms import Normalise, Step
 from flowstream.dataset.window import Window
 from flowstream.models.model import PixelStatistics
+from flowstream.store import FlowSpec
 from flowstream.train.device import reading_workers
 from flowstream.train.recipe import Evaluation, StreamRecipe
 
 
+class Clips(Protocol):
+    """What a network is trained on or scores: `StackClips`, or the features of some."""
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The videos, one an item."""
+
+    @property
+    def spec(self) -> FlowSpec:
+        """How their stacks were made."""
+
+    @property
+    def views(self) -> int:
+        """V, how many clips of a video an item has."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Item: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw what is random anew."""
+
+
 def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips:
-    """Clips from random moments, cropped and flipped at random."""
+    """Clips from random moments, cropped and flipped at random; or fixed ones."""
+    if recipe.fixed_clips:
+        return viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
     augment = recipe.augment
     steps = train_transform(
         recipe.stream,
@@ -47,7 +74,7 @@ def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluat
 
 
 def training_batches(
-    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, seed: int
+    recipe: StreamRecipe, clips: Clips, device: torch.device, *, seed: int
 ) -> DataLoader[Item]:
     """Batches of one epoch, in an order that `seed` fixes."""
     workers = reading_workers(recipe.workers, device)
@@ -65,9 +92,7 @@ def training_batches(
     )
 
 
-def viewed_batches(
-    recipe: StreamRecipe, clips: StackClips, device: torch.device
-) -> DataLoader[Item]:
+def viewed_batches(recipe: StreamRecipe, clips: Clips, device: torch.device) -> DataLoader[Item]:
     """Videos with all their views, in order, about as many views at once as training has clips."""
     workers = reading_workers(recipe.workers, device)
     return DataLoader(
@@ -97,7 +122,14 @@ def _clips(
     window = Window(length=recipe.frames, step=recipe.step, segments=segments)
     steps = _normalised(steps, recipe.architecture.pixels)
     if recipe.stream == "flow":
-        return FlowClips(samples, window, steps, training=training, seed=recipe.seed)
+        return FlowClips(
+            samples,
+            window,
+            steps,
+            training=training,
+            seed=recipe.seed,
+            stacking=recipe.stacking,
+        )
     return RgbClips(
         samples, window, steps, training=training, seed=recipe.seed, frames=recipe.frames
     )

@@ -126,6 +126,7 @@ def train_step(run: Run, values: Tensor, labels: Tensor, *, rate: float) -> tupl
     Parameters
     ----------
     values : (N, C, T, H, W), or (N, S, C, T, H, W) of S segments
+        Clips, or what `run.scorer` takes for them.
     labels : (N,)
     rate : float
         The learning rate.
@@ -143,10 +144,10 @@ def train_step(run: Run, values: Tensor, labels: Tensor, *, rate: float) -> tupl
     with autocast(run.device, run.recipe.amp):
         if values.ndim == 6:
             # segmental consensus by the mean of scores: TSN, arXiv:1608.00859, section 3.1
-            scores = run.model(values.flatten(0, 1))
+            scores = run.scorer(values.flatten(0, 1))
             scores = scores.reshape(*values.shape[:2], -1).mean(dim=1)
         else:
-            scores = run.model(values)
+            scores = run.scorer(values)
     loss = nn.functional.cross_entropy(
         scores.float(), labels, label_smoothing=run.recipe.label_smoothing
     )
@@ -165,7 +166,7 @@ def validate(run: Run, epoch: int) -> tuple[float | None, float | None]:
     due = (epoch + 1) % run.recipe.validate_every == 0 or epoch + 1 == run.recipe.epochs
     if run.validation is None or not due:
         return None, None
-    scores = score_videos(run.model, run.validation, run.recipe, device=run.device)
+    scores = score_videos(run.scorer, run.validation, run.recipe, device=run.device)
     labels = np.array([sample.label for sample in run.validation.samples])
     own = scores[np.arange(len(labels)), labels].astype(np.float64)
     loss = float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from flowstream.dataset.clips import StackClips
 from flowstream.dataset.split import Sample, Split
 from flowstream.errors import CheckpointError
 from flowstream.scores import Scores
 from flowstream.train.checkpoint import check_spec, load_checkpoint
-from flowstream.train.clips import viewed_batches, viewed_clips
+from flowstream.train.clips import Clips, viewed_batches, viewed_clips
 from flowstream.train.device import autocast, choose_device
 from flowstream.train.recipe import Evaluation, StreamRecipe
 
@@ -92,7 +91,7 @@ def predict(
 
 def score_videos(
     model: nn.Module,
-    clips: StackClips,
+    clips: Clips,
     recipe: StreamRecipe,
     *,
     device: torch.device,

@@ -5,28 +5,32 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from flowstream.dataset.clips import StackClips
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError
-from flowstream.models.model import Classifier
+from flowstream.models.model import Classifier, FeatureClassifier
 from flowstream.train.checkpoint import (
     Checkpoint,
     load_checkpoint,
     refuse_other_stacks,
     save_checkpoint,
 )
-from flowstream.train.clips import training_clips, viewed_clips
+from flowstream.train.clips import Clips, training_clips, viewed_clips
 from flowstream.train.device import half_precision
+from flowstream.train.features import FromFeatures, cached_features
 from flowstream.train.log import Epoch, is_best
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.schedule import make_optimiser
 
 BEST, LAST = "best.pt", "last.pt"
+CACHES = {"train": "features-train.h5", "validation": "features-validation.h5"}
+"""Files of kept features by part."""
 
 
 @dataclass
@@ -36,9 +40,11 @@ class Run:
     recipe: StreamRecipe
     classes: tuple[str, ...]
     videos: str
-    clips: StackClips
-    validation: StackClips | None
+    clips: Clips
+    validation: Clips | None
     model: Classifier
+    scorer: nn.Module
+    """What scores a batch: the model, or what it is behind features that are kept."""
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     device: torch.device
@@ -127,6 +133,7 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
         clips=clips,
         validation=validation,
         model=model,
+        scorer=model,
         optimiser=make_optimiser(recipe, model),
         scaler=torch.amp.GradScaler(device.type, enabled=scaled),
         device=device,
@@ -134,6 +141,13 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
     )
     if found is not None:
         run.go_on(found, out)
+    if recipe.cache_features:
+        assert isinstance(model, FeatureClassifier)  # as the recipe has checked
+        keep = partial(cached_features, network=model, recipe=recipe, device=device)
+        run.clips = keep(out / CACHES["train"], clips=clips)
+        if validation is not None:
+            run.validation = keep(out / CACHES["validation"], clips=validation)
+        run.scorer = FromFeatures(model)
     return run
 
 
@@ -152,6 +166,6 @@ def _changed(found: StreamRecipe, wanted: StreamRecipe) -> str:
     changed = [
         f"{key} {one[key]!r}, now {other[key]!r}"
         for key in one
-        if one[key] != other[key] and key != "workers"
+        if one[key] != other[key] and key not in ("workers", "cache_features")
     ]
     return f" ({'; '.join(changed)})" if changed else ""

@@ -107,7 +107,7 @@ def test_pairs_that_share_a_frame_give_what_they_give_apart() -> None:
         [part for k in (1, 3) for part in synthetic.pan(dx=k, dy=-1, size=(48, 64), seed=9)]
     )
     for preset in PRESETS:
-        method = TVL1(preset=preset)  # type: ignore[arg-type]
+        method = TVL1(preset=preset)
         apart = [method(frames[k : k + 1], frames[k + 1 : k + 2]) for k in (2, 0, 1)]
         together = method(frames[:-1], frames[1:])
         np.testing.assert_array_equal(together, np.concatenate([apart[1], apart[2], apart[0]]))

@@ -1,0 +1,69 @@
+"""`flowstream features`: a CNN's features, computed once and trained from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstream.cli.options import GroupedCommand
+
+if TYPE_CHECKING:
+    from flowstream.stages.features import KeptFeatures
+
+EXAMPLE = """\
+flowstream features recipe.toml
+flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json"""
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("streams", nargs=-1, metavar="[STREAM]...")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Override a value of the recipe; may be given several times.",
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def features(
+    recipe: Path, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
+) -> None:
+    """Compute the features of a CNN that is not trained once, and time what that saves.
+
+    RECIPE is that of `flowstream train`, which trains from the features then. STREAM is one with
+    model = "cnn_rnn", fixed_clips = true and cache_features = true; without one, all those. Stacks
+    that are missing are made first.
+    """
+    from flowstream.recipe import load_recipe
+    from flowstream.stages import Recipe, extract_flow
+    from flowstream.stages.features import caching_streams, keep_features
+
+    loaded = load_recipe(recipe, Recipe, settings=settings)
+    names = streams or caching_streams(loaded)
+    extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)
+    kept = [keep_features(loaded, name) for name in names]
+    if as_json:
+        click.echo(json.dumps([_plain(one) for one in kept], indent=2))
+    else:
+        click.echo("\n".join(map(describe, kept)))
+
+
+def describe(kept: KeptFeatures) -> str:
+    """What is kept, and the speed-up, as text."""
+    return (
+        f"{kept.stream}: features of {kept.clips} clips, {kept.bytes / 1e6:.1f} MB, in "
+        f"{kept.folder}; computed in {kept.seconds:.1f} s\n"
+        f"  an epoch from clips {kept.epoch_from_clips:.2f} s, from features "
+        f"{kept.epoch_from_features:.2f} s: {kept.speed_up:.1f} times as fast "
+        f"({kept.steps} steps timed)"
+    )
+
+
+def _plain(kept: KeptFeatures) -> dict[str, object]:
+    return {**asdict(kept), "folder": str(kept.folder), "speed_up": kept.speed_up}

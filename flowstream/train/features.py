@@ -1,0 +1,204 @@
+"""Features of a CNN that is not trained, computed once and kept: what the rest is trained from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flowstream.dataset.clips import Item, StackClips
+from flowstream.dataset.split import Sample
+from flowstream.errors import CheckpointError
+from flowstream.models.model import FeatureClassifier
+from flowstream.train.clips import viewed_batches
+from flowstream.train.device import autocast
+from flowstream.train.recipe import StreamRecipe
+
+FORMAT = "flowstream.features 1"
+
+
+class FromFeatures(nn.Module):
+    """A network from the features of a `FeatureClassifier`'s CNN to its scores.
+
+    Features come as clips of one pixel, `(N, D, T, 1, 1)`: they are batched, split into views and
+    averaged as any others.
+    """
+
+    def __init__(self, network: FeatureClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, K) scores at the last moment."""
+        return self.network.score_features(clips[..., 0, 0].transpose(1, 2))[:, -1]
+
+
+class FeatureClips:
+    """What a cache holds, item by item as `StackClips` gives them: (V, D, T, 1, 1).
+
+    The file is opened for each item, so that it can be sent to workers.
+
+    Parameters
+    ----------
+    path : Path
+        Of `fill_cache`.
+    clips : StackClips
+        What they are the features of.
+    """
+
+    def __init__(self, path: Path, clips: StackClips) -> None:
+        self.path = path
+        self.spec = clips.spec
+        self.samples: tuple[Sample, ...] = clips.samples
+        self.views = clips.views
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Item:
+        if not 0 <= index < len(self.samples):
+            raise IndexError(f"got index {index} of {len(self.samples)} samples")
+        with h5py.File(self.path, "r") as file:
+            features = file["features"][index]  # (V, T, D)
+        values = np.ascontiguousarray(features.swapaxes(1, 2))[..., None, None]
+        return Item(values, self.samples[index].label, index)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self[index] for index in range(len(self)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing is drawn: all epochs are alike."""
+
+
+def cached_features(
+    path: Path,
+    network: FeatureClassifier,
+    clips: StackClips,
+    *,
+    recipe: StreamRecipe,
+    device: torch.device,
+    progress: Callable[[int], object] = lambda videos: None,
+) -> FeatureClips:
+    """The features in a file, filled now where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        Written whole or not at all: HDF5, `/features` (N, V, T, D) float32 and what they are of.
+    network : FeatureClassifier
+        On `device`; left in evaluation mode if it had to be run.
+    clips : StackClips
+        Fixed ones, not drawn at random.
+    recipe : StreamRecipe
+    device : torch.device
+    progress : function of an int
+        Told how many videos more are done.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or written, or holds features of another CNN, of other videos,
+        clips or flow: the message says which.
+    """
+    wanted = description(network, clips, recipe)
+    if not path.exists():
+        _fill(path, network, clips, recipe=recipe, device=device, wanted=wanted, progress=progress)
+    try:
+        with h5py.File(path, "r") as file:
+            found = json.loads(file.attrs["of"]) if file.attrs.get("format") == FORMAT else None
+    except (OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a cache of features, or a damaged one") from error
+    if found is None:
+        raise CheckpointError(f"{path}: not a cache of features, expected {FORMAT!r}")
+    changed = [name for name, value in wanted.items() if found.get(name) != value]
+    if changed:
+        raise CheckpointError(
+            f"{path}: features of another {', another '.join(changed)}; remove the file to compute "
+            "them anew, or train into another folder"
+        )
+    return FeatureClips(path, clips)
+
+
+def description(
+    network: FeatureClassifier, clips: StackClips, recipe: StreamRecipe
+) -> Mapping[str, Any]:
+    """What features depend on, by the name to refuse another by; plain data."""
+    cnn = hashlib.blake2b(repr(network.extractor).encode(), digest_size=16)
+    for name, value in sorted(network.extractor.state_dict().items()):
+        cnn.update(name.encode())
+        cnn.update(value.detach().cpu().contiguous().numpy().tobytes())
+    videos = hashlib.blake2b(digest_size=16)
+    for sample in clips.samples:
+        videos.update(sample.video.encode("utf-8", "surrogateescape") + b"\n")
+    spec = clips.spec.as_dict()
+    if recipe.stream == "rgb":  # its frames are the same whatever flow lies between them
+        spec = {name: value for name, value in spec.items() if name not in ("method", "codec")}
+    window = clips.window
+    of = {
+        "CNN": cnn.hexdigest(),
+        "list of videos": videos.hexdigest(),
+        "kind of stacks": spec,
+        "stream": recipe.stream,
+        "clip": [*clips.shape, window.length, window.step, window.segments, clips.views],
+        "treatment of flow": [recipe.bound, recipe.mean_flow, recipe.stacking],
+    }
+    plain: Mapping[str, Any] = json.loads(json.dumps(of))
+    return plain
+
+
+def _fill(
+    path: Path,
+    network: FeatureClassifier,
+    clips: StackClips,
+    *,
+    recipe: StreamRecipe,
+    device: torch.device,
+    wanted: Mapping[str, Any],
+    progress: Callable[[int], object],
+) -> None:
+    part = path.with_name(path.name + ".part")
+    network.eval()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(part, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["of"] = json.dumps(wanted)
+            for values, _, numbers in viewed_batches(recipe, clips, device):
+                features = _features(network, values, recipe=recipe, device=device)
+                if "features" not in file:
+                    shape = features.shape[1:]
+                    file.create_dataset(
+                        "features", (len(clips), *shape), np.float32, chunks=(1, *shape)
+                    )
+                file["features"][int(numbers[0]) : int(numbers[-1]) + 1] = features.numpy()
+                progress(len(numbers))
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{path}: cannot write the features: {reason}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@torch.inference_mode()
+def _features(
+    network: FeatureClassifier, values: Tensor, *, recipe: StreamRecipe, device: torch.device
+) -> Tensor:
+    """(N, V, T, D) of (N, V, C, T, H, W) clips, as many at once as in training."""
+    with autocast(device, recipe.amp):
+        parts = [
+            network.features(part.to(device, non_blocking=True)).float().cpu()
+            for part in torch.split(values.flatten(0, 1), recipe.batch)
+        ]
+    features = torch.cat(parts)
+    return features.reshape(*values.shape[:2], *features.shape[1:])

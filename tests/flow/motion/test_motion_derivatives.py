@@ -1,0 +1,127 @@
+"""Growth, turning and edges of fields, against what analysis says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from flowstream import synthetic
+from flowstream.errors import ShapeError
+from flowstream.flow import motion
+
+SIDES = st.integers(2, 12)
+FIELDS = st.tuples(st.just(2), SIDES, SIDES).flatmap(
+    lambda shape: hnp.arrays(np.float32, shape, elements=st.floats(-50, 50, width=32))
+)
+ENTRIES = st.floats(-2, 2)
+
+
+@given(ENTRIES, ENTRIES, ENTRIES, ENTRIES)
+def test_the_gradient_of_an_affine_field_is_its_matrix_everywhere(
+    a: float, b: float, c: float, d: float
+) -> None:
+    matrix = np.array([[a, b], [c, d]])
+    y, x = np.mgrid[:7, :9]
+    vectors = np.einsum("ij,jyx->iyx", matrix, np.stack([x, y])).astype(np.float32)
+    # float32 of values up to 30, borders included
+    expected = np.broadcast_to(matrix[..., None, None], (2, 2, 7, 9))
+    np.testing.assert_allclose(motion.gradient(vectors), expected, atol=1e-5)
+    np.testing.assert_allclose(motion.divergence(vectors), a + d, atol=2e-5)
+    np.testing.assert_allclose(motion.curl(vectors), c - b, atol=2e-5)
+    strength = motion.boundary_strength(vectors)
+    np.testing.assert_allclose(strength, np.linalg.norm(matrix), atol=2e-5)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.25])
+def test_a_zoom_grows_areas_and_does_not_turn(factor: float) -> None:
+    truth = synthetic.zoom(factor=factor)[2]
+    np.testing.assert_allclose(motion.divergence(truth), 2 * (factor - 1), atol=1e-5)  # float32
+    np.testing.assert_allclose(motion.curl(truth), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("degrees", [-10.0, 3.0])
+def test_a_turn_curls_by_twice_its_sine_clockwise_positive(degrees: float) -> None:
+    truth = synthetic.rotation(degrees=degrees)[2]
+    angle = np.radians(degrees)
+    np.testing.assert_allclose(motion.curl(truth), 2 * np.sin(angle), atol=1e-5)  # float32
+    np.testing.assert_allclose(motion.divergence(truth), 2 * (np.cos(angle) - 1), atol=1e-5)
+
+
+@given(FIELDS)
+def test_inner_derivatives_are_central_differences(vectors: NDArray[np.float32]) -> None:
+    jacobian = motion.gradient(vectors)
+    assert jacobian.shape == (2, *vectors.shape)
+    _, rows, columns = vectors.shape
+    for y, x in np.ndindex(rows, columns):
+        left, right = max(x - 1, 0), min(x + 1, columns - 1)
+        top, bottom = max(y - 1, 0), min(y + 1, rows - 1)
+        across = (vectors[:, y, right] - vectors[:, y, left]) / (right - left)
+        down = (vectors[:, bottom, x] - vectors[:, top, x]) / (bottom - top)
+        # float32 of differences of values up to 50
+        np.testing.assert_allclose(jacobian[:, 0, y, x], across, atol=1e-5)
+        np.testing.assert_allclose(jacobian[:, 1, y, x], down, atol=1e-5)
+
+
+@given(FIELDS)
+def test_turning_the_frames_turns_growth_and_edges_and_mirrors_negate_the_curl(
+    vectors: NDArray[np.float32],
+) -> None:
+    turned, mirrored = motion.quarter_turn(vectors), motion.flip(vectors, axis="x")
+    for measure, sign in (
+        (motion.divergence, 1),
+        (motion.boundary_strength, 1),
+        (motion.curl, -1),
+    ):
+        plain = measure(vectors)
+        # float32, summed in another order
+        np.testing.assert_allclose(measure(turned), np.rot90(plain, -1), atol=1e-4)
+        np.testing.assert_allclose(measure(mirrored), sign * plain[:, ::-1], atol=1e-4)
+
+
+def test_boundaries_are_a_moving_things_outline_and_nothing_else() -> None:
+    truth = synthetic.layers(size=(96, 128), background=(0, 0), foreground=(3, 2))[2]
+    edges = motion.boundaries(truth)
+    assert edges.shape == (1, 96, 128)
+    y, x = np.mgrid[:96, :128]
+    away = np.abs(np.hypot(x - 63.5, y - 47.5) - 24)
+    assert edges[0][away < 0.5].all()
+    assert not edges[0][away > 2].any()
+
+
+def test_boundaries_follow_the_papers_inequality() -> None:
+    vectors = np.zeros((2, 5, 9), np.float32)
+    vectors[0] = 4 + 0.4 * np.arange(9)  # 0.4^2 = 0.16 = 0.01 * 4^2: above only with slower flow
+    slope, speed = 0.4, np.square(vectors).sum(axis=0)
+    np.testing.assert_array_equal(motion.boundaries(vectors), slope**2 > 0.01 * speed + 0.002)
+    assert not motion.boundaries(vectors).any()
+    vectors[0] -= 4
+    assert motion.boundaries(vectors)[:, 1:].any()
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        motion.gradient,
+        motion.divergence,
+        motion.curl,
+        motion.boundary_strength,
+        motion.boundaries,
+    ],
+)
+def test_what_cannot_be_differentiated_is_refused(
+    measure: Callable[[NDArray[np.float32]], object],
+) -> None:
+    for shape, message in (
+        ((2, 1, 5), "got 1 rows, expected at least 2"),
+        ((2, 5, 1), "got 1 columns"),
+        ((3, 5, 5), "got shape"),
+        ((5, 5), "got shape"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            measure(np.zeros(shape, np.float32))
