@@ -62,9 +62,25 @@ def test_bad_parameters_are_one_clear_line(parameters: dict[str, Any], message: 
 
 
 def test_a_device_that_is_not_there_is_refused(weights: Path) -> None:
-    method = RAFT(weights=str(weights), variant="small", device="cuda:99")
     with pytest.raises(ParameterError, match="device 'cuda:99' does not work here"):
-        method(frames(1, 16, 16), frames(1, 16, 16))
+        RAFT(weights=str(weights), variant="small", device="cuda:99")
+
+
+def test_which_device_it_is_stands_from_the_start(weights: Path) -> None:
+    # the batch stage asks for it, to choose how many videos to take at once
+    device = RAFT(weights=str(weights), variant="small").device
+    assert device != "auto"
+    assert torch.empty(0, device=device).device.type == torch.device(device).type
+
+
+def test_both_directions_are_those_of_two_calls(weights: Path) -> None:
+    video = frames(4, 40, 56)
+    method = small(weights)
+    for first, second in ((video[:-1], video[1:]), (video[:2], video[2:])):
+        forward, backward = method.both_directions(first, second)
+        # as above: float32 rounding, grown by the updates
+        np.testing.assert_allclose(forward, method(first, second), atol=1e-2)
+        np.testing.assert_allclose(backward, method(second, first), atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 131), (128, 128), (133, 190)])
@@ -94,11 +110,11 @@ def test_batches_that_do_not_fit_are_halved(weights: Path, monkeypatch: pytest.M
     seen: list[int] = []
     fields = RAFT._fields
 
-    def limited(self: RAFT, network: Any, first: Any, second: Any, *, device: Any) -> Any:
+    def limited(self: RAFT, network: Any, first: Any, second: Any, *, both: bool) -> Any:
         seen.append(len(first))
         if len(first) > 2:
             raise torch.OutOfMemoryError("too many")
-        return fields(self, network, first, second, device=device)
+        return fields(self, network, first, second, both=both)
 
     monkeypatch.setattr(RAFT, "_fields", limited)
     video = frames(6, 16, 16)
@@ -183,7 +199,7 @@ def test_the_authors_weights_reach_the_authors_error_on_middlebury(
     errors = []
     for folder in sorted((shared_data / "middlebury").iterdir()):
         pair = [cv2.imread(str(folder / name)) for name in ("frame10.png", "frame11.png")]
-        first, second = (np.ascontiguousarray(image[None, ..., ::-1]) for image in pair)
+        first, second = (np.array(image)[None, ..., ::-1].copy() for image in pair)
         truth = read_flow(folder / "flow10.flo")
         errors.append(float(np.nanmean(measure.end_point_error(method(first, second)[0], truth))))
     assert len(errors) == 4
