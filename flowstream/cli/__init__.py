@@ -23,7 +23,9 @@ VERBS = {
     "info": ("flowstream.cli.look:info", "Say what a video, stack, checkpoint or score file is."),
     "stats": ("flowstream.cli.look:stats", "Sum up the motion in a stack."),
     "show": ("flowstream.cli.look:show", "Draw a flow field of a stack."),
+    "quality": ("flowstream.cli.quality:quality", "Judge flow without knowing the truth."),
     "list": ("flowstream.cli.tables:list_command", "List methods, codecs or models."),
+    "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
     "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
     "train": ("flowstream.cli.train:train", "Train two streams by a recipe, and fuse them."),
 }

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowstream.cli.extract_settings import extract_settings, named_devices
 from flowstream.cli.options import FrameSize, GroupedCommand, GroupedOption, NameIn
-from flowstream.errors import ExtractionError, ParameterError, RecipeError
+from flowstream.errors import ExtractionError
 
 if TYPE_CHECKING:
-    from flowstream.codec import Codec
     from flowstream.extract import ExtractSettings, Job, Summary
-    from flowstream.flow import FlowMethod
-    from flowstream.video import Sampling
 
 EXAMPLE = """\
 flowstream extract videos/ --out stacks/ --short-side 256
 flowstream extract clip.mp4 --out stacks/ --method dis --set preset=medium --fps 25
+flowstream extract videos/ --out stacks/ --backward --consistency --stabilise homography
 flowstream extract manifest.csv --out stacks/ --size 340x256 --codec fixed16 --dry-run"""
 
 SHOWN = 20
@@ -34,7 +33,9 @@ def _option(group: str) -> Callable[..., Decorator]:
     return partial(click.option, cls=GroupedOption, group=group)
 
 
-_flow, _frames, _stacks, _run = map(_option, ("Flow", "Frames", "Stacks", "Run"))
+_flow, _motion, _frames, _stacks, _run = map(
+    _option, ("Flow", "Directions and camera", "Frames", "Stacks", "Run")
+)
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
@@ -60,6 +61,27 @@ _flow, _frames, _stacks, _run = map(_option, ("Flow", "Frames", "Stacks", "Run")
     help="A parameter of the method; may be given several times.",
 )
 @_flow("--device", metavar="NAME", help="Where the method computes: auto, cpu, cuda, cuda:1.")
+@_motion("--backward", is_flag=True, help="Store the flow from each frame back to the last, too.")
+@_motion(
+    "--consistency",
+    is_flag=True,
+    help="Store where the flow there and back agrees: a mask and its fraction of each pair.",
+)
+@_motion(
+    "--stabilise",
+    type=click.Choice(["none", "homography"]),
+    default="none",
+    show_default=True,
+    help="Take the camera's motion out of the flow, by a homography for each pair, which is "
+    "stored.",
+)
+@_motion(
+    "--stabilise-set",
+    "stabiliser_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of --stabilise, such as features=sift; may be given several times.",
+)
 @_frames(
     "--short-side",
     type=click.IntRange(min=1),
@@ -113,6 +135,11 @@ _flow, _frames, _stacks, _run = map(_option, ("Flow", "Frames", "Stacks", "Run")
     metavar="N",
     help="Videos at once.  [default: one a usable core; 1 on a GPU]",
 )
+@_run(
+    "--devices",
+    metavar="NAME,...",
+    help="Where the method computes, a worker on each: cuda:0,cuda:1. In place of --device.",
+)
 @_run("--limit", type=click.IntRange(min=1), metavar="N", help="Take only the first N videos.")
 @_run("--overwrite", is_flag=True, help="Make stacks anew that are there already.")
 @_run("--dry-run", is_flag=True, help="Print what would be made, and an estimate; make nothing.")
@@ -137,7 +164,7 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     from flowstream.extract import extract as extract_jobs
     from flowstream.extract import plan
 
-    settings = _settings(options)
+    settings = extract_settings(options)
     jobs = plan(sources, out)
     if options["dry_run"]:
         _print_plan(jobs[: options["limit"]], settings, options)
@@ -152,56 +179,9 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
         progress=not options["quiet"],
         backend=options["backend"],
         scheduler=options["scheduler"],
+        devices=named_devices(options),
     )
     _print_summary(summary, out, options)
-
-
-def _settings(options: dict[str, Any]) -> ExtractSettings:
-    """The settings that the options describe; what does not fit is a usage error."""
-    from flowstream.extract import ExtractSettings
-
-    if options["scheduler"] and options["backend"] not in ("dask", "ray"):
-        raise click.UsageError("--scheduler goes with --backend dask or ray.")
-    try:
-        return ExtractSettings(
-            method=_method(options),
-            sampling=_sampling(options),
-            codec=_codec(options["codec"], options["bound"]),
-            compression=options["compression"],
-            rgb=options["rgb"],
-            allow_truncated=options["allow_truncated"],
-        )
-    except (ParameterError, RecipeError) as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _method(options: dict[str, Any]) -> FlowMethod:
-    from flowstream.flow import METHODS
-    from flowstream.recipe import from_settings
-
-    texts = list(options["method_settings"])
-    if options["device"]:
-        texts.append(f"device={options['device']}")
-    name = options["method"]
-    return from_settings(METHODS[name], texts, where=f"method {name!r}")
-
-
-def _sampling(options: dict[str, Any]) -> Sampling:
-    from flowstream.video import Sampling
-
-    asked = {name: options[name] for name in ("step", "fps", "short_side", "size")}
-    return Sampling(**{name: value for name, value in asked.items() if value is not None})
-
-
-def _codec(name: str, bound: float | None) -> Codec:
-    from flowstream.codec import CODECS
-
-    codec = CODECS[name]
-    if bound is None:
-        return codec()
-    if not any(field.name == "bound" and field.init for field in fields(codec)):  # type: ignore[arg-type]
-        raise ParameterError(f"--bound: codec {name!r} has no bound to set")
-    return codec(bound=bound)  # type: ignore[call-arg]
 
 
 def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, Any]) -> None:
@@ -210,7 +190,8 @@ def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, A
     from flowstream.extract.forecast import readable_bytes, readable_seconds, try_first
 
     expected, trial = estimate(jobs, settings), try_first(jobs, settings)
-    workers = min(len(jobs), options["jobs"] or default_workers(settings.method))
+    asked = options["jobs"] or default_workers(settings.method, named_devices(options))
+    workers = min(len(jobs), asked)
     pairs = sum(expected.pairs)
     seconds, size = trial.seconds * pairs / workers, trial.bytes * pairs
     if options["as_json"]:

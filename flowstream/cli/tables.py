@@ -24,6 +24,9 @@ TABLES = {
 }
 """What can be listed, and the table it stands in."""
 
+MEASURED = {"models": "flowstream.cli.model_facts"}
+"""What measures the plug-ins of a kind: a module with `measure(name)` and `lines(measured)`."""
+
 EXAMPLE = """\
 flowstream list
 flowstream list methods
@@ -38,9 +41,12 @@ def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
 
     KIND is methods, codecs, compressions, models or fusions; without one, all are listed.
     The parameters are those of --set and of recipes, with their defaults. What needs a package
-    that is not installed is marked, with the command that installs it.
+    that is not installed is marked, with the command that installs it. Where models are asked for
+    by KIND, each is also traced for its size and cost, which takes some seconds.
     """
     listed = {kind: _entries(TABLES[kind]) for kind in kinds or TABLES}
+    for kind in kinds:
+        _measure(kind, listed[kind])
     if as_json:
         click.echo(json.dumps(listed, indent=2))
         return
@@ -50,13 +56,23 @@ def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
         click.echo(kind)
         indent = max(len(entry["name"]) for entry in entries) + 4
         for entry in entries:
-            _print_entry(entry, indent=indent)
+            _print_entry(kind, entry, indent=indent)
 
 
 def _entries(place: str) -> list[dict[str, Any]]:
     module, _, attribute = place.partition(":")
     plugins: Mapping[str, Any] = getattr(importlib.import_module(module), attribute)
     return [_entry(name, plugins) for name in plugins]
+
+
+def _measure(kind: str, entries: list[dict[str, Any]]) -> None:
+    """Add what is measured of plug-ins of a kind, where something is, to those that are here."""
+    if kind not in MEASURED:
+        return
+    measure = importlib.import_module(MEASURED[kind]).measure
+    for entry in entries:
+        if not entry["missing"]:
+            entry["measured"] = measure(entry["name"])
 
 
 def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,10 +108,13 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return "required" if value is dataclasses.MISSING else str(value)
 
 
-def _print_entry(entry: Mapping[str, Any], *, indent: int) -> None:
+def _print_entry(kind: str, entry: Mapping[str, Any], *, indent: int) -> None:
     text = entry["missing"] or entry["summary"]
     mark = "not installed: " if entry["missing"] else ""
     click.echo(wrapped(f"{'  ' + entry['name']:<{indent}}{mark}{text}", indent=indent))
+    if "measured" in entry:
+        for line in importlib.import_module(MEASURED[kind]).lines(entry["measured"]):
+            click.echo(wrapped(f"{'':{indent}}{line}", indent=indent))
     if entry["parameters"]:
         pairs = [f"{name}={_shown(told['default'])}" for name, told in entry["parameters"].items()]
         click.echo(wrapped(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))

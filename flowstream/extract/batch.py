@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import joblib
 
 from flowstream.errors import ExtractionError, ParameterError, did_you_mean
 from flowstream.extract.backends import BACKENDS, opened, run_parallel
+from flowstream.extract.devices import make_desk, on_device
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import JOURNAL_NAME, Journal, Outcome, Summary
 from flowstream.extract.lock import running_in, wait_for_workers
@@ -35,6 +37,7 @@ def extract(
     progress: bool = False,
     backend: str = "loky",
     scheduler: str | None = None,
+    devices: Sequence[str] = (),
 ) -> Summary:
     """Make the stack of each job, several at once; what is made already is skipped.
 
@@ -58,6 +61,9 @@ def extract(
         One of `flowstream.extract.backends.BACKENDS`.
     scheduler : str, optional
         Address of a running dask or ray cluster; one is started on this machine otherwise.
+    devices : sequence of str
+        Where the method computes, in place of its own device: a worker on each, or where `workers`
+        says how many, these one device after another.
 
     Returns
     -------
@@ -70,11 +76,12 @@ def extract(
         Before any work: a stack there was made with other settings, or another extraction is
         writing into `out`.
     ParameterError
-        If `workers` or `limit` is below 1, or the backend unknown.
+        If `workers` or `limit` is below 1, the backend unknown, or a device cannot be used.
     """
     start = time.perf_counter()
-    workers = default_workers(settings.method) if workers is None else workers
+    workers = default_workers(settings.method, devices) if workers is None else workers
     _check(workers, limit, backend)
+    _check_devices(devices, settings.method, backend)
     out = Path(out)
     _make_folder(out)
     with running_in(out):
@@ -85,7 +92,9 @@ def extract(
         todo, outcomes = sift(chosen, settings, overwrite=overwrite)
         for outcome in outcomes:
             journal.append(outcome)
-        batch = _Batch(todo, settings, journal.path, workers=workers, backend=backend)
+        batch = _Batch(
+            todo, settings, journal.path, workers=workers, backend=backend, devices=devices
+        )
         with closing(batch.run(progress=progress, scheduler=scheduler)) as results:
             for outcome in results:
                 journal.append(outcome)
@@ -95,8 +104,10 @@ def extract(
     return Summary.of(outcomes, seconds=time.perf_counter() - start)
 
 
-def default_workers(method: FlowMethod) -> int:
-    """Videos at once: one a usable core, or one where the method computes on a GPU."""
+def default_workers(method: FlowMethod, devices: Sequence[str] = ()) -> int:
+    """Videos at once: one a device, else one a usable core, or one for a method on a GPU."""
+    if devices:
+        return len(devices)
     return joblib.cpu_count() if method.device == "cpu" else 1
 
 
@@ -119,6 +130,7 @@ class _Batch:
         *,
         workers: int,
         backend: str,
+        devices: Sequence[str],
     ) -> None:
         # The longest first: at the end, all workers stop at about the same time.
         self.jobs = sorted(jobs, key=_size, reverse=True)
@@ -128,6 +140,7 @@ class _Batch:
         self.settings = dataclasses.replace(settings, method=method)
         self.journal = journal
         self.backend = backend
+        self.devices = devices
 
     def run(self, *, progress: bool, scheduler: str | None) -> Generator[Outcome, None, None]:
         """Each job's outcome as soon as it is known; no unfinished file is left behind."""
@@ -151,10 +164,14 @@ class _Batch:
                 _remove_parts(job for slot, job in enumerate(self.jobs) if slot not in finished)
 
     def _tickets(self, board: Board) -> list[Ticket]:
-        run = os.getpid() if self.backend == "loky" else None
+        shared: dict[str, Any] = {
+            "board": board.path,
+            "journal": self.journal,
+            "run": os.getpid() if self.backend == "loky" else None,
+            "desk": make_desk(board.path.parent, self.devices, workers=self.workers),
+        }
         return [
-            Ticket(job, self.settings, slot=slot, board=board.path, journal=self.journal, run=run)
-            for slot, job in enumerate(self.jobs)
+            Ticket(job, self.settings, slot=slot, **shared) for slot, job in enumerate(self.jobs)
         ]
 
     @contextmanager
@@ -238,6 +255,16 @@ def _check(workers: int, limit: int | None, backend: str) -> None:
         known = ", ".join(BACKENDS)
         hint = did_you_mean(backend, BACKENDS)
         raise ParameterError(f"unknown backend {backend!r}; known: {known}.{hint}")
+
+
+def _check_devices(devices: Sequence[str], method: FlowMethod, backend: str) -> None:
+    if devices and backend in ("dask", "ray"):
+        raise ParameterError(
+            f"devices: got {', '.join(devices)} with backend {backend!r}; a cluster gives its "
+            "workers their devices itself"
+        )
+    for device in set(devices):
+        on_device(method, device)
 
 
 def _make_folder(out: Path) -> None:

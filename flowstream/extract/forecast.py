@@ -140,5 +140,6 @@ def readable_seconds(seconds: float) -> str:
 
 def _bytes_per_pair(info: VideoInfo, settings: ExtractSettings) -> float:
     rows, columns = settings.sampling.target(info.rows, info.columns)
-    flow = 2 * settings.codec.dtype.itemsize
-    return rows * columns * (flow + JPEG_BYTES_PER_PIXEL * settings.rgb)
+    flow = 2 * settings.codec.dtype.itemsize * (1 + settings.backward)
+    mask = settings.consistency / 8
+    return rows * columns * (flow + mask + JPEG_BYTES_PER_PIXEL * settings.rgb)

@@ -36,7 +36,7 @@ def running_in(folder: Path) -> Iterator[None]:
     ExtractionError
         If another run holds the folder.
     """
-    with _locked(folder, exclusive=True, patience=0.0) as free:
+    with locked(folder, exclusive=True, patience=0.0) as free:
         if not free:
             raise ExtractionError(
                 f"{folder}: another extraction is writing into this folder; "
@@ -53,7 +53,7 @@ def wait_for_workers(journal: Path) -> None:
     ExtractionError
         If one still does after half a minute.
     """
-    with _locked(journal, exclusive=True, patience=PATIENCE_SECONDS) as free:
+    with locked(journal, exclusive=True, patience=PATIENCE_SECONDS) as free:
         if not free:
             raise ExtractionError(
                 f"{journal.parent}: a worker of an earlier extraction still writes into this "
@@ -67,7 +67,7 @@ def working_for(run: int | None, journal: Path) -> Iterator[None]:
 
     None: the run is no parent of this process (another machine's, or itself), and not watched.
     """
-    with _locked(journal, exclusive=False, patience=PATIENCE_SECONDS):
+    with locked(journal, exclusive=False, patience=PATIENCE_SECONDS):
         if run is not None and run != os.getpid():
             # Asked once the lock is held: a run that ends later is followed by none before we end.
             _end_without(run)
@@ -93,7 +93,7 @@ def _end_without(run: int) -> None:
 
 
 @contextmanager
-def _locked(path: Path, *, exclusive: bool, patience: float) -> Iterator[bool]:
+def locked(path: Path, *, exclusive: bool, patience: float) -> Iterator[bool]:
     """Hold an advisory lock; gives whether it was had within `patience` seconds.
 
     True where the system has no such locks (Windows, some network file systems): there, two runs

@@ -62,11 +62,14 @@ def differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
         sampling=provenance(settings.sampling),
         size=stack.size,
         codec=provenance(settings.codec),
+        stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
     )
     found = stack.spec.differences(wanted)
     for name, stored, asked in (
         ("compression", stack.compression, settings.compression),
         ("rgb", stack.has_rgb, settings.rgb),
+        ("backward", stack.has_backward, settings.backward),
+        ("consistency", stack.has_consistency, settings.consistency),
         ("source", stack.source, job.name),
         ("source_bytes", stack.source_bytes, source_bytes(job.source)),
     ):

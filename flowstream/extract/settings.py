@@ -8,6 +8,7 @@ from flowstream.codec import Codec
 from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow import FlowMethod
+from flowstream.flow.camera import Stabiliser
 from flowstream.store import COMPRESSIONS
 from flowstream.video import Sampling
 
@@ -31,6 +32,13 @@ class ExtractSettings:
         1 to 100; 95 is OpenCV's default, and what the field's RGB frames are stored with.
     allow_truncated : bool
         Whether a video that holds clearly fewer frames than its header says is taken as it is.
+    backward : bool
+        Whether the flow from each frame to the one before it is stored too.
+    consistency : bool
+        Whether masks are stored of the pixels where forward and backward flow agree, as they were
+        estimated. The backward flow is computed for it, and stored only with `backward`.
+    stabilise : Stabiliser, optional
+        Takes the camera's motion out of the flow of both directions; the homographies are stored.
 
     Raises
     ------
@@ -45,6 +53,9 @@ class ExtractSettings:
     rgb: bool = True
     jpeg_quality: int = 95
     allow_truncated: bool = False
+    backward: bool = False
+    consistency: bool = False
+    stabilise: Stabiliser | None = None
 
     def __post_init__(self) -> None:
         if self.compression not in COMPRESSIONS:

@@ -10,9 +10,8 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,13 +19,14 @@ import cv2
 import numpy as np
 
 from flowstream.errors import FlowstreamError, VideoError
+from flowstream.extract.devices import Desk, on_device
+from flowstream.extract.estimates import estimate_windows
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
 from flowstream.extract.lock import working_for
 from flowstream.extract.settings import ExtractSettings
-from flowstream.flow import FlowMethod
 from flowstream.store import StackWriter, create_stack, encode_jpeg, open_stack
-from flowstream.types import Images, Vectors
+from flowstream.types import Images
 from flowstream.video import Frame, probe, read_frames
 
 COUNTER = struct.Struct("<q")
@@ -49,6 +49,8 @@ class Ticket:
         Whose lock is held while writing.
     run : int or None
         Process to end with.
+    desk : Desk or None
+        Where to get a device to compute on; None: the method's own.
     """
 
     job: Job
@@ -57,12 +59,28 @@ class Ticket:
     board: Path
     journal: Path
     run: int | None
+    desk: Desk | None = None
 
 
 def work(ticket: Ticket) -> tuple[int, Outcome]:
     """Extract one video in a worker process; gives the ticket's slot, and what became of it."""
-    with _uninterrupted(ticket.run), working_for(ticket.run, ticket.journal), _one_opencv_thread():
-        return ticket.slot, attempt(ticket.job, ticket.settings, report=_counter(ticket))
+    with (
+        _uninterrupted(ticket.run),
+        working_for(ticket.run, ticket.journal),
+        _one_opencv_thread(),
+        _bound(ticket) as settings,
+    ):
+        return ticket.slot, attempt(ticket.job, settings, report=_counter(ticket))
+
+
+@contextmanager
+def _bound(ticket: Ticket) -> Iterator[ExtractSettings]:
+    """The settings, with the method on a device that this worker has while it works."""
+    if ticket.desk is None:
+        yield ticket.settings
+        return
+    with ticket.desk.seat() as device:
+        yield replace(ticket.settings, method=on_device(ticket.settings.method, device))
 
 
 def _counter(ticket: Ticket) -> Callable[[int], None]:
@@ -140,6 +158,9 @@ def extract_video(
         source_size=(info.rows, info.columns),
         compression=settings.compression,
         rgb=settings.rgb,
+        backward=settings.backward,
+        consistency=settings.consistency,
+        stabiliser=settings.stabilise,
     ) as writer:
         taken = islice(chain([first], frames), most)
         count = _write(taken, writer, settings=settings, report=report)
@@ -175,9 +196,8 @@ def _write(
     report: Callable[[int], None] | None,
 ) -> int:
     """Add all frames, and the fields between them, to a stack; gives the number of frames."""
-    windows = _windows(frames, writer, settings)
-    for vectors in _estimated(windows, settings.method):
-        writer.add_fields(vectors)
+    for found in estimate_windows(_windows(frames, writer, settings), settings):
+        found.add_to(writer)
         if report is not None:
             report(writer.num_fields)
     return writer.num_frames
@@ -196,19 +216,6 @@ def _windows(
             window = window[-1:]
     if len(window) > 1:
         yield np.stack(window)
-
-
-def _estimated(windows: Iterable[Images], method: FlowMethod) -> Iterator[Vectors]:
-    """The flow within each window; estimated while the next is decoded and the last is written."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead: Future[Vectors] | None = None
-        for window in windows:
-            following = thread.submit(method, window[:-1], window[1:])
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()
 
 
 def _jpeg(frame: Frame, settings: ExtractSettings) -> bytes | None:

@@ -6,8 +6,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flowstream.flow.method import FlowMethod
 from flowstream.plugins import Plugins
+
+if TYPE_CHECKING:
+    from flowstream.flow.camera import Stabiliser
 
 METHODS: Plugins[type[FlowMethod]] = Plugins(
     "flow method",
@@ -22,4 +27,9 @@ METHODS: Plugins[type[FlowMethod]] = Plugins(
 )
 """Flow methods by name."""
 
-__all__ = ["METHODS", "FlowMethod"]
+STABILISERS: Plugins[type[Stabiliser]] = Plugins(
+    "stabiliser", {"homography": "flowstream.flow.camera:Stabiliser"}
+)
+"""Ways to find the camera's motion, by name."""
+
+__all__ = ["METHODS", "STABILISERS", "FlowMethod"]

@@ -56,14 +56,33 @@ class FlowMethod(ABC):
         ShapeError
             If the frames are not two such batches of one shape, or a side is below `min_side`.
         """
-        check_pairs(first, second, min_side=self.min_side)
-        if self.colour:
-            return self.estimate(as_colour(first), as_colour(second))
-        return self.estimate(as_luma(first), as_luma(second))
+        return self.estimate(*self._prepared(first, second))
+
+    def both_directions(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
+        """Estimate the flow from each first frame to its second, and back.
+
+        As calling the method twice, with the frames swapped, but what the two directions share may
+        be computed once. The backward field is anchored on the second frame: what is at (x, y)
+        there is at (x+dx, y+dy) in the first. Parameters and errors are those of `__call__`.
+
+        Returns
+        -------
+        forward, backward : (N, 2, H, W), float32
+        """
+        return self.estimate_both(*self._prepared(first, second))
 
     @abstractmethod
     def estimate(self, first: Images, second: Images) -> Vectors:
         """What `__call__` returns, for checked frames of the kind that `colour` names."""
+
+    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
+        """What `both_directions` returns, for such frames; to override where work can be shared."""
+        return self.estimate(first, second), self.estimate(second, first)
+
+    def _prepared(self, first: Images, second: Images) -> tuple[Images, Images]:
+        check_pairs(first, second, min_side=self.min_side)
+        convert = as_colour if self.colour else as_luma
+        return convert(first), convert(second)
 
 
 def check_pairs(first: Images, second: Images, *, min_side: int) -> None:

@@ -72,7 +72,9 @@ class RAFT(FlowMethod):
             raise ParameterError(
                 f"precision: got {self.precision!r}, expected float32, float16 or bfloat16"
             )
-        if self.precision == "float16" and chosen_device(self.device).type == "cpu":
+        # now, so that whoever asks where it computes is told the device itself
+        object.__setattr__(self, "device", str(chosen_device(self.device)))
+        if self.precision == "float16" and self.device == "cpu":
             raise ParameterError("precision: float16 needs a GPU; on the CPU use float32")
 
     @property
@@ -82,16 +84,26 @@ class RAFT(FlowMethod):
 
     def estimate(self, first: Images, second: Images) -> Vectors:
         """Fields `(N, 2, H, W)` of RGB pairs, in batches of `pairs`, fewer where memory ends."""
-        device = chosen_device(self.device)
-        network = _network(self.variant, self.weights, str(device))
+        forward: Vectors = self._directions(first, second, both=False)[0]
+        return forward
+
+    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
+        """Fields of both directions, the features of each frame computed once."""
+        forward, backward = self._directions(first, second, both=True)
+        return forward, backward
+
+    def _directions(self, first: Images, second: Images, *, both: bool) -> Vectors:
+        """(1 or 2, N, 2, H, W): forward, and backward where asked for."""
+        device = torch.device(self.device)
+        network = _network(self.variant, self.weights, self.device)
         if self.precision != "float32" and device.type == "cuda":
             network = network.to(memory_format=torch.channels_last)
-        result = np.empty((len(first), 2, *first.shape[1:3]), np.float32)
+        result = np.empty((1 + both, len(first), 2, *first.shape[1:3]), np.float32)
         start, pairs = 0, self.pairs
         while start < len(first):
             part = slice(start, min(start + pairs, len(first)))
             try:
-                result[part] = self._fields(network, first[part], second[part], device=device)
+                result[:, part] = self._fields(network, first[part], second[part], both=both)
             except torch.OutOfMemoryError:
                 if pairs == 1:
                     raise
@@ -101,21 +113,24 @@ class RAFT(FlowMethod):
             start = part.stop
         return result
 
-    def _fields(
-        self, network: Any, first: Images, second: Images, *, device: torch.device
-    ) -> Vectors:
+    def _fields(self, network: Any, first: Images, second: Images, *, both: bool) -> Vectors:
         # Consecutive pairs of a video share a frame: N+1 encodings instead of 2N.
         chained = len(first) > 1 and np.array_equal(first[1:], second[:-1])
         frames = np.concatenate([first, second[-1:]] if chained else [first, second])
+        device = torch.device(self.device)
         images, (top, left) = _padded(_normalised(frames, device))
         pairs = len(first)
+        ends = [slice(0, pairs), slice(1, None) if chained else slice(pairs, None)]
+        found = []
         with torch.inference_mode(), self._autocast(device):
             features = network.feature_encoder(images).float()
-            context = network.context_encoder(images[:pairs]).float()
-            later = features[1:] if chained else features[pairs:]
-            fields = self._iterated(network, features[:pairs], later, context=context)
+            context = network.context_encoder(images if both else images[:pairs]).float()
+            for one, other in [ends, ends[::-1]][: 1 + both]:
+                found.append(
+                    self._iterated(network, features[one], features[other], context=context[one])
+                )
         rows, columns = first.shape[1:3]
-        cut = fields[:, :, top : top + rows, left : left + columns]
+        cut = torch.stack(found)[..., top : top + rows, left : left + columns]
         vectors: Vectors = cut.float().cpu().numpy()
         return vectors
 

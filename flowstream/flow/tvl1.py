@@ -5,117 +5,23 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow.kernels.tvl1_numbers import Grids, Numbers, make_grids
+from flowstream.flow.kernels.tvl1_presets import (
+    CHOICES,
+    PRESETS,
+    RANGES,
+    Alignment,
+    Engine,
+    Gradients,
+    Outside,
+    Preset,
+    Scheme,
+)
 from flowstream.flow.method import FlowMethod
 from flowstream.types import Images, Size, Vectors
-
-Preset = Literal["default", "fast", "accurate", "opencv"]
-Scheme = Literal["joint", "separate"]
-Gradients = Literal["blended", "second"]
-Outside = Literal["ignored", "black"]
-Alignment = Literal["sizes", "factor"]
-Engine = Literal["auto", "numba", "torch"]
-
-# How each number was chosen: on pairs with exact truth (layered scenes with affine and non-rigid
-# motion, occlusion, changes of light), on one of KITTI and on real clips against RAFT; the
-# Middlebury pairs only confirmed. `opencv` is cv2.optflow.DualTVL1OpticalFlow's own defaults.
-_DEFAULT: dict[str, Any] = {
-    "scheme": "joint",
-    "attachment": 0.15,
-    "tightness": 0.5,
-    "time_step": 0.125,
-    "warps": 5,
-    "finest_warps": 2,
-    "outer_iterations": 1,
-    "inner_iterations": 20,
-    "tolerance": 0.0,
-    "pyramid_factor": 0.5,
-    "levels": "auto",
-    "smoothing": 0.6,
-    "alignment": "sizes",
-    "median_filter": 5,
-    "weighted_median": 0,
-    "weighted_levels": 0,
-    "weighted_warps": 0,
-    "edge_contrast": 12.0,
-    "texture": 0.9,
-    "texture_iterations": 30,
-    "gradients": "blended",
-    "outside": "ignored",
-    "cubic": -0.75,
-}
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "default": _DEFAULT,
-    "fast": {**_DEFAULT, "finest_warps": 1, "texture_iterations": 20},
-    "accurate": {
-        **_DEFAULT,
-        "finest_warps": 5,
-        "inner_iterations": 30,
-        "pyramid_factor": 0.7,
-        "weighted_median": 11,
-        "weighted_levels": 2,
-        "weighted_warps": 2,
-        "texture_iterations": 40,
-    },
-    "opencv": {
-        "scheme": "separate",
-        "attachment": 0.15,
-        "tightness": 0.3,
-        "time_step": 0.25,
-        "warps": 5,
-        "finest_warps": 5,
-        "outer_iterations": 10,
-        "inner_iterations": 30,
-        "tolerance": 0.01,
-        "pyramid_factor": 0.8,
-        "levels": 5,
-        "smoothing": 0.0,
-        "alignment": "factor",
-        "median_filter": 5,
-        "weighted_median": 0,
-        "weighted_levels": 0,
-        "weighted_warps": 0,
-        "edge_contrast": 0.0,
-        "texture": 0.0,
-        "texture_iterations": 0,
-        "gradients": "second",
-        "outside": "black",
-        "cubic": -0.75,
-    },
-}
-
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "preset": get_args(Preset),
-    "scheme": get_args(Scheme),
-    "alignment": get_args(Alignment),
-    "gradients": get_args(Gradients),
-    "outside": get_args(Outside),
-    "engine": get_args(Engine),
-    "median_filter": (0, 5),
-    "weighted_median": (0, 3, 5, 7, 9, 11),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "attachment": (1e-6, 1e6),
-    "tightness": (1e-6, 1e6),
-    "time_step": (1e-6, 0.25),
-    "warps": (1, 1000),
-    "finest_warps": (1, 1000),
-    "outer_iterations": (1, 1000),
-    "inner_iterations": (1, 1000),
-    "tolerance": (0, math.inf),
-    "pyramid_factor": (0.5, 0.95),
-    "smoothing": (0, 0.9),
-    "weighted_levels": (0, 1000),
-    "weighted_warps": (0, 1000),
-    "edge_contrast": (0, 1e6),
-    "texture": (0, 1),
-    "texture_iterations": (0, 10000),
-    "cubic": (-1, 0),
-    "threads": (0, 1024),
-}
 
 
 @dataclass(frozen=True)
@@ -193,6 +99,9 @@ class TVL1(FlowMethod):
     engine : {"auto", "numba", "torch"}
         "auto" is numba on the CPU and torch elsewhere. Their fields differ by less than 0.02 px in
         the mean.
+    compiled : bool
+        Whether the torch engine fuses its iterations by `torch.compile`, which takes a minute or so
+        at the first call.
 
     Raises
     ------
@@ -243,13 +152,14 @@ class TVL1(FlowMethod):
     threads: int = field(default=1, compare=False)
     device: str = field(default="auto", compare=False)
     engine: Engine = field(default="auto", compare=False)
+    compiled: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check(fields(self)[0].name)
         for parameter, number in PRESETS[self.preset].items():
             if getattr(self, parameter) is None:
                 object.__setattr__(self, parameter, number)
-        for parameter in (*_CHOICES, *_RANGES, "levels"):
+        for parameter in (*CHOICES, *RANGES, "levels"):
             self._check(parameter)
         if self.engine == "torch" or self.device not in ("auto", "cpu"):
             from flowstream.flow.kernels.tvl1_torch import chosen_device
@@ -262,12 +172,12 @@ class TVL1(FlowMethod):
 
     def _check(self, parameter: str) -> None:
         value: Any = getattr(self, parameter)
-        if parameter in _CHOICES and value not in _CHOICES[parameter]:
-            known = _CHOICES[parameter]
+        if parameter in CHOICES and value not in CHOICES[parameter]:
+            known = CHOICES[parameter]
             hint = did_you_mean(str(value), map(str, known))
             raise self._refusal(parameter, f"one of: {', '.join(map(str, known))}.{hint}")
-        if parameter in _RANGES:
-            low, high = _RANGES[parameter]
+        if parameter in RANGES:
+            low, high = RANGES[parameter]
             if not (low <= value <= high and value < math.inf):
                 expected = f"at least {low}" if high == math.inf else f"{low} to {high}"
                 raise self._refusal(parameter, expected)
@@ -301,16 +211,28 @@ class TVL1(FlowMethod):
 
     def estimate(self, first: Images, second: Images) -> Vectors:
         """Flow of each pair; one pair takes one thread."""
+        forward: Vectors = self._solved(first, second, directions=1)[0]
+        return forward
+
+    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
+        """The same with the flow back, for which nothing of a frame is computed again."""
+        forward, backward = self._solved(first, second, directions=2)
+        return forward, backward
+
+    def _solved(self, first: Images, second: Images, *, directions: int) -> Vectors:
         rows, columns = first.shape[1:3]
-        numbers, grids = self.numbers(), self.grids((rows, columns))
+        told: dict[str, Any] = {
+            "numbers": self.numbers(),
+            "grids": self.grids((rows, columns)),
+            "directions": directions,
+        }
         if self._by_torch:
             from flowstream.flow.kernels.tvl1_torch import solve_batch
 
-            return solve_batch(first, second, numbers=numbers, grids=grids, device=self.device)
+            return solve_batch(first, second, **told, device=self.device, compiled=self.compiled)
         from flowstream.flow.kernels.tvl1_numba import solve_pairs
 
-        threads = self._num_threads
-        return solve_pairs(first, second, numbers=numbers, grids=grids, threads=threads)
+        return solve_pairs(first, second, **told, threads=self._num_threads)
 
     def grids(self, size: Size) -> Grids:
         """The pyramid for frames of this size, as the kernels take it."""

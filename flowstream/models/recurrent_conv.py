@@ -56,6 +56,8 @@ class RecurrentConv(Model):
             raise ParameterError(f"widths: got {self.widths}, expected some numbers of at least 1")
         if self.cell not in GATES:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(GATES)}")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ParameterError(f"kernel: got {self.kernel}, expected an odd number")
         if self.stride < 1:
             raise ParameterError(f"stride: got {self.stride}, expected at least 1")
         check_dropout(self.dropout)

@@ -22,7 +22,7 @@ from flowstream.errors import ParameterError, VideoError
 from flowstream.flow import FlowMethod, motion
 from flowstream.flow.method import as_luma
 from flowstream.store import Stack
-from flowstream.types import Images, Vectors
+from flowstream.types import Codes, Images, Vectors
 from flowstream.video import Frame, Sampling, read_frames
 
 TEXTURED = 2.0
@@ -134,22 +134,18 @@ def stack_quality(stack: Stack) -> Iterator[FieldQuality]:
         If the stack cannot be read to its end.
     """
     places = zip(stack.frame_index.tolist(), stack.time.tolist(), strict=True)
-    both_ways = getattr(stack, "has_backward", False)
-    cameras = getattr(stack, "homographies", None)
+    cameras = None if stack.stabiliser is None else stack.homographies
     before = _stored_luma(stack, 0)
     for k, (frame, time) in zip(range(stack.num_fields), places, strict=False):
-        codes = stack.codes(k, 1)
-        vectors = stack.codec.decode(codes)
-        clipped = stack.codec.at_bound(codes) / vectors[0].size
-        back = stack.backward_window(k, 1) if both_ways else None  # type: ignore[attr-defined]
+        vectors, clipped = _stored(stack.codes(k, 1), stack.codec)
+        back = stack.backward_field(k) if stack.has_backward else None
         if cameras is not None:
-            # as stored it is the flow between stabilised frames; those at hand are not
+            # the frames are as the camera saw them
             vectors = motion.with_camera(vectors, cameras[k])
-            if back is not None:
-                back = motion.with_camera(back, np.linalg.inv(cameras[k]))
+            back = None if back is None else motion.with_camera(back, np.linalg.inv(cameras[k]))
         after = _stored_luma(stack, k + 1)
-        place = {"field": k, "frame": frame, "time": time, "clipped": clipped}
-        yield FieldQuality(**place, **_measured(before, after, vectors, back=back))
+        measured = _measured(before, after, vectors, back=back)
+        yield FieldQuality(field=k, frame=frame, time=time, clipped=clipped, **measured)
         before = after
 
 
@@ -194,9 +190,7 @@ def video_quality(
 
 def as_record(quality: Quality) -> dict[str, Any]:
     """A summary as plain data."""
-    return dataclasses.asdict(quality) | {
-        "worst": [dataclasses.asdict(field) for field in quality.worst]
-    }
+    return dataclasses.asdict(quality)
 
 
 def summed(fields: Iterable[FieldQuality]) -> Quality:
@@ -219,12 +213,19 @@ def _judged(
     """The quality of the fields between frames that follow one another."""
     images = np.stack([_image(frame, colour=method.colour) for frame in window])
     lumas = [_image(frame, colour=False) for frame in window]
-    there, back = method(images[:-1], images[1:]), method(images[1:], images[:-1])
+    there, back = method.both_directions(images[:-1], images[1:])
     for k, frame in enumerate(window[:-1]):
-        clipped = codec.at_bound(codec.encode(there[k])) / there[k, 0].size
-        place = {"frame": frame.index, "time": frame.seconds, "clipped": clipped}
+        _, clipped = _stored(codec.encode(there[k]), codec)
         measured = _measured(lumas[k], lumas[k + 1], there[k], back=back[k])
-        yield FieldQuality(field=start + k, **place, **measured)
+        yield FieldQuality(
+            field=start + k, frame=frame.index, time=frame.seconds, clipped=clipped, **measured
+        )
+
+
+def _stored(codes: Codes, codec: Codec) -> tuple[Vectors, float]:
+    """One field of codes as vectors, and the share of these at the bound."""
+    vectors = codec.decode(codes)
+    return vectors, codec.at_bound(codes) / vectors[0].size
 
 
 def _image(frame: Frame, *, colour: bool) -> Images:

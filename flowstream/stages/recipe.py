@@ -31,8 +31,10 @@ class ExtractRecipe:
         See `flowstream.video.Sampling`.
     codec : str
         A key of `CODECS`; `bound` is its bound in pixels, where it has one to set.
-    compression, rgb, jpeg_quality, allow_truncated
+    compression, rgb, jpeg_quality, allow_truncated, backward, consistency
         See `flowstream.extract.ExtractSettings`.
+    stabilise : str
+        A key of `STABILISERS`, or "none"; `stabiliser` are its fields.
     jobs : int or None
         Videos at once; None is one a core. Changes no result.
     """
@@ -50,6 +52,10 @@ class ExtractRecipe:
     rgb: bool = True
     jpeg_quality: int = 95
     allow_truncated: bool = False
+    backward: bool = False
+    consistency: bool = False
+    stabilise: str = "none"
+    stabiliser: Mapping[str, Any] = field(default_factory=dict)
     jobs: int | None = field(default=None, compare=False)
 
     def settings(self) -> ExtractSettings:
@@ -62,14 +68,19 @@ class ExtractRecipe:
         """
         from flowstream.codec import CODECS
         from flowstream.extract import ExtractSettings
-        from flowstream.flow import METHODS
+        from flowstream.flow import METHODS, STABILISERS
         from flowstream.video import Sampling
 
         shared = {
             option.name: getattr(self, option.name)
             for option in fields(ExtractSettings)
-            if hasattr(self, option.name) and option.name not in ("method", "codec")
+            if hasattr(self, option.name) and option.name not in ("method", "codec", "stabilise")
         }
+        if self.stabilise != "none":
+            where = f"stabiliser {self.stabilise!r}"
+            shared["stabilise"] = build(STABILISERS[self.stabilise], self.stabiliser, where=where)
+        elif self.stabiliser:
+            raise ParameterError("stabiliser: parameters of none; set stabilise = 'homography'")
         bound = {} if self.bound is None else {"bound": self.bound}
         return ExtractSettings(
             method=build(

@@ -231,7 +231,7 @@ class StackWriter:
     def _add_image(self, jpeg: bytes) -> None:
         seen = jpeg_size(jpeg)
         if seen != self.size:
-            raise StackError(f"{self.path}: image of {seen} rows, columns, expected {self.size}")
+            raise StackError(f"{self.path}: image of {seen} rows and columns, expected {self.size}")
         with self._writing():
             self._images.append_one(np.frombuffer(jpeg, np.uint8))
         self._checksum.add_image(jpeg)

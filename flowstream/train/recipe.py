@@ -90,9 +90,11 @@ class StreamRecipe(_Checked):
         on flow the temporal one.
     frames : int
         T of a clip: RGB frames, or flow fields. Simonyan & Zisserman 2014 (arXiv:1406.2199): 1 and
-        10.
+        10. The default is that of 3D networks, with `size` 112 and ten clips to test on: Tran et
+        al. 2015 (arXiv:1412.0767), section 3.
     step : int
-        Frames, or fields, from one of them to the next.
+        Frames, or fields, from one of them to the next: 5 makes clips of 5 frames a second of
+        videos of 25.
     options : table
         Of the model: backbone, pretrained, dropout, ....
     size : (rows, columns) or int
@@ -153,7 +155,7 @@ class StreamRecipe(_Checked):
 
     stream: Literal["rgb", "flow"]
     model: str
-    frames: int
+    frames: int = 16
     step: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     size: Size | int = 224

@@ -233,7 +233,8 @@ def test_the_real_command_exits_with_the_codes_and_loads_only_what_it_needs(clip
 def test_help_lists_the_options_in_groups() -> None:
     page = flowstream("extract", "--help").stdout
     titles = [line for line in page.splitlines() if line.endswith(":") and line[0] != " "]
-    assert titles == ["Flow:", "Frames:", "Stacks:", "Run:", "Options:", "Example:"]
+    groups = ["Flow:", "Directions and camera:", "Frames:", "Stacks:", "Run:"]
+    assert titles == [*groups, "Options:", "Example:"]
 
 
 def test_the_example_in_the_help_is_a_real_command() -> None:

@@ -183,11 +183,26 @@ def test_a_batch_gives_what_its_pairs_give_one_by_one(method: FlowMethod) -> Non
     np.testing.assert_allclose(method(first, second), alone, rtol=0, atol=1e-3)
 
 
+def test_both_directions_are_those_of_two_calls(method: FlowMethod) -> None:
+    images = [synthetic.pan(dx=dx, dy=1, size=SIZE, seed=11)[1] for dx in (0, 2, -1)]
+    first, second = np.concatenate(images[:-1]), np.concatenate(images[1:])
+    forward, backward = method.both_directions(first, second)
+    # as above
+    np.testing.assert_allclose(forward, method(first, second), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(backward, method(second, first), rtol=0, atol=1e-3)
+    assert backward.flags.c_contiguous
+    with pytest.raises(ShapeError, match="pairs"):
+        method.both_directions(first, second[:1])
+
+
 def test_an_empty_batch_gives_no_fields(method: FlowMethod) -> None:
     frames = np.zeros((0, *SIZE), np.uint8)
     vectors = method(frames, frames)
     assert vectors.shape == (0, 2, *SIZE)
     assert vectors.dtype == np.float32
+    assert [fields.shape for fields in method.both_directions(frames, frames)] == 2 * [
+        (0, 2, *SIZE)
+    ]
 
 
 def test_colour_is_taken_as_its_luma_and_luma_as_grey(method: FlowMethod) -> None:

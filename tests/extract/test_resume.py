@@ -14,6 +14,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractSettings, Job
 from flowstream.extract.resume import sift
 from flowstream.extract.worker import attempt
+from flowstream.flow.camera import Stabiliser
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
 from flowstream.video import Sampling
@@ -55,6 +56,9 @@ def test_how_results_are_computed_makes_no_difference(job: Job) -> None:
         ({"codec": Centred8(bound=15)}, r"codec\.bound: 20\.0 here, 15"),
         ({"compression": "zstd"}, "compression: 'lz4hc' here, 'zstd' there"),
         ({"rgb": False}, "rgb: True here, False there"),
+        ({"backward": True}, "backward: False here, True there"),
+        ({"consistency": True}, "consistency: False here, True there"),
+        ({"stabilise": Stabiliser()}, "stabiliser.name: absent here, 'homography' there"),
     ],
 )
 def test_other_settings_are_refused_with_what_differs_unless_overwritten(
@@ -64,6 +68,15 @@ def test_other_settings_are_refused_with_what_differs_unless_overwritten(
     with pytest.raises(ExtractionError, match=message):
         sift([job], settings, overwrite=False)
     assert sift([job], settings, overwrite=True) == ([job], [])
+
+
+def test_another_stabiliser_is_refused_and_the_same_one_is_not(job: Job) -> None:
+    settings = dataclasses.replace(SETTINGS, stabilise=Stabiliser(), consistency=True)
+    assert attempt(job, settings).status == "done"
+    assert sift([job], settings, overwrite=False)[0] == []
+    other = dataclasses.replace(settings, stabilise=Stabiliser(features="sift"))
+    with pytest.raises(ExtractionError, match=r"stabiliser\.features: 'orb' here, 'sift' there"):
+        sift([job], other, overwrite=False)
 
 
 def test_a_source_that_changed_is_noticed(job: Job, make_clip: Callable[..., Path]) -> None:

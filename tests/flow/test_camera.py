@@ -171,6 +171,16 @@ def test_thin_support_is_a_camera_that_stands_still() -> None:
     assert is_still(Stabiliser(num_features=0)(frame, frame[:, ::-1], mirrored))
 
 
+def test_a_fit_whose_horizon_crosses_the_frame_is_refused() -> None:
+    frame = synthetic.texture(SIZE, seed=6)
+    y, x = np.indices(SIZE, np.float32)
+    # x = 200 goes to infinity; what is known of the flow, left of it, fits exactly
+    depth = np.where(x < 150, 1 - x / 200, np.nan)
+    camera = Stabiliser(num_features=0)(frame, frame, np.stack([x / depth - x, y / depth - y]))
+    assert camera.num_matches > 200
+    assert is_still(camera)
+
+
 def test_the_result_depends_on_the_pair_alone() -> None:
     made = scene(*CAMERAS["turning zoom"])
     vectors = DIS()(made.first[None], made.second[None])[0]

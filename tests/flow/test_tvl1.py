@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from flowstream import METHODS, synthetic
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.flow import files, measure
-from flowstream.flow.tvl1 import PRESETS, TVL1
+from flowstream.flow.kernels.tvl1_presets import PRESETS
+from flowstream.flow.tvl1 import TVL1
 from flowstream.plugins import provenance, rebuild
 from flowstream.video import Sampling, read_frames
 
@@ -173,7 +174,7 @@ def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any, me
 
 
 def test_every_preset_says_every_parameter() -> None:
-    computing = {"preset", "threads", "device", "engine"}
+    computing = {"preset", "threads", "device", "engine", "compiled"}
     names = {field.name for field in dataclasses.fields(TVL1)} - computing
     assert all(set(numbers) == names for numbers in PRESETS.values())
 

@@ -78,7 +78,15 @@ def write(tmp_path: Path, content: Content) -> Write:
                 jpeg = encode_jpeg(image) if settings.get("rgb", True) else None
                 writer.add_frame(index, seconds, jpeg)
             for start in range(0, FRAMES - 1, batch):
-                writer.add_fields(content.vectors[start : start + batch])
+                vectors = content.vectors[start : start + batch]
+                writer.add_fields(vectors)
+                if writer.backward:
+                    writer.add_backward_fields(-vectors)
+                if writer.consistency:
+                    writer.add_consistency(vectors[:, 0] > 0)
+                if writer.stabilised:
+                    count = len(vectors)
+                    writer.add_cameras(np.tile(np.eye(3), (count, 1, 1)), np.ones(count, "f4"))
         return path
 
     return write_stack

@@ -35,6 +35,9 @@ def content(path):
             stack.attributes(), stack.codes(0, stack.num_fields).tobytes(),
             stack.frame_index.tobytes(), stack.time.tobytes(),
             [stack.jpeg(t) for t in range(stack.num_frames)],
+            stack.backward_codes(0, stack.num_fields).tobytes(),
+            [stack.consistent(k).tobytes() for k in range(stack.num_fields)],
+            stack.consistency.tobytes(), stack.homographies.tobytes(), stack.inliers.tobytes(),
         )
 
 def damaged(case):
@@ -80,8 +83,9 @@ for case in range(cases):
     ("kind", "cases"), [("cut", 200), ("flip", 150), ("zero", 100), ("noise", 100), ("heap", 100)]
 )
 def test_damage_is_refused_or_harmless(write: Any, kind: str, cases: int) -> None:
+    whole = write(backward=True, consistency=True, stabiliser={"name": "homography"})
     done = subprocess.run(
-        [sys.executable, "-c", EXAMINE, write(), kind, str(cases)],
+        [sys.executable, "-c", EXAMINE, whole, kind, str(cases)],
         capture_output=True,  # OpenCV's decoder complains about damaged images
         text=True,
         timeout=120,
@@ -90,7 +94,7 @@ def test_damage_is_refused_or_harmless(write: Any, kind: str, cases: int) -> Non
     outcomes = Counter(done.stdout.split())
     assert sum(outcomes.values()) == cases
     assert outcomes.keys() <= {"refused", "harmless"}
-    # a file of 20 kB holds some padding and unused space, but far from half of it
+    # a file of 40 kB holds some padding and unused space, but far from half of it
     assert outcomes["refused"] > cases / 3
     if kind == "cut":
         assert outcomes["refused"] == cases

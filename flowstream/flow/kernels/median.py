@@ -205,7 +205,7 @@ def weighted_median(
                     low_2, high_2 = minimum(low_2, value_2), maximum(high_2, value_2)
             # What lies right of the image is of no concern, and must not decide when to stop.
             known = counting() < spread(columns - x)
-            zero = spread(0.0)
+            zero, settled = spread(0.0), spread(SETTLED)
             for _ in range(STEPS):
                 widest = maximum(high_1 - low_1, high_2 - low_2)
                 if largest(select(known, widest, zero)) <= SETTLED:
@@ -222,10 +222,14 @@ def weighted_median(
                         counts = load(flow[1], line + dx) <= centre_2
                         below_2 = below_2 + select(counts, weight, zero)
                         k += LANES
+                # A pixel that is settled stays, so that its neighbours in the vector decide nothing.
+                open_1, open_2 = settled < high_1 - low_1, settled < high_2 - low_2
                 enough = half <= below_1
-                high_1, low_1 = select(enough, centre_1, high_1), select(enough, low_1, centre_1)
+                high_1 = select(open_1, select(enough, centre_1, high_1), high_1)
+                low_1 = select(open_1, select(enough, low_1, centre_1), low_1)
                 enough = half <= below_2
-                high_2, low_2 = select(enough, centre_2, high_2), select(enough, low_2, centre_2)
+                high_2 = select(open_2, select(enough, centre_2, high_2), high_2)
+                low_2 = select(open_2, select(enough, low_2, centre_2), low_2)
             store(target[0], start + x, (low_1 + high_1) * spread(0.5))
             store(target[1], start + x, (low_2 + high_2) * spread(0.5))
 

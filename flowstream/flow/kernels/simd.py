@@ -5,7 +5,8 @@ made anew for every row, or not at all. A `Lanes` value is an LLVM vector instea
 `store` move LANES neighbouring numbers, `+ - * /`, `minimum`, `rsqrt` and the like work on all at
 once. LLVM makes these fit any processor: AVX-512 in one instruction, AVX2 and NEON in several.
 
-Only for use inside functions decorated with `kernel`.
+Only for use inside functions decorated with `kernel`. Longer than a page of code should be because
+every instruction is one small function of the same form.
 """
 
 # numba is typed in part, from some version on

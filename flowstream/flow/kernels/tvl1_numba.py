@@ -3,6 +3,9 @@
 `solve` is the one function that Python calls; it is compiled once per processor, keeps its code on
 disk (beside this file, or in the user's cache directory where that cannot be written) and holds no
 GIL. Everything lies in a workspace that the caller keeps; nothing is allocated between warps.
+
+The file is long because workspace, driver and cache must agree line by line; what passes over
+pixels stands in the other kernels.
 """
 
 from __future__ import annotations
@@ -227,17 +230,17 @@ def _solve(
     grids: Grids,
     numbers: Numbers,
     earlier: int,
-    built: bool,
+    built: int,
     vectors: NDArray[np.float32],
 ) -> float:
     """Write the flow from the workspace's frame `earlier` to its other one to `vectors` (2, H, W).
 
-    `built` says that the pyramids of frame `earlier` stand. Returns the iterations made, in
+    Bit k of `built` says that the pyramids of frame k stand. Returns the iterations made, in
     iterations of the finest level.
     """
     levels = grids.sizes.shape[0]
     for frame in range(2):
-        if frame != earlier or not built:
+        if not (built >> frame) & 1:
             _build(work, grids, numbers, frame)
     start = 0
     for level in range(levels):
@@ -305,28 +308,33 @@ def solver() -> Callable[..., float]:
 
 
 class Solver:
-    """Flow of one pair after another; a pair that begins where the last ended builds on it.
+    """Flow of one pair after another; what is known of a frame of the last pair is used again.
 
-    Not for several threads at once.
+    So in a video each frame's pyramids are built once, also for both directions. Not for several
+    threads at once.
     """
 
     def __init__(self, grids: Grids, numbers: Numbers) -> None:
         self.grids, self.numbers = grids, numbers
         self.workspace = make_workspace(grids, numbers)
-        self._last: int | None = None
+        self._built = False
 
     def __call__(self, first: Images, second: Images, vectors: Vectors) -> float:
         """Write the flow of one pair (H, W) to `vectors`; returns what `_solve` does."""
         frames = self.workspace.frames
-        built = self._last is not None and np.array_equal(frames[self._last], first)
-        earlier = self._last if built and self._last is not None else 0
-        np.copyto(frames[earlier], first)
-        np.copyto(frames[1 - earlier], second)
+        earlier = int(self._holds(1, first) or self._holds(0, second))
+        built = 0
+        for place, frame in ((earlier, first), (1 - earlier, second)):
+            built |= int(self._holds(place, frame)) << place
+            np.copyto(frames[place], frame)
         # Until it is done no frame counts as built: an interrupt may come in between.
-        self._last = None
+        self._built = False
         effort = solver()(self.workspace, self.grids, self.numbers, earlier, built, vectors)
-        self._last = 1 - earlier
+        self._built = True
         return effort
+
+    def _holds(self, place: int, frame: Images) -> bool:
+        return self._built and np.array_equal(self.workspace.frames[place], frame)
 
 
 class _Kept(threading.local):
@@ -351,16 +359,28 @@ _kept = _Kept()
 
 
 def solve_pairs(
-    first: Images, second: Images, *, numbers: Numbers, grids: Grids, threads: int
+    first: Images,
+    second: Images,
+    *,
+    numbers: Numbers,
+    grids: Grids,
+    threads: int,
+    directions: int = 1,
 ) -> Vectors:
-    """(N, 2, H, W) flow of (N, H, W) pairs, each on one thread of at most `threads`."""
-    vectors = np.empty((len(first), 2, *first.shape[1:]), np.float32)
+    """(directions, N, 2, H, W) flow of (N, H, W) pairs: there, and back where `directions` is 2.
+
+    Each pair takes one thread of at most `threads`.
+    """
+    vectors = np.empty((directions, len(first), 2, *first.shape[1:]), np.float32)
     solver()
 
     def solve_run(run: NDArray[np.int64]) -> None:
         solve = _kept.get(grids, numbers)
         for k in run:
-            solve(first[k], second[k], vectors[k])
+            ends = first[k], second[k]
+            for found in vectors[:, k]:
+                solve(*ends, found)
+                ends = ends[::-1]
 
     threads = min(threads, len(first))
     if threads <= 1:

@@ -3,9 +3,15 @@
 Shapes: images (N, H, W); the flow u and the gradient g (N, 2, H, W); the dual variables p
 (N, 2, 2, H, W) by component of the flow and direction of the derivative. Nothing waits for the
 device but the convergence tests of the "separate" scheme, one in CHECKED iterations.
+
+Long because it is a whole second implementation, in the order of the first.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +27,7 @@ from flowstream.flow.kernels.tvl1_numbers import (
     GAIN,
     LIKENESS,
     NEARNESS,
+    SETTLED,
     STEPS,
     STRUCTURE,
     UNLIKE,
@@ -28,6 +35,11 @@ from flowstream.flow.kernels.tvl1_numbers import (
     Numbers,
 )
 from flowstream.types import Images, Size, Vectors
+
+Pyramids: TypeAlias = tuple[list[Tensor], list[Tensor]]
+"""Grey values, and what is matched, each from fine to coarse."""
+
+Step: TypeAlias = Callable[..., Any]
 
 
 def chosen_device(name: str) -> torch.device:
@@ -55,21 +67,41 @@ def chosen_device(name: str) -> torch.device:
 
 @torch.inference_mode()
 def solve_batch(
-    first: Images, second: Images, *, numbers: Numbers, grids: Grids, device: str
+    first: Images,
+    second: Images,
+    *,
+    numbers: Numbers,
+    grids: Grids,
+    device: str,
+    directions: int = 1,
+    compiled: bool = False,
 ) -> Vectors:
-    """(N, 2, H, W) flow of (N, H, W) pairs, all at once."""
+    """(directions, N, 2, H, W) flow of (N, H, W) pairs, all at once; there, and back if 2."""
     if len(first) == 0:
-        return np.empty((0, 2, *first.shape[1:]), np.float32)
-    guides, firsts, seconds = _pyramids(first, second, numbers, grids, torch.device(device))
+        return np.empty((directions, 0, 2, *first.shape[1:]), np.float32)
+    one, other = _pyramids(first, second, numbers, grids, torch.device(device))
+    ways = [(one, other), (other, one)][:directions]
+    found = [_solve(*way, numbers, compiled) for way in ways]
+    return np.ascontiguousarray(torch.stack(found).cpu().numpy())
+
+
+def _solve(one: Pyramids, other: Pyramids, numbers: Numbers, compiled: bool) -> Tensor:
+    (guides, firsts), (_, seconds) = one, other
     u = torch.zeros_like(guides[-1])[:, None].repeat(1, 2, 1, 1)
     for level in reversed(range(len(guides))):
         u = _enlarge(u, _size(guides[level]), numbers)
-        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers)
-    return np.ascontiguousarray(u.cpu().numpy())
+        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers, compiled)
+    return u
 
 
 def _refine(
-    u: Tensor, first: Tensor, second: Tensor, guide: Tensor, level: int, numbers: Numbers
+    u: Tensor,
+    first: Tensor,
+    second: Tensor,
+    guide: Tensor,
+    level: int,
+    numbers: Numbers,
+    compiled: bool,
 ) -> Tensor:
     p = u.new_zeros(len(u), 2, 2, *_size(u))
     weight = _conductance(guide, numbers.contrast)
@@ -84,11 +116,11 @@ def _refine(
             u, p = _alternate(u, p, g, c, numbers)
             continue
         for _ in range(numbers.outer_iterations):
-            u, p = _primal_dual(u, p, g, c, weight, numbers)
+            u, p = _primal_dual(u, p, g, c, weight, numbers, compiled)
             if weighted and warp >= warps - numbers.weighted_warps:
                 u = _weighted_median(u, guide, _confidence(u, g, c), numbers.weighted_radius)
             elif numbers.median:
-                u = _median_5x5(u)
+                u = (_compiled(_median_5x5) if compiled else _median_5x5)(u)
     return u
 
 
@@ -96,21 +128,43 @@ def _refine(
 
 
 def _primal_dual(
-    u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, numbers: Numbers
+    u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, numbers: Numbers, compiled: bool
 ) -> tuple[Tensor, Tensor]:
     """Chambolle & Pock 2011, algorithm 1; see `sweeps.iterate_joint`."""
     inverse = 1 / ((g * g).sum(1) + FLAT)
-    limit = numbers.primal_step * numbers.attachment
+    iterate = _compiled(_iteration) if compiled else _iteration
     for _ in range(numbers.inner_iterations):
-        moved = torch.add(u, _divergence(p), alpha=numbers.primal_step)
-        step = (torch.add(c, (g * moved).sum(1)) * inverse).clamp_(-limit, limit)
-        new = torch.addcmul(moved, step[:, None], g, value=-1)
-        ahead = torch.sub(new + new, u)
-        p = _forward_added(p, ahead, numbers.dual_step)
-        length = p.square().sum((1, 2)).clamp_(min=1e-12)
-        p *= (weight * length.rsqrt()).clamp_(max=1)[:, None, None]
-        u = new
+        u, p = iterate(
+            u, p, g, c, inverse, weight, numbers.primal_step, numbers.dual_step, numbers.attachment
+        )
     return u, p
+
+
+def _iteration(
+    u: Tensor,
+    p: Tensor,
+    g: Tensor,
+    c: Tensor,
+    inverse: Tensor,
+    weight: Tensor,
+    primal_step: float,
+    dual_step: float,
+    attachment: float,
+) -> tuple[Tensor, Tensor]:
+    limit = primal_step * attachment
+    moved = torch.add(u, _divergence(p), alpha=primal_step)
+    step = (torch.add(c, (g * moved).sum(1)) * inverse).clamp(-limit, limit)
+    new = torch.addcmul(moved, step[:, None], g, value=-1)
+    p = _forward_added(p, torch.sub(new + new, u), dual_step)
+    length = p.square().sum((1, 2)).clamp(min=1e-12)
+    return new, p.mul_((weight * length.rsqrt()).clamp(max=1)[:, None, None])
+
+
+@cache
+def _compiled(function: Step) -> Step:
+    """Fused by `torch.compile`, once for all sizes."""
+    fused: Step = torch.compile(function, dynamic=True)
+    return fused
 
 
 def _alternate(
@@ -293,9 +347,10 @@ def _weighted_median(u: Tensor, guide: Tensor, trust: Tensor, radius: int) -> Te
             low, high = values.amin(0), values.amax(0)
             for _ in range(STEPS):
                 centre = 0.5 * (low + high)
+                wide = high - low > SETTLED
                 enough = ((values <= centre) * weights).sum(0) >= half
-                high = torch.where(enough, centre, high)
-                low = torch.where(enough, low, centre)
+                high = torch.where(wide & enough, centre, high)
+                low = torch.where(wide & ~enough, centre, low)
             result[k, component] = 0.5 * (low + high)
     return result
 
@@ -322,16 +377,17 @@ def _confidence(u: Tensor, g: Tensor, c: Tensor) -> Tensor:
 
 def _pyramids(
     first: Images, second: Images, numbers: Numbers, grids: Grids, device: torch.device
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Guides, first and second images, each from fine to coarse."""
+) -> tuple[Pyramids, Pyramids]:
+    """Guides, and what is matched, of the first and of the second images."""
     one, other = (
         torch.from_numpy(np.array(frames)).to(device).float() for frames in (first, second)
     )
-    guides = _pyramid(one, numbers, grids)
-    if numbers.texture > 0:
-        one, other = _texture(torch.cat([one, other]), numbers).chunk(2)
-    firsts = _pyramid(one, numbers, grids) if numbers.texture > 0 else guides
-    return guides, firsts, _pyramid(other, numbers, grids)
+    guides = [_pyramid(image, numbers, grids) for image in (one, other)]
+    if not numbers.texture > 0:
+        return (guides[0], guides[0]), (guides[1], guides[1])
+    matched = _texture(torch.cat([one, other]), numbers).chunk(2)
+    one_matched, other_matched = (_pyramid(image, numbers, grids) for image in matched)
+    return (guides[0], one_matched), (guides[1], other_matched)
 
 
 def _pyramid(image: Tensor, numbers: Numbers, grids: Grids) -> list[Tensor]:

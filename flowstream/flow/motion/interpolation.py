@@ -52,7 +52,7 @@ def sample(
         part = slice(start, start + BLOCK)
         inner_x = np.clip(x.reshape(-1)[part], 0, columns - 1)
         inner_y = np.clip(y.reshape(-1)[part], 0, rows - 1)
-        values[:, part] = between(flat, inner_x, inner_y, (rows, columns))
+        values[:, part] = between(flat, inner_x, inner_y, size=(rows, columns))
     return values.reshape(len(planes), *x.shape)
 
 
@@ -70,7 +70,7 @@ def sample_known(planes: Planes, x: Floats, y: Floats) -> tuple[Planes, Mask]:
     return np.where(known, values[:-1], 0), known
 
 
-def _bilinear(flat: Planes, x: Floats, y: Floats, size: Size) -> Planes:
+def _bilinear(flat: Planes, x: Floats, y: Floats, *, size: Size) -> Planes:
     rows, columns = size
     # the last pixel is reached as the far neighbour of the one before it, with weight 1
     left = np.minimum(x.astype(np.intp), max(columns - 2, 0))
@@ -87,7 +87,7 @@ def _bilinear(flat: Planes, x: Floats, y: Floats, size: Size) -> Planes:
     return values
 
 
-def _bicubic(flat: Planes, x: Floats, y: Floats, size: Size) -> Planes:
+def _bicubic(flat: Planes, x: Floats, y: Floats, *, size: Size) -> Planes:
     rows, columns = size
     left, top = x.astype(np.intp), y.astype(np.intp)
     across, down = _cubic((x - left).astype(np.float32)), _cubic((y - top).astype(np.float32))

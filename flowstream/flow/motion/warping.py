@@ -118,14 +118,14 @@ def splat(
     ShapeError
         If `vectors` is not one field, or `image` or `weights` do not fit it.
     ParameterError
-        If a weight is negative or NaN.
+        If a weight is negative or not finite.
     """
     check_field(vectors, axes=3)
     check_image(image, vectors)
     if weights is not None and weights.shape != image.shape[:2]:
         raise ShapeError(f"weights: got shape {weights.shape}, expected {image.shape[:2]}")
-    if weights is not None and not (weights >= 0).all():
-        raise ParameterError("weights: got a negative or unknown one, expected 0 or more")
+    if weights is not None and not ((weights >= 0) & np.isfinite(weights)).all():
+        raise ParameterError("weights: got one that is negative or not finite, expected 0 or more")
     carried, filled = splat_planes(_planes(image), vectors, weights=weights, least=least)
     return _as_image(carried, image), filled
 
@@ -144,10 +144,11 @@ def splat_planes(
     moving &= (x > -1) & (x < planes.shape[2]) & (y > -1) & (y < planes.shape[1])
     places = np.flatnonzero(moving)
     if weights is None:
-        sums = _landed(planes, places, x, y)
+        sums = _landed(planes, places, to=(x, y))
         landed = counted = sums[0]
     else:
-        sums = _landed(np.concatenate([weights[None], planes * weights]), places, x, y)
+        weighted = np.concatenate([weights[None], planes * weights])
+        sums = _landed(weighted, places, to=(x, y))
         landed, counted = sums[0], sums[1]
     filled = (landed >= least) & (counted > 0)
     total = sums[-len(planes) :]
@@ -155,12 +156,14 @@ def splat_planes(
     return carried.astype(np.float32), filled
 
 
-def _landed(planes: Planes, places: NDArray[np.intp], x: Planes, y: Planes) -> NDArray[np.float64]:
+def _landed(
+    planes: Planes, places: NDArray[np.intp], *, to: tuple[Planes, Planes]
+) -> NDArray[np.float64]:
     """What lands on each pixel, (1 + C, H, W): of pixels' weights, then of each plane's values.
 
-    Of the pixels at flat indices `places` alone, which go to x and y.
+    Of the pixels at flat indices `places` alone, which go to x and y in `to`.
     """
-    rows, columns = x.shape
+    (x, y), (rows, columns) = to, planes.shape[1:]
     width = columns + 2  # one pixel more on each side, for what lands outside
     sums = np.zeros((1 + len(planes), (rows + 2) * width))
     flat = planes.reshape(len(planes), -1)

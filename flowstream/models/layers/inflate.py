@@ -67,6 +67,11 @@ class InflatedConv(nn.Module):
         assert result is not None
         return result if self.bias is None else result + self.bias.view(1, -1, 1, 1)
 
+    @property
+    def conv(self) -> nn.Conv2d:
+        """The 2D convolution that it was made from, without weights."""
+        return self._template[0]
+
     def extra_repr(self) -> str:
         """Shape of its weights."""
         return f"weight={tuple(self.weight.shape)}"

@@ -1,0 +1,230 @@
+"""`flowstream describe`: a network layer by layer, and what training it takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.text import readable, table
+
+if TYPE_CHECKING:
+    from flowstream.models.describe import Description
+    from flowstream.models.memory import TrainingMemory
+    from flowstream.models.model import ClipShape, Model
+
+EXAMPLE = """\
+flowstream describe slow_fusion --input 3x20x64x64
+flowstream describe early_fusion --input 2x10x224x224 --set backbone=resnet18
+flowstream describe two_stream --input 10x112x112 --train --batch 32"""
+
+
+# Generic since click 8.2, so that older ones refuse an argument.
+class ClipLengths(click.ParamType):  # type: ignore[type-arg]
+    """`CxTxHxW`, or `TxHxW` for a model of both streams."""
+
+    name = "CxTxHxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The three or four lengths, or a usage error."""
+        parts = str(value).lower().split("x")
+        if len(parts) not in (3, 4) or not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"got {value!r}, expected CxTxHxW, such as 3x16x112x112", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument("model", type=NameIn("model", "flowstream.models:MODELS"), metavar="MODEL")
+@click.option(
+    "--input",
+    "lengths",
+    cls=GroupedOption,
+    group="Network",
+    type=ClipLengths(),
+    metavar="CxTxHxW",
+    help="Channels (3 RGB, 2 flow), frames, rows and columns of a clip, by default 3x16x112x112; "
+    "for a model of RGB and flow, fields, rows and columns, by default 16x112x112.",
+)
+@click.option(
+    "--classes",
+    cls=GroupedOption,
+    group="Network",
+    type=click.IntRange(min=1),
+    default=101,
+    show_default=True,
+    help="Classes to tell apart; UCF101 has 101.",
+)
+@click.option(
+    "--set",
+    "settings",
+    cls=GroupedOption,
+    group="Network",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the model; 'flowstream list models' shows them.",
+)
+@click.option(
+    "--receptive-field/--no-receptive-field",
+    cls=GroupedOption,
+    group="Network",
+    default=True,
+    show_default=True,
+    help="Find what each layer sees, which takes seconds to minutes for large networks.",
+)
+@click.option(
+    "--train",
+    "training",
+    is_flag=True,
+    cls=GroupedOption,
+    group="Training",
+    help="Estimate the memory of a training step.",
+)
+@click.option(
+    "--batch",
+    cls=GroupedOption,
+    group="Training",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Clips in a step.",
+)
+@click.option(
+    "--optimiser",
+    cls=GroupedOption,
+    group="Training",
+    type=click.Choice(["sgd", "adamw"]),
+    default="sgd",
+    show_default=True,
+    help="What keeps state for each parameter.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def describe(
+    model: str,
+    lengths: tuple[int, ...] | None,
+    classes: int,
+    settings: tuple[str, ...],
+    receptive_field: bool,
+    training: bool,
+    batch: int,
+    optimiser: Literal["sgd", "adamw"],
+    as_json: bool,
+) -> None:
+    """Print a model layer by layer: operation, size, receptive field, parameters, FLOPs.
+
+    Sizes are channels x frames x rows x columns of one clip; the receptive field is that of a unit
+    away from the borders, in frames x rows x columns of the clip. FLOPs count a multiplication and
+    an addition as two, of convolutions, matrix products and attention. Nothing is downloaded, and
+    pretrained weights are not looked at.
+    """
+    from flowstream.models import MODELS
+    from flowstream.models.memory import training_memory
+    from flowstream.recipe import from_settings
+
+    options = from_settings(MODELS[model], settings, where=f"model {model!r}")
+    clip = _clip(options, lengths)
+    description = _described(options, clip, classes, receptive_field=receptive_field)
+    memory = None
+    if training:
+        memory = training_memory(options, clip, classes, batch=batch, optimiser=optimiser)
+    if as_json:
+        click.echo(json.dumps(as_data(description, memory, batch=batch), indent=2))
+        return
+    click.echo(as_text(description))
+    if memory is not None:
+        click.echo(f"\ntraining on {batch} clips at once with {optimiser}, in float32:")
+        click.echo(memory_table(memory))
+
+
+def _clip(model: Model, lengths: tuple[int, ...] | None) -> ClipShape:
+    from flowstream.models.model import ClipShape
+
+    both = len(model.streams) > 1
+    if lengths is None:
+        lengths = (16, 112, 112) if both else (3, 16, 112, 112)
+    if len(lengths) != (3 if both else 4):
+        expected = "TxHxW of its flow" if both else "CxTxHxW"
+        given = "x".join(map(str, lengths))
+        raise click.BadParameter(
+            f"model {model.name!r} takes {expected}, got {given}", param_hint="'--input'"
+        )
+    return ClipShape(*((2, *lengths) if both else lengths))
+
+
+def _described(
+    model: Model, clip: ClipShape, classes: int, *, receptive_field: bool
+) -> Description:
+    from tqdm import tqdm
+
+    from flowstream.models.describe import describe as trace
+    from flowstream.models.receptive_field import spoilt_clips
+
+    total = spoilt_clips(model, clip)
+    bar = tqdm(total=total, desc="receptive fields", disable=not receptive_field, leave=False)
+    with bar:
+        return trace(model, clip, classes, receptive_field=receptive_field, progress=bar.update)
+
+
+def as_data(
+    description: Description, memory: TrainingMemory | None, *, batch: int
+) -> dict[str, Any]:
+    """What `--json` prints."""
+    data: dict[str, Any] = {
+        "model": description.model,
+        "inputs": [list(shape.lengths) for shape in description.inputs],
+        "classes": description.classes,
+        "parameters": description.parameters,
+        "trained_parameters": description.trained,
+        "flops": description.flops,
+        "layers": [asdict(layer) for layer in description.layers],
+    }
+    if memory is not None:
+        data["training"] = {"batch": batch, **asdict(memory), "total": memory.total}
+    return data
+
+
+def as_text(description: Description) -> str:
+    """The table, and the totals beneath it."""
+    rows = [("layer", "operation", "size", "receptive field", "parameters", "FLOPs")]
+    for layer in description.layers:
+        field = "" if layer.receptive_field is None else _times(layer.receptive_field)
+        rows.append(
+            (
+                layer.name or "(all)",
+                layer.operation,
+                _times(layer.size),
+                field,
+                f"{layer.parameters:,}" if layer.parameters else "",
+                f"{layer.flops:,}" if layer.flops else "",
+            )
+        )
+    if all(layer.receptive_field is None for layer in description.layers):
+        rows = [row[:3] + row[4:] for row in rows]  # type: ignore[misc]
+    inputs = " and ".join(_times(shape.lengths) for shape in description.inputs)
+    total = (
+        f"{description.parameters:,} parameters, {description.trained:,} of them trained; "
+        f"{description.flops / 1e9:.3g} GFLOPs for a clip of {inputs}"
+    )
+    return f"{table(rows, left=2)}\n\n{total}"
+
+
+def _times(lengths: tuple[int, ...]) -> str:
+    return "×".join(map(str, lengths))
+
+
+def memory_table(memory: TrainingMemory) -> str:
+    """What a training step keeps, line by line."""
+    rows = (
+        ("raw video, a byte a value", memory.raw_video),
+        ("clips as the network's input", memory.clips),
+        ("activations kept for the backward pass", memory.activations),
+        ("parameters and statistics of norms", memory.parameters),
+        ("gradients", memory.gradients),
+        ("state of the optimiser", memory.optimiser),
+        ("total, but for the raw video", memory.total),
+    )
+    return table((f"  {name}", readable("bytes", size)) for name, size in rows)

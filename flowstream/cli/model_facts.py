@@ -1,0 +1,46 @@
+"""What `flowstream list models` measures of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from flowstream.models import MODELS
+from flowstream.models.describe import describe
+from flowstream.models.model import ClipShape
+
+# The clips of the 3D CNNs' papers: Tran et al. 2015, arXiv:1412.0767, section 3.2.
+FRAMES, SIDE = 16, 112
+CLASSES = 101
+
+
+@cache
+def measure(name: str) -> dict[str, Any]:
+    """Size and cost of a model with its defaults, what it takes and sees, where it is from."""
+    model = MODELS[name]()
+    both = len(model.streams) > 1
+    clip = ClipShape(2 if both else 3, FRAMES, SIDE, SIDE)
+    traced = describe(model, clip, CLASSES, receptive_field=False)
+    return {
+        "parameters": traced.parameters,
+        "flops": traced.flops,
+        "flops_for": [list(shape.lengths) for shape in traced.inputs],
+        "streams": "RGB and flow" if both else "RGB or flow",
+        "smallest": list(model.smallest),
+        "sees_order": model.sees_order,
+        "paper": model.paper,
+    }
+
+
+def lines(facts: Mapping[str, Any]) -> list[str]:
+    """The facts for people."""
+    given = " and ".join("x".join(map(str, lengths)) for lengths in facts["flops_for"])
+    least = "x".join(map(str, facts["smallest"]))
+    order = "sees" if facts["sees_order"] else "does not see"
+    return [
+        f"takes {facts['streams']}, TxHxW from {least}; {order} the order of frames",
+        f"{facts['parameters'] / 1e6:.3g} M parameters, {facts['flops'] / 1e9:.3g} GFLOPs for "
+        f"{given}",
+        str(facts["paper"]),
+    ]

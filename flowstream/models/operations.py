@@ -1,0 +1,69 @@
+"""What a part of a network does, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from flowstream.models.layers.inflate import InflatedConv
+
+_NORMS = {
+    nn.modules.batchnorm._BatchNorm: "batch norm",
+    nn.LayerNorm: "layer norm",
+    nn.GroupNorm: "group norm",
+}
+
+
+def operation(module: nn.Module) -> str:
+    """`conv 3×3, 60→12`, `max pool 4×4`, `linear 24→101`; else the name of its class."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return _convolution(module)
+    if isinstance(module, InflatedConv):
+        return f"{_convolution(module.conv)}, over {module.weight.shape[2]} frames"
+    if "Pool" in type(module).__name__:
+        return _pool(module)
+    if isinstance(module, nn.Linear):
+        return f"linear {module.in_features}→{module.out_features}"
+    if isinstance(module, nn.MultiheadAttention):
+        return f"attention, {module.num_heads} heads"
+    if isinstance(module, nn.RNNBase):
+        return f"{module.mode} {module.input_size}→{module.hidden_size}"
+    norms = [name for kind, name in _NORMS.items() if isinstance(module, kind)]
+    return norms[0] if norms else type(module).__name__
+
+
+def times(lengths: Iterable[int]) -> str:
+    """`3×3`."""
+    return "×".join(map(str, lengths))
+
+
+def _convolution(conv: nn.modules.conv._ConvNd) -> str:
+    kind = "conv"
+    if conv.groups > 1:
+        kind = "depthwise conv" if conv.groups == conv.in_channels else f"{conv.groups}-group conv"
+    text = f"{kind} {times(conv.kernel_size)}, {conv.in_channels}→{conv.out_channels}"
+    return text + _unless_ones("stride", conv.stride) + _unless_ones("dilation", conv.dilation)
+
+
+def _pool(pool: Any) -> str:
+    name = type(pool).__name__
+    kind = "max pool" if "Max" in name else "average pool"
+    axes = int(name[-2]) if name[-2].isdigit() else 1
+    if "Adaptive" in name:
+        sides = _sides(pool.output_size, axes)
+        return f"global {kind}" if set(sides) == {1} else f"{kind} to {times(sides)}"
+    if not hasattr(pool, "kernel_size"):
+        return name
+    kernel, stride = _sides(pool.kernel_size, axes), _sides(pool.stride, axes)
+    return f"{kind} {times(kernel)}" + ("" if stride == kernel else f", stride {times(stride)}")
+
+
+def _sides(given: int | Iterable[int], axes: int) -> tuple[int, ...]:
+    return (given,) * axes if isinstance(given, int) else tuple(given)
+
+
+def _unless_ones(name: str, lengths: Iterable[int]) -> str:
+    sides = tuple(lengths)
+    return "" if set(sides) == {1} else f", {name} {times(sides)}"

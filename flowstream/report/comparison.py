@@ -1,0 +1,258 @@
+"""Models side by side: accuracy and cost, as data, as a table and as a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flowstream import __version__
+from flowstream.errors import ScoresError
+from flowstream.report.charts import percent
+from flowstream.report.markup import Markup, element
+from flowstream.report.measures import Share
+from flowstream.report.style import SCRIPT, STYLE
+
+FORMAT = "flowstream.comparison 1"
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+# Picture: names to the left, accuracy from 0 to 1 between _LEFT and _RIGHT.
+_LEFT, _RIGHT, _WIDTH, _ROW, _TOP = 190, 690, 780, 26, 40
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model of a comparison: how right it is, and what it costs."""
+
+    name: str
+    model: str
+    sees_order: bool
+    top1: Share
+    parameters: int
+    flops: int
+    """Of one clip, forward; a multiplication and an addition are two."""
+    step_seconds: float
+    """A training step with the reading of its clips, as the clock went: median over epochs."""
+    memory_bytes: int
+    """Of a training step: activations, parameters, gradients and the optimiser's state."""
+    report: str
+    """Of this model alone, from the comparison's folder."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contenders on the same videos at the same budget.
+
+    `ceilings` are shares that a kind of model cannot pass but by chance, by what to call them.
+    """
+
+    contenders: Sequence[Contender]
+    ceilings: Mapping[str, float]
+    budget: str
+    data: str
+
+
+def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
+    """Write `comparison.json`, `comparison.csv` and `comparison.html`, each whole or not at all.
+
+    Returns
+    -------
+    Path
+        Of `comparison.html`.
+
+    Raises
+    ------
+    ScoresError
+        If there is nothing to compare, or a file cannot be written.
+    """
+    folder = Path(folder)
+    if not comparison.contenders:
+        raise ScoresError("comparison: no model to compare; expected one at least")
+    data = {"format": FORMAT, "flowstream": __version__, **asdict(comparison)}
+    texts = {
+        "comparison.json": json.dumps(data, indent=2) + "\n",
+        "comparison.csv": _as_csv(comparison),
+        "comparison.html": page(comparison),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            part = folder / f"{name}.part"
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, folder / name)
+    except OSError as error:
+        raise ScoresError(f"{folder}: cannot write the comparison: {error.strerror}") from error
+    return folder / "comparison.html"
+
+
+def _as_csv(comparison: Comparison) -> str:
+    rows = []
+    for contender in comparison.contenders:
+        row: dict[str, Any] = asdict(contender)
+        top1 = row.pop("top1")
+        share = {f"top1_{name}" if name != "value" else "top1": top1[name] for name in top1}
+        rows.append({"name": row.pop("name"), **share, **row})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def page(comparison: Comparison) -> str:
+    """The comparison as one HTML page that asks the network for nothing."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="generator", content=f"flowstream {__version__}"),
+        element("title", f"{len(comparison.contenders)} models compared"),
+        element("style", Markup(STYLE)),
+    )
+    note = (
+        "The share of test videos that a model is right about, with Wilson's 95 % interval. "
+        "Models that do not see the order of frames know the appearance alone; what they score "
+        "beyond its ceiling is luck."
+    )
+    body = element(
+        "main",
+        element("h1", "Models compared"),
+        element("p", comparison.data, class_="lead"),
+        element("p", f"Budget: {comparison.budget}", class_="soft"),
+        element("h2", "Accuracy"),
+        element("p", note, class_="soft"),
+        element("figure", element("div", picture(comparison), class_="scroll heat"), _legend()),
+        element("h2", "Accuracy and cost"),
+        element(
+            "p",
+            "FLOPs are those of one clip, forward, a multiplication and an addition counted as "
+            "two; memory is what a training step holds. Click a heading to sort.",
+            class_="soft",
+        ),
+        _table(comparison),
+        element("footer", f"flowstream {__version__}. As data: comparison.json, comparison.csv."),
+    )
+    script = element("script", Markup(SCRIPT))
+    return f"<!doctype html>\n{element('html', head, element('body', body, script), lang='en')}\n"
+
+
+def picture(comparison: Comparison) -> Markup:
+    """A line a model: its accuracy as a dot, the interval as a bar, the ceilings across."""
+    bottom = _TOP + _ROW * len(comparison.contenders)
+    scale = [
+        _vertical(value, bottom, text=f"{100 * value:g} %", below=True)
+        for value in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    ceilings = [
+        _vertical(value, bottom, text=f"{name} {percent(value)} %", below=False)
+        for name, value in comparison.ceilings.items()
+    ]
+    return element(
+        "svg",
+        scale,
+        ceilings,
+        [_dot(contender, index) for index, contender in enumerate(comparison.contenders)],
+        width=_WIDTH,
+        height=bottom + 30,
+        viewBox=f"0 0 {_WIDTH} {bottom + 30}",
+        style=f"min-width:min({_WIDTH}px,40rem)",
+        role="img",
+        aria_label="Accuracy of each model, with the ceilings",
+    )
+
+
+def _across(share: float) -> str:
+    return f"{_LEFT + share * (_RIGHT - _LEFT):.1f}"
+
+
+def _vertical(value: float, bottom: int, *, text: str, below: bool) -> Markup:
+    x = _across(value)
+    look: dict[str, str] = {"class_": "grid"}
+    if not below:
+        look = {"style": "stroke:var(--wrong);stroke-width:1.5;stroke-dasharray:5 4"}
+    return Markup(
+        element("line", x1=x, x2=x, y1=_TOP - 8, y2=bottom, **look)
+        + element("text", text, x=x, y=bottom + 18 if below else _TOP - 14, text_anchor="middle")
+    )
+
+
+def _dot(contender: Contender, index: int) -> Markup:
+    middle = _TOP + (index + 0.5) * _ROW
+    share = contender.top1
+    told = f"{contender.name}: {share.correct} of {share.total} right"
+    low, high = _across(share.low), _across(share.high)
+    return element(
+        "g",
+        element("title", told),
+        element(
+            "text",
+            contender.name,
+            x=_LEFT - 16,
+            y=f"{middle + 4:g}",
+            text_anchor="end",
+            class_="ink",
+        ),
+        element("line", x1=low, x2=high, y1=f"{middle:g}", y2=f"{middle:g}", class_="line"),
+        element("circle", cx=_across(share.value), cy=f"{middle:g}", r=5, class_="dot"),
+        element("text", percent(share.value), x=_RIGHT + 24, y=f"{middle + 4:g}", class_="ink"),
+        class_=_series(contender),
+    )
+
+
+def _series(contender: Contender) -> str:
+    return "s0" if contender.sees_order else "s1"
+
+
+def _legend() -> Markup:
+    entries = (("s0", "sees the order of frames"), ("s1", "does not"))
+    return element(
+        "ul",
+        [element("li", text, class_=f"key {series}") for series, text in entries],
+        class_="legend",
+    )
+
+
+def _table(comparison: Comparison) -> Markup:
+    names = ("Top-1, %", "95 % interval", "Parameters", "MFLOPs", "s/step", "Memory, MB")
+    head = [
+        element("th", "Model"),
+        element("th", "Sees order"),
+        [element("th", name, class_="n") for name in names],
+    ]
+    table = element(
+        "table",
+        element("thead", element("tr", head)),
+        element("tbody", [_row(contender) for contender in comparison.contenders]),
+        class_="sortable",
+    )
+    return element("div", table, class_="scroll")
+
+
+def _row(contender: Contender) -> Markup:
+    top1 = contender.top1
+    figures: list[tuple[float, str]] = [
+        (top1.value, percent(top1.value)),
+        (top1.low, f"{percent(top1.low)} – {percent(top1.high)}"),
+        (contender.parameters, f"{contender.parameters:,}"),
+        (contender.flops, f"{contender.flops / 1e6:,.1f}"),
+        (contender.step_seconds, f"{contender.step_seconds:.3f}"),
+        (contender.memory_bytes, f"{contender.memory_bytes / 1e6:,.1f}"),
+    ]
+    name = element("a", contender.name, href=contender.report, style="color:inherit")
+    return element(
+        "tr",
+        element(
+            "td",
+            element("span", name, class_=f"key {_series(contender)}"),
+            data_value=contender.name,
+        ),
+        element("td", "yes" if contender.sees_order else "no", data_value=contender.sees_order),
+        [element("td", text, class_="n", data_value=value) for value, text in figures],
+    )

@@ -1,0 +1,182 @@
+"""Many models on one data set at one budget: what each gets right, and what it costs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowstream.dataset import SplitRecipe
+from flowstream.errors import ParameterError, RecipeError
+from flowstream.recipe import build
+from flowstream.stages.recipe import ExtractRecipe, Recipe
+from flowstream.stages.two_stream import extract_flow, train_streams
+from flowstream.train.recipe import StreamRecipe
+
+if TYPE_CHECKING:
+    from flowstream.report.comparison import Contender
+
+
+@dataclass(frozen=True)
+class ToyRecipe:
+    """The `[toy]` table: the action set that is rendered where it is missing.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the videos and `manifest.csv`, from the working directory.
+    appearances, motions, train, validation, test, size, frames, seed
+        See `flowstream.synthetic.write_action_set`.
+    """
+
+    folder: Path
+    appearances: int = 2
+    motions: int = 2
+    train: int = 60
+    validation: int = 0
+    test: int = 40
+    size: tuple[int, int] = (48, 48)
+    frames: int = 10
+    seed: int = 0
+
+    def render(self) -> None:
+        """Write the videos, unless they are there."""
+        from flowstream.synthetic import write_action_set
+
+        if (self.folder / "manifest.csv").exists():
+            return
+        write_action_set(
+            self.folder,
+            **{name: value for name, value in vars(self).items() if name != "folder"},
+        )
+
+
+@dataclass(frozen=True)
+class ZooRecipe:
+    """A comparison of models: one data set, one budget, one table `[models.NAME]` a model.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for everything that is made, from the working directory.
+    toy : ToyRecipe
+    extract : ExtractRecipe
+    split : SplitRecipe
+    stream : table
+        Entries of `StreamRecipe` that all models share: the budget is here.
+    models : table of tables by name
+        What a model has of its own: `model` where it is not the table's name, `options`, and other
+        entries of `StreamRecipe` where it needs them.
+    device : str
+        Where the networks compute: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    out: Path
+    toy: ToyRecipe
+    extract: ExtractRecipe
+    split: SplitRecipe
+    stream: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
+    device: str = field(default="auto", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ParameterError("models: none; a zoo has one table [models.NAME] at least")
+        try:
+            streams = self.streams
+        except RecipeError as error:
+            raise ParameterError(str(error)) from error
+        budgets = {(stream.epochs, stream.batch, stream.segments) for stream in streams.values()}
+        if len(budgets) > 1:
+            raise ParameterError(
+                f"models: got (epochs, batch, segments) {sorted(budgets)}, expected one budget for "
+                "all; set it in [stream]"
+            )
+
+    @property
+    def streams(self) -> dict[str, StreamRecipe]:
+        """What each model is trained with."""
+        return {
+            name: build(StreamRecipe, {"model": name, **self.stream, **own}, where=f"models.{name}")
+            for name, own in self.models.items()
+        }
+
+    def experiment(self, name: str) -> Recipe:
+        """The recipe of one model alone."""
+        return Recipe(
+            out=self.out / name,
+            extract=self.extract,
+            split=self.split,
+            streams={name: self.streams[name]},
+            stacks=self.out / "stacks",
+            device=self.device,
+        )
+
+
+def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
+    """Train and test every model of a zoo, and write the comparison beside them.
+
+    What is done already is skipped; a model that was stopped goes on.
+
+    Returns
+    -------
+    Path
+        Of `comparison.html`.
+
+    Raises
+    ------
+    FlowstreamError
+        As the stages do.
+    """
+    from flowstream.report.comparison import Comparison, write_comparison
+
+    recipe.toy.render()
+    extract_flow(recipe.extract, recipe.out / "stacks", progress=progress)
+    contenders = [_contend(recipe, name, progress=progress) for name in recipe.models]
+    toy, stream = recipe.toy, next(iter(recipe.streams.values()))
+    clips = toy.appearances * toy.motions * toy.train * stream.segments
+    classes = toy.appearances * toy.motions
+    return write_comparison(
+        recipe.out,
+        Comparison(
+            contenders=sorted(contenders, key=lambda one: (one.sees_order, one.top1.value)),
+            ceilings={"appearance alone": 1 / toy.motions},
+            budget=f"{stream.epochs} epochs of {clips} clips, {stream.batch} a step, for each",
+            data=f"{classes * toy.test} test videos of {classes} classes: {toy.appearances} "
+            f"appearances x {toy.motions} motions",
+        ),
+    )
+
+
+def _contend(recipe: ZooRecipe, name: str, *, progress: bool) -> Contender:
+    """Train and test one model, and tell its cost."""
+    from flowstream.models.describe import describe
+    from flowstream.models.memory import training_memory
+    from flowstream.report.comparison import Contender
+
+    experiment = recipe.experiment(name)
+    result = train_streams(experiment, progress=progress)
+    stream = experiment.streams[name]
+    log = experiment.out / name / "log.csv"
+    with log.open(encoding="utf-8", newline="") as rows:
+        seconds = statistics.median(float(row["seconds"]) for row in csv.DictReader(rows))
+    toy = recipe.toy
+    videos = toy.appearances * toy.motions * toy.train
+    shape = (stream.architecture, stream.clip, toy.appearances * toy.motions)
+    described = describe(*shape, receptive_field=False)
+    memory = training_memory(*shape, batch=stream.batch, optimiser=stream.optimiser)
+    return Contender(
+        name=name,
+        model=stream.model,
+        sees_order=stream.architecture.sees_order,
+        top1=result.accuracies[name],
+        parameters=described.parameters,
+        flops=described.flops,
+        step_seconds=seconds / -(-videos // stream.batch),
+        memory_bytes=memory.total,
+        report=Path(os.path.relpath(result.report, recipe.out)).as_posix(),
+    )

@@ -1,0 +1,168 @@
+"""`flowstream quality` on stacks and videos, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from flowstream import synthetic
+from flowstream.cli import VERBS, main
+from flowstream.codec.centred8 import Centred8
+from flowstream.flow.dis import DIS
+from flowstream.report.quality import as_record, stack_quality, summed, video_quality
+from flowstream.store import create_stack, encode_jpeg, open_stack
+from flowstream.video import Sampling
+
+SIZE = (48, 64)
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(word) for word in arguments])
+
+
+def output(*arguments: str | Path) -> str:
+    result = call("quality", *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def data(*arguments: str | Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(output(*arguments, "--json"))["sources"]
+    return found
+
+
+def plain(record: dict[str, Any]) -> dict[str, Any]:
+    """A summary as JSON gives it back."""
+    again: dict[str, Any] = json.loads(json.dumps(record))
+    return again
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """Frames of a still texture; the third of four fields says that it moves."""
+    frame = synthetic.texture(SIZE, seed=3)[..., None].repeat(3, axis=2)
+    fields = np.zeros((4, 2, *SIZE), np.float32)
+    fields[2, 0] = 5
+    path = tmp_path / "clip.h5"
+    with create_stack(
+        path,
+        size=SIZE,
+        method={"name": "known"},
+        sampling={"step": 10},
+        codec=Centred8(),
+        source="clip.mp4",
+        source_bytes=1,
+        fps=25,
+        source_size=SIZE,
+    ) as writer:
+        for t in range(5):
+            writer.add_frame(10 * t, 0.4 * t, encode_jpeg(frame))
+        writer.add_fields(fields)
+    return path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Six frames of a pan by (1.5, -0.5) a step."""
+    path = tmp_path / "pan.mkv"
+    frames = [synthetic.pan(dx=1.5 * t, dy=-0.5 * t, size=SIZE, seed=2)[1][0] for t in range(6)]
+    synthetic.write_video(path, np.stack(frames), fps=25, codec="ffv1")
+    return path
+
+
+def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
+    text = output(stack)
+    assert text.startswith(f"{stack}: flow by known\n")
+    (worst,) = [line for line in text.splitlines() if line.startswith("worst")]
+    assert worst.split()[1:6] == ["field", "2", "(frame", "20,", "0.80"]
+    assert "consistent  unknown: there is no backward flow in it" in text
+    assert max(map(len, text.splitlines()[1:])) <= 80
+    with open_stack(stack) as opened:
+        expected = as_record(summed(stack_quality(opened)))
+    assert data(stack) == [plain({"path": str(stack), "method": "known", **expected})]
+
+
+def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "bare.h5"
+    with create_stack(
+        path,
+        size=SIZE,
+        method={"name": "known"},
+        sampling={},
+        codec=Centred8(),
+        source="clip.mp4",
+        source_bytes=1,
+        fps=25,
+        source_size=SIZE,
+        rgb=False,
+    ) as writer:
+        for t in range(2):
+            writer.add_frame(t, t / 25)
+        writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
+    text = output(path)
+    assert "error       unknown: there are no frames in it" in text
+    assert "textured" not in text
+    assert data(path)[0]["error"] is None
+
+
+def test_a_videos_flow_is_estimated_as_asked(video: Path) -> None:
+    (found,) = data(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
+    fields = video_quality(video, DIS(preset="fast"), sampling=Sampling(step=2), codec=Centred8())
+    expected = as_record(summed(fields))
+    assert found == plain({"path": str(video), "method": "dis", **expected})
+    assert found["fields"] == 2
+    (small,) = data(video, "--method", "dis", "--size", "32x24")
+    assert small["error"] != found["error"]
+    assert "consistent  9" in output(video, "--method", "dis")
+
+
+def test_the_default_method_is_that_of_extract(video: Path) -> None:
+    assert data(video, "--limit", "1")[0]["method"] == "tvl1"
+
+
+def test_per_frame_adds_each_field_and_limit_ends_early(stack: Path, video: Path) -> None:
+    (found,) = data(stack, "--per-frame", "--limit", "3")
+    assert (found["fields"], len(found["frames"])) == (3, 3)
+    assert found["frames"][2] == found["worst"][0]
+    lines = output(video, "--per-frame", "--method", "dis").splitlines()
+    assert [line.split()[:2] for line in lines[1:6]] == [["field", str(k)] for k in range(5)]
+
+
+def test_one_bad_source_leaves_the_others_and_fails(stack: Path, video: Path) -> None:
+    broken = stack.with_name("broken.h5")
+    broken.write_bytes(stack.read_bytes()[:4000])
+    text = stack.with_name("text.mp4")
+    text.write_text("hello")
+    result = call("quality", broken, stack, text, video, "--method", "dis", "--json")
+    assert result.exit_code == 1
+    records = json.loads(result.stdout)["sources"]
+    assert [record["path"] for record in records] == [str(stack), str(video)]
+    assert f"failed: {broken}" in result.stderr
+    assert f"failed: {text}" in result.stderr
+    assert "2 of 4 sources could not be judged" in result.stderr
+
+
+def test_options_of_videos_are_refused_for_stacks_and_checked(stack: Path, video: Path) -> None:
+    for arguments, message in (
+        ((stack, "--method", "dis"), "--method is for videos"),
+        ((stack, "--short-side", "32"), "--short-side is for videos"),
+        ((video, "--set", "preste=fast"), "Did you mean 'preset'"),
+        ((video, "--method", "dsi"), "Did you mean 'dis'"),
+        ((video, "--step", "2", "--fps", "5"), "fps"),
+    ):
+        method = () if "--method" in arguments or arguments[0] == stack else ("--method", "dis")
+        result = call("quality", *arguments, *method)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+
+
+def test_help_has_a_text_and_an_example() -> None:
+    assert "quality" in VERBS
+    text = output("--help")
+    assert "flowstream quality" in text.partition("Example:")[2]
+    assert max(map(len, text.splitlines())) <= 80

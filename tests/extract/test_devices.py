@@ -1,0 +1,145 @@
+"""Several devices: every worker has one, and no two share a seat."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from flowstream.errors import ParameterError
+from flowstream.extract import ExtractSettings, extract, plan
+from flowstream.extract.batch import default_workers
+from flowstream.extract.devices import Desk, make_desk, on_device
+from flowstream.flow import FlowMethod
+from flowstream.flow.dis import DIS
+from flowstream.flow.tvl1 import TVL1
+from flowstream.store import verify_stack
+from flowstream.types import Images, Vectors
+
+SEEN: list[str] = []
+
+
+@dataclass(frozen=True)
+class Telling(FlowMethod):
+    """Tells where it computes."""
+
+    name: ClassVar[str] = "telling"
+    device: str = dataclasses.field(default="cpu", compare=False)
+
+    def estimate(self, first: Images, second: Images) -> Vectors:
+        SEEN.append(self.device)
+        return np.zeros((len(first), 2, *first.shape[1:]), np.float32)
+
+
+def test_a_method_moves_to_a_device() -> None:
+    assert on_device(Telling(), "cuda:1").device == "cuda:1"
+    assert on_device(Telling(), "cuda:1") == Telling()
+
+
+def test_a_method_without_a_choice_says_so() -> None:
+    with pytest.raises(ParameterError, match="flow method 'dis' computes on the CPU only"):
+        on_device(DIS(), "cuda:0")
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_work(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    jobs = plan([make_clip(tmp_path / "clip.mp4")], tmp_path / "out")
+    settings = ExtractSettings(TVL1())
+    with pytest.raises(ParameterError, match="cuda:99"):
+        extract(jobs, settings, tmp_path / "out", devices=["cpu", "cuda:99"])
+    assert not jobs[0].output.exists()
+
+
+def test_seats_go_around_the_devices(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, ["a", "b"], workers=3)
+    assert desk == Desk(tmp_path, ("a", "b", "a"))
+    assert make_desk(tmp_path, [], workers=3) is None
+
+
+def test_those_who_sit_at_the_same_time_sit_apart(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, ["a", "b"], workers=2)
+    assert desk is not None
+    with desk.seat() as one, desk.seat() as other:
+        assert {one, other} == {"a", "b"}
+
+
+def test_who_had_a_seat_gets_it_again(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, ["a", "b", "c"], workers=3)
+    assert desk is not None
+    (tmp_path / "seat-0").write_text("1")  # another process had it
+    with desk.seat() as device:
+        assert device == "b"
+    with desk.seat() as device:
+        assert device == "b"
+
+
+def test_who_finds_no_seat_waits_for_one(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, ["a"], workers=1)
+    assert desk is not None
+    seated = threading.Event()
+
+    def sit() -> None:
+        with desk.seat():
+            seated.set()
+
+    with desk.seat():
+        waiting = threading.Thread(target=sit)
+        waiting.start()
+        assert not seated.wait(0.2)
+    waiting.join(10)
+    assert seated.is_set()
+
+
+def test_a_run_computes_on_the_devices_it_is_given(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    SEEN.clear()
+    clips = [make_clip(tmp_path / "in" / name) for name in ("a.mp4", "b.mp4")]
+    jobs = plan([clips[0].parent], tmp_path / "out")
+    summary = extract(
+        jobs,
+        ExtractSettings(Telling()),
+        tmp_path / "out",
+        devices=["cuda:7"],
+        backend="sequential",
+    )
+    assert len(summary.done) == 2
+    assert set(SEEN) == {"cuda:7"}
+
+
+def test_two_workers_on_two_devices_extract_everything(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    for k in range(4):
+        make_clip(tmp_path / f"in/{k}.mp4", seed=k)
+    jobs = plan([tmp_path / "in"], tmp_path / "out")
+    settings = ExtractSettings(TVL1(preset="fast"), backward=True, consistency=True)
+    summary = extract(jobs, settings, tmp_path / "out", devices=["cpu", "cpu"])
+    assert [outcome.error for outcome in summary.failed] == []
+    assert len(summary.done) == 4
+    for job in jobs:
+        verify_stack(job.output)
+
+
+def test_there_are_as_many_workers_as_devices() -> None:
+    assert default_workers(Telling(), ["cuda:0", "cuda:1", "cuda:2"]) == 3
+    assert default_workers(Telling(device="cuda:0")) == 1
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_a_cluster_has_devices_of_its_own(
+    tmp_path: Path, make_clip: Callable[..., Path], backend: str
+) -> None:
+    jobs = plan([make_clip(tmp_path / "clip.mp4")], tmp_path / "out")
+    with pytest.raises(ParameterError, match="a cluster gives its workers their devices"):
+        extract(
+            jobs, ExtractSettings(Telling()), tmp_path / "out", devices=["cpu"], backend=backend
+        )

@@ -1,0 +1,195 @@
+"""Inflation: a still clip gets the answer of its image, whatever the 2D network."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flowstream.errors import ParameterError
+from flowstream.models import build_model
+from flowstream.models.backbones import BACKBONES
+from flowstream.models.i3d import I3D
+from flowstream.models.layers.inflate import InflatedConv, inflate, inflate_maps
+
+# One of each family, the smallest member where sizes differ.
+FAMILIES = [
+    "small_cnn",
+    "efficientnet_lite0",
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "vgg11_bn",
+]
+
+
+def lively(network: nn.Module, side: int) -> nn.Module:
+    """A random network whose scores tell images apart, as a trained one's would.
+
+    Norms get the statistics of some images and random scales, convolutions He's initialisation and
+    ConvNeXt's residual branches, which start at a millionth, their full size; the last layer is
+    scaled until the scores of images differ by about 1. Otherwise all would agree by vanishing.
+    """
+    generator = torch.Generator().manual_seed(0)
+    some = torch.randn(8, 3, side, side, generator=generator)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "layer_scale" in name:
+                parameter.uniform_(0.5, 1.0, generator=generator)
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, nonlinearity="relu", generator=generator)
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = 1.0
+                part.weight.uniform_(0.5, 1.5, generator=generator)
+                part.bias.normal_(0, 0.1, generator=generator)
+        network.train()(some)
+        last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
+        last.weight /= network.eval()(some).std(dim=0).mean()
+    return network
+
+
+def images(side: int) -> Tensor:
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def still(pictures: Tensor, frames: int) -> Tensor:
+    """(N, C, T, H, W) clips of one repeated image each."""
+    return pictures.unsqueeze(2).repeat(1, 1, frames, 1, 1)
+
+
+@pytest.mark.parametrize("backbone", FAMILIES)
+def test_a_clip_of_one_repeated_image_gives_the_scores_of_the_2d_network(backbone: str) -> None:
+    family = BACKBONES[backbone](backbone)
+    side = max(48, family.min_side)
+    torch.manual_seed(0)
+    network = lively(family.network(False), side).double()
+    pictures = images(side).double()
+    with torch.inference_mode():
+        expected = network(pictures)
+        inflated = inflate(network, 3)(still(pictures, 3))
+    # of scores that differ between images
+    assert (expected[0] - expected[1]).abs().max() > 0.1
+    # 1e-9: three thirds in float64, through up to 120 layers; in float32 it is some 1e-4
+    torch.testing.assert_close(inflated, expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_pretrained_weights_keep_their_answer_at_any_length_and_kernel(
+    frames: int, kernel: int
+) -> None:
+    network = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True).eval()
+    with torch.inference_mode():
+        expected = network(images(64))
+        inflated = inflate(network, kernel)(still(images(64), frames))
+    assert expected.std() > 0.5
+    torch.testing.assert_close(inflated, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Conv2d(4, 6, (3, 5), stride=2, padding=(1, 2), bias=False),
+        nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=4),
+    ],
+    ids=["plain", "strided", "grouped"],
+)
+def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(conv: nn.Conv2d) -> None:
+    inflated = InflatedConv(conv, 3)
+    nn.init.normal_(inflated.weight)  # another at each moment, as training makes it
+    inflated.frames = 4
+    clips = torch.randn(2, 4, 4, 9, 10)
+    result = inflated(clips.transpose(1, 2).flatten(0, 1))
+    padded = torch.cat([clips[:, :, :1], clips, clips[:, :, -1:]], dim=2)
+    expected = functional.conv3d(
+        padded,
+        inflated.weight,
+        inflated.bias,
+        stride=(1, *pair(conv.stride)),
+        padding=(0, *pair(conv.padding)),
+        dilation=(1, *pair(conv.dilation)),
+        groups=conv.groups,
+    )
+    # 1e-4: sums of a hundred products in float32
+    torch.testing.assert_close(
+        result.unflatten(0, (2, 4)).transpose(1, 2),  # type: ignore[no-untyped-call]
+        expected,
+        atol=1e-4,
+        rtol=1e-4,
+    )
+
+
+def pair(sides: tuple[int, ...] | str) -> tuple[int, int]:
+    assert not isinstance(sides, str)
+    first, second = sides
+    return first, second
+
+
+def test_weights_are_repeated_over_time_and_divided_by_their_number() -> None:
+    conv = nn.Conv2d(2, 3, 3)
+    inflated = InflatedConv(conv, 5)
+    assert inflated.weight.shape == (3, 2, 5, 3, 3)
+    for earlier, later in pairwise(inflated.weight.unbind(dim=2)):
+        assert torch.equal(earlier, later)
+    # 1e-6: five fifths in float32
+    torch.testing.assert_close(inflated.weight.sum(dim=2), conv.weight, atol=1e-6, rtol=1e-6)
+
+
+def test_only_spatial_convolutions_are_inflated_and_saved_once() -> None:
+    network = BACKBONES["resnet18"]("resnet18").network(False)
+    spatial = [
+        name
+        for name, part in network.named_modules()
+        if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1)
+    ]
+    names = set(network.state_dict())
+    inflated = inflate(network, 3)
+    assert set(inflated.network.state_dict()) == names
+    found = [n for n, part in inflated.network.named_modules() if isinstance(part, InflatedConv)]
+    assert found == spatial
+
+
+def test_maps_stay_apart_and_a_kernel_of_one_is_the_2d_network() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    clips = torch.randn(2, 3, 5, 6, 7)
+    expected = network(clips.transpose(1, 2).flatten(0, 1))
+    assert torch.equal(inflate_maps(copy.deepcopy(network), 1)(clips), expected)
+    assert inflate_maps(network, 3)(clips).shape == (10, 4, 6, 7)
+
+
+@pytest.mark.parametrize("kernel", [0, 2, 4, -1])
+def test_a_kernel_that_has_no_middle_is_refused(kernel: int) -> None:
+    with pytest.raises(ParameterError, match=f"got kernel {kernel}, expected an odd"):
+        inflate(nn.Sequential(nn.Conv2d(3, 4, 3)), kernel)
+    with pytest.raises(ParameterError, match=f"kernel: got {kernel}, expected an odd"):
+        I3D(kernel=kernel)
+
+
+def test_a_network_without_spatial_convolutions_is_refused() -> None:
+    with pytest.raises(ParameterError, match="no spatial convolution to inflate"):
+        inflate(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(4, 2)), 3)
+
+
+def test_i3d_on_flow_starts_from_the_rgb_weights() -> None:
+    flow = build_model("i3d", channels=2, frames=4, size=32, classes=3)
+    stem = next(part for part in flow.modules() if isinstance(part, InflatedConv))
+    rgb = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True)
+    first = next(part for part in rgb.modules() if isinstance(part, nn.Conv2d)).weight
+    # cross-modality: the mean over colours in both channels; then a third at each moment
+    expected = first.mean(dim=1, keepdim=True)[:, :, None].expand(stem.weight.shape) / 3
+    torch.testing.assert_close(stem.weight, expected, atol=1e-6, rtol=1e-5)

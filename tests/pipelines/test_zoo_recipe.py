@@ -1,0 +1,42 @@
+"""The shipped zoo recipe: every model of the table that one stream can train, at one budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from flowstream.models import MODELS
+from flowstream.recipe import load_recipe
+from flowstream.stages.zoo import ZooRecipe
+
+RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "recipes" / "zoo.toml"
+STREAMS = load_recipe(RECIPE, ZooRecipe).streams
+
+
+def test_no_model_of_one_stream_is_left_out() -> None:
+    single = {name for name in MODELS if len(MODELS[name].streams) == 1}
+    assert {stream.model for stream in STREAMS.values()} == single
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_each_network_starts_from_random_weights_and_scores_its_clips(name: str) -> None:
+    stream = STREAMS[name]
+    assert not getattr(stream.architecture, "pretrained", False)
+    network = stream.architecture.build(stream.clip, 4).eval()
+    with torch.inference_mode():
+        scores = network(torch.zeros(1, *stream.clip.lengths))
+    assert scores.shape == (1, 4)
+
+
+def test_no_clip_is_mirrored_for_left_and_right_are_the_classes() -> None:
+    assert all(stream.augment.flip == 0 for stream in STREAMS.values())
+
+
+def test_what_is_rendered_is_what_is_read() -> None:
+    recipe = load_recipe(RECIPE, ZooRecipe)
+    manifest = recipe.toy.folder / "manifest.csv"
+    assert recipe.extract.sources == (manifest,)
+    assert recipe.split.files == manifest
+    assert recipe.extract.settings().rgb

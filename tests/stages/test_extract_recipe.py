@@ -1,0 +1,46 @@
+"""The `[extract]` table of a recipe: directions and the camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowstream.errors import FlowstreamError
+from flowstream.flow.camera import Stabiliser
+from flowstream.recipe import build
+from flowstream.stages.recipe import ExtractRecipe
+
+PLAIN: dict[str, Any] = {"sources": ["videos"], "method": "dis"}
+
+
+def test_it_says_what_else_is_stored() -> None:
+    table = {
+        **PLAIN,
+        "backward": True,
+        "consistency": True,
+        "stabilise": "homography",
+        "stabiliser": {"features": "sift"},
+    }
+    settings = build(ExtractRecipe, table, where="extract").settings()
+    assert settings.backward
+    assert settings.consistency
+    assert settings.stabilise == Stabiliser(features="sift")
+
+
+def test_flow_is_forward_and_as_the_camera_sees_it_unless_asked_otherwise() -> None:
+    settings = build(ExtractRecipe, PLAIN, where="extract").settings()
+    assert (settings.backward, settings.consistency, settings.stabilise) == (False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stabilise": "homografy"}, "Did you mean 'homography'"),
+        ({"stabilise": "homography", "stabiliser": {"feature": "orb"}}, "Did you mean 'features'"),
+        ({"stabiliser": {"features": "orb"}}, "set stabilise"),
+    ],
+)
+def test_a_stabiliser_that_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(FlowstreamError, match=message):
+        build(ExtractRecipe, {**PLAIN, **change}, where="extract").settings()
