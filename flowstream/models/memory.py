@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
 
 from flowstream.errors import ParameterError
-from flowstream.models.describe import blank_inputs, shadow
+from flowstream.models.describe import shadow
 from flowstream.models.model import ClipShape, Model
 
 # Values of a trained parameter's size that an optimiser keeps: momentum; both moments of Adam.
@@ -64,28 +67,43 @@ def training_memory(
     if batch < 1:
         raise ParameterError(f"batch: got {batch}, expected at least 1")
     network = shadow(model, clip, classes).train()
-    inputs = blank_inputs(model, clip, batch=batch)
+    shapes = [(batch, *shape.lengths) for shape in model.inputs(clip)]
     try:
-        activations = saved_bytes(network, inputs)
+        # Unlike "meta" ones, fake tensors of a CPU take its ways, which differ in what they keep:
+        # fused attention does without the matrix of its weights.
+        with FakeTensorMode():
+            state = {name: _like(value) for name, value in _state(network).items()}
+            inputs = [torch.empty(shape) for shape in shapes]
+            activations = saved_bytes(network, inputs, state=state)
     except ValueError as error:  # of a batch norm
         raise ParameterError(f"batch: got {batch}: {error}; take more clips at once") from error
-    values = sum(math.prod(shape.lengths) for shape in model.inputs(clip)) * batch
+    values = sum(map(math.prod, shapes))
     trained = sum(_bytes(part) for part in network.parameters() if part.requires_grad)
     return TrainingMemory(
         raw_video=values,
-        clips=sum(map(_bytes, inputs)),
+        clips=values * torch.float32.itemsize,
         activations=activations,
-        parameters=sum(map(_bytes, [*network.parameters(), *network.buffers()])),
+        parameters=sum(map(_bytes, _state(network).values())),
         gradients=trained,
         optimiser=_KEPT[optimiser] * trained,
     )
 
 
-def saved_bytes(network: nn.Module, inputs: list[Tensor]) -> int:
-    """Bytes that autograd keeps of a forward pass and its loss, on any device.
+def saved_bytes(
+    network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor] | None = None
+) -> int:
+    """Bytes that autograd keeps of a forward pass and its loss.
 
     Each storage counts once; parameters, statistics and inputs, which are there anyway, do not.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    inputs : sequence of Tensor
+    state : mapping from name to Tensor, or None
+        What takes the place of its parameters and buffers; None are its own.
     """
+    state = _state(network) if state is None else state
     storages: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -94,13 +112,23 @@ def saved_bytes(network: nn.Module, inputs: list[Tensor]) -> int:
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = network(*inputs)
+        scores = functional_call(network, state, tuple(inputs))
         labels = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
         loss = nn.functional.cross_entropy(scores, labels)
-    for tensor in [*network.parameters(), *network.buffers(), *inputs]:
+    for tensor in [*state.values(), *inputs]:
         storages.pop(tensor.untyped_storage()._cdata, None)
     del loss
     return sum(storage.nbytes() for storage in storages.values())
+
+
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def _like(value: Tensor) -> Tensor:
+    """A tensor on the CPU of the same shape, strides and type."""
+    made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cpu")
+    return made.requires_grad_(value.requires_grad)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from flowstream.errors import ParameterError
-from flowstream.models.layers.nonlocal_block import NonlocalBlock, Pairwise
+from flowstream.models.layers.nonlocal_block import NonlocalBlock, Pairwise, check_pairwise
 from flowstream.models.model import ClipShape
 from flowstream.models.slow_fusion import Conv3DNet, SlowFusion
 
@@ -40,6 +40,7 @@ class Nonlocal(SlowFusion):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_pairwise(self.pairwise)
         if not 1 <= self.blocks <= len(self.widths):
             raise ParameterError(
                 f"blocks: got {self.blocks}, expected 1 to {len(self.widths)}, the stages"

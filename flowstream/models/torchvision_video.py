@@ -124,8 +124,16 @@ class S3D(TorchvisionVideo):
         return (8, 17, 17)
 
     def _fit(self, network: Any, clip: ClipShape) -> None:
-        """Average all maps; its own average is as large as those of 224 x 224."""
+        """Average all maps; its own average is as large as those of 224 x 224.
+
+        Its norms follow at 0.001 a step, made for a hundred thousand of them: from random weights
+        they would still be near their start after a short training, and evaluation at chance.
+        """
         network.avgpool = nn.AdaptiveAvgPool3d(1)
+        if self.pretrained is False:
+            for part in network.modules():
+                if isinstance(part, nn.BatchNorm3d):
+                    part.momentum = 0.1  # torch's own
 
 
 class MViTV2S(TorchvisionVideo):

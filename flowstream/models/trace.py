@@ -148,7 +148,7 @@ def watched(
     for name, module in network.named_modules():
         handles.append(module.register_forward_pre_hook(watch.begin))
 
-        def end(module: nn.Module, _: object, output: Any, name: str = name) -> None:
+        def end(module: nn.Module, _: object, output: Any, *, name: str = name) -> None:
             watch.end(name, module, output)
 
         handles.append(module.register_forward_hook(end))

@@ -62,7 +62,7 @@ def test_the_parameters_are_those_of_the_paper_counted_by_hand(layers: dict[str,
 def test_the_operations_are_the_38_5_billion_multiply_adds_that_are_quoted_for_it(
     layers: dict[str, Layer],
 ) -> None:
-    # Tran et al. 2017, arXiv:1708.05038, count 38.5 billion, a multiplication and its addition as one
+    # Tran et al. 2017, arXiv:1708.05038: 38.5 billion, a multiplication and its addition being one
     assert sum(layer.flops for layer in layers.values()) / 2e9 == pytest.approx(38.5, abs=0.05)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from flowstream.models import build_model
 from flowstream.models.layers.conv_rnn import GATES, ConvRNN
 from flowstream.models.recurrent_conv import RecurrentConv
 
-TORCH: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+TORCH: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 every_cell = pytest.mark.parametrize("cell", list(GATES))
 

@@ -126,12 +126,8 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(conv: nn
         groups=conv.groups,
     )
     # 1e-4: sums of a hundred products in float32
-    torch.testing.assert_close(
-        result.unflatten(0, (2, 4)).transpose(1, 2),  # type: ignore[no-untyped-call]
-        expected,
-        atol=1e-4,
-        rtol=1e-4,
-    )
+    unfolded = result.unflatten(0, (2, 4)).transpose(1, 2)
+    torch.testing.assert_close(unfolded, expected, atol=1e-4, rtol=1e-4)
 
 
 def pair(sides: tuple[int, ...] | str) -> tuple[int, int]:

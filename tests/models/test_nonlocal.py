@@ -97,9 +97,8 @@ def test_every_position_looks_at_every_other(pairwise: Pairwise) -> None:
     torch.manual_seed(0)
     block = alive(NonlocalBlock(4, pairwise=pairwise))
     maps = torch.randn(1, 4, 2, 3, 3, dtype=torch.float64)
-    changed = maps.clone()
-    changed[0, :, 1, 2, 2] += 3  # the last position; concatenation's rectifier may hide less
-    assert ((block(maps) - block(changed)).abs().amax(dim=1) > 1e-9).all()
+    maps[0, :, 1, 2, 2] = torch.nan  # which spoils all that depends on it
+    assert block(maps).isnan().all()
 
 
 @every_pairwise

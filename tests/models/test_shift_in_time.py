@@ -81,6 +81,19 @@ def test_the_3d_cnn_knows_moments_that_it_was_never_shown(slow_fusion: nn.Module
     assert right(slow_fusion, UNSEEN) > 0.95
 
 
+def test_a_flash_that_comes_later_by_the_pools_stride_is_the_same_to_the_3d_cnn(
+    slow_fusion: nn.Module, early_fusion: nn.Module
+) -> None:
+    flash = torch.zeros(1, 3, FRAMES, SIDE, SIDE)
+    colours = torch.tensor([ORANGE, BLUE])[:, :, None, None]
+    flash[0, :, 6], flash[0, :, 7] = colours[0], colours[1]
+    later = flash.roll(2, dims=2)
+    with torch.inference_mode():
+        # 1e-5: an average over maps that have moved; the flash is away from the clip's ends
+        torch.testing.assert_close(slow_fusion(later), slow_fusion(flash), atol=1e-5, rtol=1e-5)
+        assert (early_fusion(later) - early_fusion(flash)).abs().max() > 0.1
+
+
 def test_early_fusion_can_only_guess_at_other_moments(early_fusion: nn.Module) -> None:
     # Its filters for those frames were drawn at random: each moment is guessed by itself, 7 of
     # them with two orders, so that 0.5 is met with a deviation of 0.13.

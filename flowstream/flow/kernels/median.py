@@ -222,7 +222,7 @@ def weighted_median(
                         counts = load(flow[1], line + dx) <= centre_2
                         below_2 = below_2 + select(counts, weight, zero)
                         k += LANES
-                # A pixel that is settled stays, so that its neighbours in the vector decide nothing.
+                # A settled pixel stays: its neighbours in the vector decide nothing.
                 open_1, open_2 = settled < high_1 - low_1, settled < high_2 - low_2
                 enough = half <= below_1
                 high_1 = select(open_1, select(enough, centre_1, high_1), high_1)

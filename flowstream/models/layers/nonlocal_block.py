@@ -13,6 +13,13 @@ from flowstream.models.layers.submodule import replace_submodule
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
 
+def check_pairwise(pairwise: str) -> None:
+    """Refuse what is not the name of a pairwise function."""
+    if pairwise not in get_args(Pairwise):
+        known = ", ".join(get_args(Pairwise))
+        raise ParameterError(f"pairwise: got {pairwise!r}, expected one of: {known}")
+
+
 class NonlocalBlock(nn.Module):
     """x + W y, where y at each position is a weighted mean over all positions (Wang et al. 2018).
 
@@ -40,9 +47,7 @@ class NonlocalBlock(nn.Module):
         self, channels: int, *, pairwise: Pairwise = "embedded_gaussian", pool: int = 1
     ) -> None:
         super().__init__()
-        if pairwise not in get_args(Pairwise):
-            known = ", ".join(get_args(Pairwise))
-            raise ParameterError(f"pairwise: got {pairwise!r}, expected one of: {known}")
+        check_pairwise(pairwise)
         if pool < 1:
             raise ParameterError(f"pool: got {pool}, expected at least 1")
         inner = max(1, channels // 2)  # the bottleneck of section 3.3
