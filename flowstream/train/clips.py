@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,7 +10,9 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from flowstream.dataset.clip import Kind
 from flowstream.dataset.clips import FlowClips, Item, RgbClips, StackClips
+from flowstream.dataset.paired import PairedClips
 from flowstream.dataset.protocol import test_transform, train_transform
 from flowstream.dataset.split import Sample
 from flowstream.dataset.transforms import Normalise, Step
@@ -44,32 +46,40 @@ class Clips(Protocol):
         """Draw what is random anew."""
 
 
-def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips:
+def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips | PairedClips:
     """Clips from random moments, cropped and flipped at random; or fixed ones."""
     if recipe.fixed_clips:
         return viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
     augment = recipe.augment
-    steps = train_transform(
-        recipe.stream,
-        recipe.rows_columns,
-        scales=augment.scales,
-        flip=augment.flip,
-        jitter=augment.jitter,
-        mean_flow=recipe.mean_flow,
-        bound=recipe.bound,
-    )
+
+    def steps(kind: Kind) -> tuple[Step, ...]:
+        return train_transform(
+            kind,
+            recipe.rows_columns,
+            scales=augment.scales,
+            flip=augment.flip,
+            jitter=augment.jitter,
+            mean_flow=recipe.mean_flow,
+            bound=recipe.bound,
+        )
+
     return _clips(recipe, samples, steps=steps, segments=recipe.segments, training=True)
 
 
-def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation) -> StackClips:
+def viewed_clips(
+    recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation
+) -> StackClips | PairedClips:
     """All views of each video, always the same."""
-    steps = test_transform(
-        recipe.stream,
-        recipe.rows_columns,
-        crops=views.crops,
-        mean_flow=recipe.mean_flow,
-        bound=recipe.bound,
-    )
+
+    def steps(kind: Kind) -> tuple[Step, ...]:
+        return test_transform(
+            kind,
+            recipe.rows_columns,
+            crops=views.crops,
+            mean_flow=recipe.mean_flow,
+            bound=recipe.bound,
+        )
+
     return _clips(recipe, samples, steps=steps, segments=views.segments, training=False)
 
 
@@ -115,24 +125,26 @@ def _clips(
     recipe: StreamRecipe,
     samples: Sequence[Sample],
     *,
-    steps: tuple[Step, ...],
+    steps: Callable[[Kind], tuple[Step, ...]],
     segments: int,
     training: bool,
-) -> StackClips:
+) -> StackClips | PairedClips:
     window = Window(length=recipe.frames, step=recipe.step, segments=segments)
-    steps = _normalised(steps, recipe.architecture.pixels)
-    if recipe.stream == "flow":
+    pixels, seed = recipe.architecture.pixels, recipe.seed
+
+    def flow() -> FlowClips:
+        transform, stacking = steps("flow"), recipe.stacking
         return FlowClips(
-            samples,
-            window,
-            steps,
-            training=training,
-            seed=recipe.seed,
-            stacking=recipe.stacking,
+            samples, window, transform, training=training, seed=seed, stacking=stacking
         )
-    return RgbClips(
-        samples, window, steps, training=training, seed=recipe.seed, frames=recipe.frames
-    )
+
+    def rgb(frames: int) -> RgbClips:
+        transform = _normalised(steps("rgb"), pixels)
+        return RgbClips(samples, window, transform, training=training, seed=seed, frames=frames)
+
+    if recipe.stream == "both":
+        return PairedClips(rgb(1), flow())
+    return flow() if recipe.stream == "flow" else rgb(recipe.frames)
 
 
 def _normalised(steps: tuple[Step, ...], pixels: PixelStatistics) -> tuple[Step, ...]:

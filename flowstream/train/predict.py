@@ -18,6 +18,7 @@ from flowstream.scores import Scores
 from flowstream.train.checkpoint import check_spec, load_checkpoint
 from flowstream.train.clips import Clips, viewed_batches, viewed_clips
 from flowstream.train.device import autocast, choose_device
+from flowstream.train.pairs import scorer_of
 from flowstream.train.recipe import Evaluation, StreamRecipe
 
 Part = Literal["train", "validation", "test"]
@@ -75,9 +76,8 @@ def predict(
     clips = viewed_clips(recipe, samples, views or recipe.evaluation)
     check_spec(checkpoint, clips.spec, where=f"the {part} videos")
     place = choose_device(device)
-    probabilities = score_videos(
-        checkpoint.network().to(place), clips, recipe, device=place, progress=progress
-    )
+    scorer = scorer_of(checkpoint.network().to(place))
+    probabilities = score_videos(scorer, clips, recipe, device=place, progress=progress)
     return Scores(
         scores=probabilities,
         labels=np.array([sample.label for sample in samples], np.int64),

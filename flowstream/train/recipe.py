@@ -15,8 +15,8 @@ from flowstream.types import Size
 if TYPE_CHECKING:
     from flowstream.models.model import ClipShape, Model
 
-CHANNELS = {"rgb": 3, "flow": 2}
-"""C of each stream."""
+CHANNELS = {"rgb": 3, "flow": 2, "both": 2}
+"""C of each stream; a model of both is built for the shape of its flow."""
 
 
 class _Checked:
@@ -83,8 +83,9 @@ class StreamRecipe(_Checked):
 
     Parameters
     ----------
-    stream : "rgb" or "flow"
-        What it sees.
+    stream : "rgb", "flow" or "both"
+        What it sees. Both, for models that take them together (`two_stream`), are flow and the RGB
+        frame in its middle, with the same crops and flips.
     model : str
         A key of `flowstream.models.MODELS`: `single_frame` is the spatial stream, `early_fusion`
         on flow the temporal one.
@@ -153,7 +154,7 @@ class StreamRecipe(_Checked):
         Changes no result.
     """
 
-    stream: Literal["rgb", "flow"]
+    stream: Literal["rgb", "flow", "both"]
     model: str
     frames: int = 16
     step: int = 1
@@ -225,7 +226,7 @@ class StreamRecipe(_Checked):
 
     def _check_stacking(self) -> None:
         plain = self.stacking == "flow"
-        self._expect("stacking", "'flow' for an RGB stream", plain or self.stream == "flow")
+        self._expect("stacking", "'flow' for an RGB stream", plain or self.stream != "rgb")
         halves = self.stacking != "bidirectional" or self.frames % 2 == 0
         self._expect("frames", "an even number with stacking 'bidirectional'", halves)
 
@@ -252,8 +253,11 @@ class StreamRecipe(_Checked):
                 "cache_features: got true, expected false, for the features change: keep them with "
                 "fixed_clips = true and a model whose CNN is not trained (cnn_rnn, pretrained)"
             )
-        if len(model.streams) > 1:
+        both = len(model.streams) > 1
+        if both != (self.stream == "both"):
+            sees = "RGB and flow together" if both else "one of RGB and flow"
+            expected = "'both'" if both else "'rgb' or 'flow'"
             raise ParameterError(
-                f"model: {self.model!r} sees RGB and flow together, a stream is one of them; "
-                "expected a model of one"
+                f"stream: got {self.stream!r}, expected {expected}, for model {self.model!r} sees "
+                f"{sees}"
             )

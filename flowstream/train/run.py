@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from flowstream.dataset.paired import PairedClips
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError
 from flowstream.models.model import Classifier, FeatureClassifier
@@ -25,6 +26,7 @@ from flowstream.train.clips import Clips, training_clips, viewed_clips
 from flowstream.train.device import half_precision
 from flowstream.train.features import FromFeatures, cached_features
 from flowstream.train.log import Epoch, is_best
+from flowstream.train.pairs import scorer_of
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.schedule import make_optimiser
 
@@ -44,7 +46,7 @@ class Run:
     validation: Clips | None
     model: Classifier
     scorer: nn.Module
-    """What scores a batch: the model, or what it is behind features that are kept."""
+    """What scores a batch: the model, on pairs taken apart, or behind features that are kept."""
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     device: torch.device
@@ -133,7 +135,7 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
         clips=clips,
         validation=validation,
         model=model,
-        scorer=model,
+        scorer=scorer_of(model),
         optimiser=make_optimiser(recipe, model),
         scaler=torch.amp.GradScaler(device.type, enabled=scaled),
         device=device,
@@ -143,6 +145,8 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
         run.go_on(found, out)
     if recipe.cache_features:
         assert isinstance(model, FeatureClassifier)  # as the recipe has checked
+        assert not isinstance(clips, PairedClips)
+        assert not isinstance(validation, PairedClips)
         keep = partial(cached_features, network=model, recipe=recipe, device=device)
         run.clips = keep(out / CACHES["train"], clips=clips)
         if validation is not None:

@@ -65,6 +65,27 @@ def test_parameters_are_told_with_their_types_and_defaults() -> None:
     }
 
 
+def test_models_are_measured_where_they_are_asked_for() -> None:
+    models = {entry["name"]: entry["measured"] for entry in entries("models")}
+    c3d = models["c3d"]
+    # Tran et al. 2017, arXiv:1708.05038: 78 million, and 38.5 billion multiply-adds
+    assert (c3d["parameters"] // 10**6, c3d["flops"] // 10**9) == (78, 77)
+    assert c3d["flops_for"] == [[3, 16, 112, 112]]
+    assert (c3d["streams"], c3d["smallest"]) == ("RGB or flow", [1, 16, 16])
+    both = models["two_stream"]
+    assert (both["streams"], both["flops_for"][1]) == ("RGB and flow", [2, 16, 112, 112])
+    orderless = [name for name, measured in models.items() if not measured["sees_order"]]
+    assert orderless == ["single_frame", "late_fusion_pool"]
+    text = " ".join(listed("models").split())
+    assert "78.4 M parameters, 77.1 GFLOPs for 3x16x112x112" in text
+    assert "takes RGB or flow, TxHxW from 1x16x16; sees the order of frames" in text
+    assert "Tran et al. 2015, arXiv:1412.0767, section 3.2" in text
+
+
+def test_among_all_else_models_are_not_measured() -> None:
+    assert not any("measured" in entry for entry in json.loads(listed("--json"))["models"])
+
+
 @dataclasses.dataclass(frozen=True)
 class Everything:
     """All kinds of defaults."""

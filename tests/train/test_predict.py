@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from flowstream.dataset.clip import Clip
+from flowstream.dataset.clips import RgbClips
 from flowstream.dataset.split import Split
 from flowstream.dataset.transforms import Normalise, apply
 from flowstream.errors import CheckpointError, SplitError
@@ -89,6 +90,7 @@ def test_rgb_comes_as_the_backbone_was_trained(split: Split, recipe: Recipes) ->
         training_clips(rgb, split.train),
         viewed_clips(rgb, split.train, Evaluation(segments=1, crops=1)),
     ):
+        assert isinstance(clips, RgbClips)
         image = np.moveaxis(np.array([[[0, 127, 255]]], np.uint8), 2, 0)[:, None]
         steps = [step for step in clips.transform if isinstance(step, Normalise)]
         (seen,) = apply(steps, Clip("rgb", image), np.random.default_rng(0))

@@ -36,7 +36,14 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"options": {"droput": 0.5}}, "droput: unknown key.*Did you mean 'dropout'"),
         ({"options": {"backbone": "resnet-18"}}, "Did you mean 'resnet18'"),
         ({"size": 16}, "got 16 rows, expected at least 32"),
-        ({"model": "two_stream"}, "'two_stream' sees RGB and flow together"),
+        (
+            {"model": "two_stream"},
+            "got 'flow', expected 'both', for model 'two_stream' sees RGB and flow together",
+        ),
+        (
+            {"stream": "both"},
+            "got 'both', expected 'rgb' or 'flow', for model 'early_fusion' sees one of RGB and",
+        ),
         ({"learning_rat": 0.1}, "learning_rat: unknown key.*Did you mean 'learning_rate'"),
         ({"frames": 0}, "frames: got 0"),
         ({"step": 0}, "step: got 0"),

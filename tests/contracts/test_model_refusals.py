@@ -1,0 +1,73 @@
+"""What every model of the table refuses to be built for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowstream.errors import ParameterError, RecipeError, ShapeError, UnknownNameError
+from flowstream.models import build_model
+from flowstream.models.model import AXES, Model
+
+Arguments = Callable[..., dict[str, Any]]
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name(
+    model_name: str, arguments: Arguments
+) -> None:
+    with pytest.raises(RecipeError, match=r"droput: unknown key.*Did you mean 'dropout'\?"):
+        build_model(model_name, **arguments(droput=0.5))
+
+
+def test_an_option_of_the_wrong_type_is_refused(model_name: str, arguments: Arguments) -> None:
+    with pytest.raises(RecipeError, match="dropout: got 'much', expected a number"):
+        build_model(model_name, **arguments(dropout="much"))
+
+
+def test_a_rate_of_dropout_that_is_none_is_refused(model_name: str, arguments: Arguments) -> None:
+    with pytest.raises((ParameterError, RecipeError), match=r"dropout: got 1.0, expected"):
+        build_model(model_name, **arguments(dropout=1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": 0}, "got 0 classes"),
+        ({"frames": 0}, "got 0 frames"),
+        ({"size": (0, 16)}, "got 0 rows"),
+        ({"size": (16, 0)}, "got 0 columns"),
+    ],
+)
+def test_a_shape_without_extent_is_refused(
+    model_name: str, arguments: Arguments, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        build_model(model_name, **arguments(**change))
+
+
+def test_channels_are_given_exactly_where_it_takes_one_stream(
+    model_name: str, arguments: Arguments, channel_numbers: tuple[int | None, ...]
+) -> None:
+    wrong = 2 if None in channel_numbers else None
+    with pytest.raises(ParameterError, match=f"got {wrong} channels, expected"):
+        build_model(model_name, **arguments(channels=wrong))
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_clip_below_its_smallest_is_refused(
+    model_name: str, model: Model, arguments: Arguments, axis: int
+) -> None:
+    lengths = list(model.smallest)
+    least = lengths[axis]
+    lengths[axis] -= 1
+    frames, *size = lengths
+    error = ShapeError if least > 1 else ParameterError
+    with pytest.raises(error, match=f"got {least - 1} {AXES[axis + 1]}, expected at least {least}"):
+        build_model(model_name, **arguments(frames=frames, size=tuple(size)))
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'early_fusion'"):
+        build_model("early_fusoin", channels=2, frames=3, size=16, classes=4)
