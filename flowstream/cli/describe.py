@@ -222,6 +222,7 @@ def memory_table(memory: TrainingMemory) -> str:
         ("raw video, a byte a value", memory.raw_video),
         ("clips as the network's input", memory.clips),
         ("activations kept for the backward pass", memory.activations),
+        ("their gradients at the largest layer", memory.backward),
         ("parameters and statistics of norms", memory.parameters),
         ("gradients", memory.gradients),
         ("state of the optimiser", memory.optimiser),

@@ -66,7 +66,7 @@ def _measure(name: str, value: float) -> str:
         from flowstream.extract.forecast import readable_bytes
 
         return readable_bytes(value)
-    if name in ("clipped", "known", "still"):
+    if name in ("clipped", "clipped_backward", "consistency", "inliers", "known", "still"):
         return f"{value:.3%}"
     return f"{value:.2f} s" if name.endswith("seconds") else _item(name, value)
 

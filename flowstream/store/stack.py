@@ -240,9 +240,12 @@ class Stack(Described):
         if self.stabiliser is not None:
             optional["inliers"] = float(self.inliers.mean())
             optional["stabilised"] = float((self.inliers > 0).mean())
+        # what a stack does not have goes without saying
+        described = provenance(self._description)
+        absent = [name for name in ("clipped_backward", "stabiliser") if described[name] is None]
         return {
             "path": str(self.path),
-            **provenance(self._description),
+            **{name: value for name, value in described.items() if name not in absent},
             "num_fields": self.num_fields,
             "seconds": float(seconds[-1] - seconds[0]),
             "bytes": self.path.stat().st_size,

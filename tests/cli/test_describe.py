@@ -77,7 +77,7 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
     assert memory["batch"] == 4
     assert memory["raw_video"] == 4 * 3 * 20 * 64 * 64
     assert memory["optimiser"] == 2 * memory["gradients"]
-    parts = ("clips", "activations", "parameters", "gradients", "optimiser")
+    parts = ("clips", "activations", "backward", "parameters", "gradients", "optimiser")
     assert memory["total"] == sum(memory[part] for part in parts)
     printed = text(*arguments)
     assert "training on 4 clips at once with adamw, in float32:" in printed

@@ -12,7 +12,7 @@ from flowstream.errors import ParameterError
 from flowstream.models import MODELS
 from flowstream.models.c3d import C3D
 from flowstream.models.cnn_rnn import CNNRNN
-from flowstream.models.memory import TrainingMemory, saved_bytes, training_memory
+from flowstream.models.memory import TrainingMemory, saved_sizes, training_memory
 from flowstream.models.model import ClipShape
 from flowstream.models.slow_fusion import SlowFusion
 
@@ -33,8 +33,10 @@ def test_foretold_activations_are_those_that_a_real_step_keeps_to_the_byte(name:
     clip = ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
     torch.manual_seed(0)
     network = model.build(clip, 5, blank=True).train()
-    kept = saved_bytes(network, [torch.randn(3, *shape.lengths) for shape in model.inputs(clip)])
-    assert training_memory(model, clip, 5, batch=3).activations == kept
+    sizes = saved_sizes(network, [torch.randn(3, *shape.lengths) for shape in model.inputs(clip)])
+    foretold = training_memory(model, clip, 5, batch=3)
+    assert foretold.activations == sum(sizes)
+    assert foretold.backward == 2 * max(sizes)
 
 
 def test_a_networks_bytes_counted_by_hand() -> None:
@@ -50,7 +52,8 @@ def test_a_networks_bytes_counted_by_hand() -> None:
     # of the loss; its labels (8 bytes each) and the number of them that count (4 bytes)
     maps, means, loss = 5 * 3 * 4 * 6, 5, 7
     assert memory.activations == 8 * (4 * (maps + means + loss) + 8) + 4
-    parts = (memory.clips, memory.activations, 3 * 4 * parameters)
+    assert memory.backward == 2 * 8 * 4 * maps
+    parts = (memory.clips, memory.activations, memory.backward, 3 * 4 * parameters)
     assert memory.total == sum(parts)
 
 
@@ -94,7 +97,7 @@ def test_what_is_shared_is_counted_once_and_what_is_there_anyway_not() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(inplace=True), nn.Linear(4, 3))
     clips = torch.randn(2, 6)
     # the rectified features, in place of the linear ones; the scores' logarithms; labels; a count
-    assert saved_bytes(network, [clips]) == 2 * (4 * 4 + 3 * 4 + 8) + 4
+    assert sorted(saved_sizes(network, [clips])) == sorted([2 * 4 * 4, 2 * 3 * 4, 2 * 8, 4])
 
 
 @pytest.mark.parametrize("batch", [0, -1])
