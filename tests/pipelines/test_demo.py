@@ -24,9 +24,10 @@ def test_the_demo_reaches_its_ceilings_and_costs_nothing_when_repeated(tmp_path:
     kept = {
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "demo").rglob("*")
-        if path.suffix in (".h5", ".pt", ".npz")
+        # fusing is quicker than to see whether it is done
+        if path.suffix in (".h5", ".pt", ".npz") and path.parent.name != "fused"
     }
-    assert len(kept) >= 360 + 4 + 5
+    assert len(kept) >= 360 + 4 + 4
     assert len(list((tmp_path / "demo" / "pictures").glob("*.png"))) == 4
     again = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.stdout == done.stdout
