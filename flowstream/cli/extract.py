@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.extract_settings import extract_settings, named_devices
-from flowstream.cli.options import FrameSize, GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.options import Folder, FrameSize, GroupedCommand, GroupedOption, NameIn
 from flowstream.errors import ExtractionError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ _flow, _motion, _frames, _stacks, _run = map(
 @_stacks(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Folder for the stacks, NAME.h5 each, and the journal extract.jsonl.",
 )

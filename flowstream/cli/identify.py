@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +35,14 @@ def describe(path: Path, *, count: bool = False) -> dict[str, Any]:
     if path.is_dir():
         return _video(path, count=count)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ParameterError(f"{path}: cannot read it: it is no regular file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise ParameterError(f"{path}: cannot read it: {error.strerror}") from error
+    if not head:
+        raise ParameterError(f"{path}: the file is empty")
     reader = _reader(path, head)
     return _video(path, count=count) if reader is None else reader(path)
 

@@ -30,6 +30,16 @@ class FrameSize(click.ParamType):  # type: ignore[type-arg]
         return int(height), int(width)
 
 
+class Folder(click.Path):
+    """A folder, where an empty text (an unset variable of a script) is not the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or a usage error."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class NameIn(click.ParamType):  # type: ignore[type-arg]
     """A name in a table that is imported when a name is checked: help stays fast.
 

@@ -125,14 +125,18 @@ def _listed(manifest: Path) -> Iterator[tuple[Path, str]]:
     """Each video of a manifest, and its name."""
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, skipinitialspace=True)
+            table = csv.DictReader(file, skipinitialspace=True, strict=True)
             columns = [column.strip().casefold() for column in table.fieldnames or []]
             if "video" not in columns:
                 seen = ", ".join(columns) or "nothing"
+                tell = did_you_mean("video", columns)
+                if len(columns) == 1 and re.search(r"[;\t]", seen):
+                    tell = " Separate the columns by commas."
                 raise ExtractionError(
-                    f"{manifest}: no column 'video'; its first line has: {seen}."
-                    f"{did_you_mean('video', columns)}"
+                    f"{manifest}: no column 'video'; its first line has: {seen}.{tell}"
                 )
+            if columns.count("video") > 1:
+                raise ExtractionError(f"{manifest}: two columns are called 'video'; keep one")
             table.fieldnames = columns
             rows = [(table.line_num, (row["video"] or "").strip()) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -142,6 +146,8 @@ def _listed(manifest: Path) -> Iterator[tuple[Path, str]]:
     for line, text in rows:
         if not text:
             raise ExtractionError(f"{manifest}: line {line}: the column 'video' is empty")
+        if "\0" in text:
+            raise ExtractionError(f"{manifest}: line {line}: no file name: it has a NUL byte")
         yield manifest.parent / text, str(_below(text, manifest.parent))
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from flowstream.errors import ExtractionError
+
 JOURNAL_NAME = "extract.jsonl"
 
 
@@ -79,11 +81,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
+        try:
+            with path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")
+        except OSError as error:
+            raise ExtractionError(f"{path}: cannot write the journal: {error.strerror}") from error
 
     def append(self, outcome: Outcome) -> None:
         """Write one outcome as one line, in one write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +235,9 @@ class _Clock:
 
 def _open(path: Path) -> InputContainer:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # a pipe would be waited for
+            raise VideoError(f"{path}: not a video: it is no regular file")
         with path.open("rb") as file:
             if not file.read(1):
                 raise VideoError(f"{path}: not a video: the file is empty")
