@@ -139,9 +139,9 @@ def _asked(
 
 
 def _is_stack(path: Path) -> bool:
-    if path.is_dir():
-        return False
     try:
+        if not path.is_file():
+            return False  # a folder of images; a pipe would be waited for
         with path.open("rb") as file:
             return file.read(len(_HDF5)) == _HDF5
     except OSError as error:
