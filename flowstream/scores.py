@@ -7,7 +7,6 @@ part of the data set), `checkpoint` and `format`.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import ScoresError
+from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.scores 1"
 
@@ -91,9 +91,8 @@ def write_scores(path: str | Path, scores: Scores) -> None:
     """Write a `scores.npz`, whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
                 scores=np.asarray(scores.scores, np.float32),
@@ -105,11 +104,7 @@ def write_scores(path: str | Path, scores: Scores) -> None:
                 checkpoint=np.array(scores.checkpoint),
                 format=np.array(FORMAT),
             )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ScoresError(f"{path}: cannot write the scores: {error.strerror}") from error
 
 

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "recipe"},
+    {"types", "plugins", "recipe", "whole_file"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"extract", "dataset"},

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ import click
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.text import listing, table
 from flowstream.errors import FlowFileError, ParameterError, StackError
+from flowstream.whole_file import whole_file
 
 if TYPE_CHECKING:
     from flowstream.report.motion import MotionCounter
@@ -265,13 +264,9 @@ def _write_picture(path: Path, picture: Images) -> None:
     done, encoded = cv2.imencode(path.suffix.lower(), picture[..., ::-1])
     if not done:
         raise FlowFileError(f"{path}: a picture of {picture.shape} cannot be written as this kind")
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encoded.tobytes())
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_bytes(encoded.tobytes())
     except OSError as error:
         raise FlowFileError(f"{path}: cannot write the picture: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -5,8 +5,6 @@ In memory an unknown vector is NaN in both components.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from flowstream.errors import FlowFileError, ShapeError, did_you_mean
 from flowstream.flow.measure import UNKNOWN, known
 from flowstream.types import Vectors
+from flowstream.whole_file import whole_file
 
 _FLO_TAG = b"PIEH"  # the float32 202021.25, little-endian
 _FLO_UNKNOWN = 1e10
@@ -90,15 +89,11 @@ def write_flow(path: str | Path, field: Vectors) -> None:
     if outside:
         raise FlowFileError(f"{path}: {outside} vectors have a component of {UNKNOWN:g} or more")
     content = encode(field.astype(np.float32), unknown, path)
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise FlowFileError(f"{path}: cannot write the flow: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 _Decode = Callable[[bytes, Path], Vectors]

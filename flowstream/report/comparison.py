@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from flowstream.report.charts import percent
 from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Share
 from flowstream.report.style import SCRIPT, STYLE
+from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.comparison 1"
 
@@ -83,9 +83,8 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            part = folder / f"{name}.part"
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, folder / name)
+            with whole_file(folder / name) as part:
+                part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ScoresError(f"{folder}: cannot write the comparison: {error.strerror}") from error
     return folder / "comparison.html"

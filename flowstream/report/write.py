@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from flowstream.report.curves import curves
 from flowstream.report.measures import agreements, confusions, measure
 from flowstream.report.page import Content, page
 from flowstream.scores import Scores
+from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.report 1"
 
@@ -133,7 +133,6 @@ def _plain(value: Any) -> Any:
 
 
 def _replace(path: Path, text: str) -> Path:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path

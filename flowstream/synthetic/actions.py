@@ -29,6 +29,7 @@ from flowstream.synthetic.files import write_video
 from flowstream.synthetic.motion import disc_cover
 from flowstream.synthetic.texture import Floats, Texture, random_texture, to_levels
 from flowstream.types import Images, Size
+from flowstream.whole_file import whole_file
 
 HUES: dict[str, float] = {
     "red": 109.0,
@@ -222,7 +223,6 @@ def _cover(centres: Floats, radii: Floats, *, size: Size) -> Floats:
 def _write_manifest(path: Path, rows: list[tuple[str, str, str]]) -> Path:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("video", "label", "split"), *rows])
-    part = path.with_suffix(".csv.part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8")
     return path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from flowstream.plugins import provenance
 from flowstream.recipe import build
 from flowstream.store import FlowSpec
 from flowstream.train.recipe import StreamRecipe
+from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.checkpoint"
 FORMAT_VERSION = 1
@@ -136,16 +136,11 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "measures": dict(checkpoint.measures),
         "resume": None if checkpoint.resume is None else dict(checkpoint.resume),
     }
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: cannot write the checkpoint: {error.strerror}") from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from flowstream.models.model import FeatureClassifier
 from flowstream.train.clips import viewed_batches
 from flowstream.train.device import autocast
 from flowstream.train.recipe import StreamRecipe
+from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.features 1"
 
@@ -164,11 +164,10 @@ def _fill(
     wanted: Mapping[str, Any],
     progress: Callable[[int], object],
 ) -> None:
-    part = path.with_name(path.name + ".part")
     network.eval()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(part, "w") as file:
+        with whole_file(path) as part, h5py.File(part, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["of"] = json.dumps(wanted)
             for values, _, numbers in viewed_batches(recipe, clips, device):
@@ -180,14 +179,9 @@ def _fill(
                     )
                 file["features"][int(numbers[0]) : int(numbers[-1]) + 1] = features.numpy()
                 progress(len(numbers))
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot write the features: {reason}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @torch.inference_mode()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
+
+from flowstream.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,8 @@ class Log:
         rows = csv.DictWriter(text, names, lineterminator="\n")
         rows.writeheader()
         rows.writerows(asdict(epoch) for epoch in history)
-        part = self._path.with_name(self._path.name + ".part")
-        part.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(part, self._path)
+        with whole_file(self._path) as part:
+            part.write_text(text.getvalue(), encoding="utf-8")
         last = asdict(history[-1])
         for name in names[1:]:
             if last[name] is not None:
