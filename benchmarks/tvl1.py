@@ -203,9 +203,9 @@ def on_first_calls() -> None:
 def on_torch(folder: Path | None) -> None:
     import torch
 
-    from flowstream.flow.kernels.tvl1_torch import chosen_device
+    from flowstream.device import choose_device
 
-    device = chosen_device("auto")
+    device = choose_device("auto")
     _, frames = clip(folder)
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     print(f"\ntorch kernel on {title}, {torch.get_num_threads()} threads: ms/pair by pairs at once")

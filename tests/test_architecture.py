@@ -18,7 +18,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "recipe", "whole_file"},
+    {"types", "plugins", "recipe", "whole_file", "device"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"extract", "dataset"},

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flowstream.device import choose_device
 from flowstream.errors import ParameterError
 from flowstream.flow.method import FlowMethod
 from flowstream.flow.raft_weights import BUILDERS, load_raft
@@ -73,7 +74,7 @@ class RAFT(FlowMethod):
                 f"precision: got {self.precision!r}, expected float32, float16 or bfloat16"
             )
         # now, so that whoever asks where it computes is told the device itself
-        object.__setattr__(self, "device", str(chosen_device(self.device)))
+        object.__setattr__(self, "device", str(choose_device(self.device)))
         if self.precision == "float16" and self.device == "cpu":
             raise ParameterError("precision: float16 needs a GPU; on the CPU use float32")
 
@@ -157,28 +158,6 @@ class RAFT(FlowMethod):
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(device.type, dtype=DTYPES[self.precision])
-
-
-def chosen_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` is CUDA, else MPS, else the CPU.
-
-    Raises
-    ------
-    ParameterError
-        If it is no device's name, or there is no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ParameterError(
-            f"device {name!r} does not work here: {error}".splitlines()[0]
-        ) from error
-    return device
 
 
 @functools.lru_cache(maxsize=2)

@@ -162,9 +162,9 @@ class TVL1(FlowMethod):
         for parameter in (*CHOICES, *RANGES, "levels"):
             self._check(parameter)
         if self.engine == "torch" or self.device not in ("auto", "cpu"):
-            from flowstream.flow.kernels.tvl1_torch import chosen_device
+            from flowstream.device import choose_device
 
-            object.__setattr__(self, "device", str(chosen_device(self.device)))
+            object.__setattr__(self, "device", str(choose_device(self.device)))
         else:
             object.__setattr__(self, "device", "cpu")
         if self.engine == "numba" and self.device != "cpu":

@@ -74,7 +74,7 @@ def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
     import torch
 
     from flowstream.dataset import read_split
-    from flowstream.train.device import choose_device
+    from flowstream.device import choose_device
     from flowstream.train.run import CACHES, start_run
 
     if name not in recipe.streams or not recipe.streams[name].cache_features:

@@ -7,30 +7,6 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from flowstream.errors import ParameterError
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` is CUDA where there is one, else MPS, else the CPU.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a device, or not here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ParameterError(
-            f"device: got {name!r}, which is not here; expected auto, cpu, cuda, cuda:N or mps"
-        ) from error
-    return device
-
 
 def half_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where CUDA has it, for its range needs no scaling; else float16."""

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from flowstream.dataset.split import Split
+from flowstream.device import choose_device
 from flowstream.errors import CheckpointError, ParameterError
 from flowstream.train.clips import training_batches
-from flowstream.train.device import autocast, choose_device
+from flowstream.train.device import autocast
 from flowstream.train.log import Epoch, Log
 from flowstream.train.predict import score_videos
 from flowstream.train.recipe import StreamRecipe

@@ -13,11 +13,12 @@ from torch import nn
 from tqdm import tqdm
 
 from flowstream.dataset.split import Sample, Split
+from flowstream.device import choose_device
 from flowstream.errors import CheckpointError
 from flowstream.scores import Scores
 from flowstream.train.checkpoint import check_spec, load_checkpoint
 from flowstream.train.clips import Clips, viewed_batches, viewed_clips
-from flowstream.train.device import autocast, choose_device
+from flowstream.train.device import autocast
 from flowstream.train.pairs import scorer_of
 from flowstream.train.recipe import Evaluation, StreamRecipe
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from flowstream.device import choose_device
 from flowstream.errors import ParameterError
-from flowstream.train.device import autocast, choose_device, half_precision, reading_workers
+from flowstream.train.device import autocast, half_precision, reading_workers
 
 
 def test_auto_takes_the_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from flowstream.errors import ParameterError
 from flowstream.flow.kernels.tvl1_numbers import (
     CHECKED,
     CONVERGING,
@@ -40,29 +39,6 @@ Pyramids: TypeAlias = tuple[list[Tensor], list[Tensor]]
 """Grey values, and what is matched, each from fine to coarse."""
 
 Step: TypeAlias = Callable[..., Any]
-
-
-def chosen_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` is CUDA, else MPS, else the CPU.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such device here.
-    """
-    if name == "auto":
-        has_mps = torch.backends.mps.is_available()
-        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ParameterError(
-            f"flow method 'tvl1': device: got {name!r}, which torch cannot use here ({reason}); "
-            "'cpu' always works"
-        ) from error
-    return device
 
 
 @torch.inference_mode()
