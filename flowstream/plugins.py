@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from flowstream.errors import MissingDependencyError, UnknownNameError, did_you_mean
@@ -66,6 +66,24 @@ class Plugins(Mapping[str, T], Generic[T]):
         extra = self._extras.get(package)
         wanted = f"'flowstream[{extra}]'" if extra else package
         return f"{self.kind} {name!r} needs {package!r}; install it with: pip install {wanted}"
+
+
+def lazy_attributes(module: str, table: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__` (PEP 562) that imports a name from its module when first asked for.
+
+    Parameters
+    ----------
+    module : str
+        `__name__` of the package.
+    table : mapping from name to module
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in table:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(table[name]), name)
+
+    return attribute
 
 
 def provenance(plugin: Any) -> dict[str, Any]:

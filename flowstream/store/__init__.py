@@ -6,10 +6,9 @@ is imported when first used, so that the names of the compressions are known wit
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flowstream.plugins import Plugins
+from flowstream.plugins import Plugins, lazy_attributes
 
 if TYPE_CHECKING:
     from flowstream.store.compression import Compression
@@ -55,10 +54,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'flowstream.store' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:
