@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.extract_settings import extract_settings, named_devices
-from flowstream.cli.options import Folder, FrameSize, GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.flow_options import frame_options
+from flowstream.cli.options import Folder, GroupedCommand, GroupedOption, NameIn
 from flowstream.errors import ExtractionError
 
 if TYPE_CHECKING:
@@ -82,15 +83,7 @@ _flow, _motion, _frames, _stacks, _run = map(
     metavar="KEY=VALUE",
     help="A parameter of --stabilise, such as features=sift; may be given several times.",
 )
-@_frames(
-    "--short-side",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Resize so that the shorter side is N; the aspect is kept.",
-)
-@_frames("--size", type=FrameSize(), help="Resize to this width and height.")
-@_frames("--fps", type=float, metavar="F", help="Resample to F frames a second, by time stamps.")
-@_frames("--step", type=click.IntRange(min=1), metavar="N", help="Take every N-th frame.")
+@frame_options("Frames")
 @_frames(
     "--allow-truncated",
     is_flag=True,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowstream.cli.flow_options import method_of, sampling_of
 from flowstream.errors import ParameterError, RecipeError
 
 if TYPE_CHECKING:
     from flowstream.codec import Codec
     from flowstream.extract import ExtractSettings
-    from flowstream.flow import FlowMethod
     from flowstream.flow.camera import Stabiliser
-    from flowstream.video import Sampling
 
 
 def extract_settings(options: dict[str, Any]) -> ExtractSettings:
@@ -26,10 +25,12 @@ def extract_settings(options: dict[str, Any]) -> ExtractSettings:
         raise click.UsageError("--scheduler goes with --backend dask or ray.")
     if options["device"] and options["devices"]:
         raise click.UsageError("--device and --devices: give one of them.")
+    # of several, any: each worker gets its own
+    device = options["device"] or next(iter(named_devices(options)), None)
     try:
         return ExtractSettings(
-            method=_method(options),
-            sampling=_sampling(options),
+            method=method_of(options["method"], options["method_settings"], device=device),
+            sampling=sampling_of(options),
             codec=_codec(options["codec"], options["bound"]),
             compression=options["compression"],
             rgb=options["rgb"],
@@ -40,19 +41,6 @@ def extract_settings(options: dict[str, Any]) -> ExtractSettings:
         )
     except (ParameterError, RecipeError) as error:
         raise click.UsageError(str(error)) from error
-
-
-def _method(options: dict[str, Any]) -> FlowMethod:
-    from flowstream.flow import METHODS
-    from flowstream.recipe import from_settings
-
-    texts = list(options["method_settings"])
-    # of several, any: each worker gets its own
-    device = options["device"] or next(iter(named_devices(options)), None)
-    if device:
-        texts.append(f"device={device}")
-    name = options["method"]
-    return from_settings(METHODS[name], texts, where=f"method {name!r}")
 
 
 def named_devices(options: dict[str, Any]) -> list[str]:
@@ -69,13 +57,6 @@ def _stabiliser(name: str, texts: Sequence[str]) -> Stabiliser | None:
     if texts:
         raise ParameterError("--stabilise-set goes with --stabilise homography")
     return None
-
-
-def _sampling(options: dict[str, Any]) -> Sampling:
-    from flowstream.video import Sampling
-
-    asked = {name: options[name] for name in ("step", "fps", "short_side", "size")}
-    return Sampling(**{name: value for name, value in asked.items() if value is not None})
 
 
 def _codec(name: str, bound: float | None) -> Codec:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.options import FrameSize, GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.flow_options import frame_options, method_of, sampling_of
+from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
 from flowstream.cli.text import wrapped
 from flowstream.errors import FlowstreamError, ParameterError, RecipeError
 
@@ -48,15 +49,7 @@ _output = partial(click.option, cls=GroupedOption, group="Output")
 )
 @_videos("--set", multiple=True, metavar="KEY=VALUE", help="A parameter of the method.")
 @_videos("--device", metavar="NAME", help="Where the method computes: auto, cpu, cuda, cuda:1.")
-@_videos(
-    "--short-side",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Resize so that the shorter side is N; the aspect is kept.",
-)
-@_videos("--size", type=FrameSize(), help="Resize to this width and height.")
-@_videos("--fps", type=float, metavar="F", help="Resample to F frames a second, by time stamps.")
-@_videos("--step", type=click.IntRange(min=1), metavar="N", help="Take every N-th frame.")
+@frame_options("Videos")
 @_output(
     "--limit",
     type=click.IntRange(min=1),
@@ -117,23 +110,15 @@ def _asked(
     sources: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple[FlowMethod, Sampling] | None:
     """The method and sampling of videos, if there are any; what does not fit is a usage error."""
-    from flowstream.flow import METHODS
-    from flowstream.recipe import from_settings
-    from flowstream.video import Sampling
-
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if all(map(_is_stack, sources)):
         for name in given:
             option = name.replace("_", "-")
             raise click.UsageError(f"--{option} is for videos; a stack's flow is made already.")
         return None
-    name = given.pop("method", "tvl1")
-    settings = [*given.pop("set", ())]
-    if "device" in given:
-        settings.append(f"device={given.pop('device')}")
     try:
-        method = from_settings(METHODS[name], settings, where=f"method {name!r}")
-        return method, Sampling(**given)
+        method = method_of(options["method"] or "tvl1", options["set"], device=options["device"])
+        return method, sampling_of(options)
     except (ParameterError, RecipeError) as error:
         raise click.UsageError(str(error)) from error
 
