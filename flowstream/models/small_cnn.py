@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from flowstream.models.backbones import Backbone
-from flowstream.models.model import PixelStatistics
+from flowstream.models.model import HALF_TO_ONE, PixelStatistics
 
 _WIDTHS = (16, 32, 64)
 
@@ -22,7 +22,7 @@ class SmallCNN(Backbone):
     @property
     def pixels(self) -> PixelStatistics:
         """0..1 to -1..1."""
-        return PixelStatistics(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+        return HALF_TO_ONE
 
     @property
     def min_side(self) -> int:

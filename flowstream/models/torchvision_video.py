@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models.layers.stem import cross_modality_weights
 from flowstream.models.layers.submodule import replace_submodule
 from flowstream.models.model import (
@@ -19,6 +18,7 @@ from flowstream.models.model import (
     VideoClassifier,
     check_dropout,
 )
+from flowstream.models.torchvision_weights import torchvision_network
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class TorchvisionVideo(Model):
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TorchvisionClassifier:
         """The network for clips of one shape and K classes."""
         self.refuse_smaller(clip)
-        network = self._network(False if blank else self.pretrained)
+        network = torchvision_network(self.name, False if blank else self.pretrained, kind="model")
         _replace_stem(network, clip.channels, pretrained=self.pretrained is not False)
         head = _replace_head(network, classes, self.dropout)
         self._fit(network, clip)
@@ -64,27 +64,6 @@ class TorchvisionVideo(Model):
 
     def _fit(self, network: Any, clip: ClipShape) -> None:
         """Make what a network fixes for its weights' clips fit these."""
-
-    def _network(self, pretrained: bool | str) -> nn.Module:
-        weights: Any = None
-        if pretrained is not False:
-            known = models.get_model_weights(self.name)
-            if isinstance(pretrained, str) and pretrained not in known.__members__:
-                listed = ", ".join(known.__members__)
-                raise ParameterError(
-                    f"model {self.name!r}: no weights {pretrained!r}; known: {listed}"
-                )
-            weights = known.DEFAULT if pretrained is True else known[pretrained]
-        try:
-            network: nn.Module = models.get_model(self.name, weights=weights)
-        except (OSError, RuntimeError) as error:
-            if weights is None:
-                raise
-            raise CheckpointError(
-                f"model {self.name!r}: its pretrained weights cannot be downloaded: {error}; go "
-                "online once, or set pretrained = false"
-            ) from error
-        return network
 
 
 class R3D18(TorchvisionVideo):
