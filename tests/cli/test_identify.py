@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from flowstream import synthetic
-from flowstream.cli import main
 from flowstream.codec import CODECS
 from flowstream.flow.files import write_flow
 from flowstream.report import write_report
@@ -23,34 +19,9 @@ from flowstream.scores import Scores, write_scores
 from flowstream.store import FlowSpec, create_stack
 from flowstream.train.checkpoint import Checkpoint, save_checkpoint
 from flowstream.train.recipe import StreamRecipe
+from tests.command_line import data, output, refusal
 
 SIZE = (48, 64)
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(word) for word in arguments])
-
-
-def output(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def data(*arguments: str | Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(output(*arguments, "--json"))
-    return found
-
-
-def refusal(code: int, *arguments: str | Path) -> str:
-    """The one line that a refused command ends with."""
-    result = call(*arguments)
-    assert result.exit_code == code, result.output
-    assert not isinstance(result.exception, Exception)
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    return line
 
 
 @pytest.fixture

@@ -11,42 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from flowstream import synthetic
-from flowstream.cli import VERBS, main
+from flowstream.cli import VERBS
 from flowstream.codec import CODECS
 from flowstream.flow.draw import draw_field, panel
 from flowstream.flow.files import read_flow, write_flow
 from flowstream.store import create_stack, encode_jpeg, open_stack
+from tests.command_line import call, data, output, refusal
 
 SIZE = (48, 64)
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(word) for word in arguments])
-
-
-def output(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def data(*arguments: str | Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(output(*arguments, "--json"))
-    return found
-
-
-def refusal(code: int, *arguments: str | Path) -> str:
-    """The one line that a refused command ends with."""
-    result = call(*arguments)
-    assert result.exit_code == code, result.output
-    assert not isinstance(result.exception, Exception)
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    return line
 
 
 def make_stack(

@@ -8,31 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from flowstream import synthetic
-from flowstream.cli import VERBS, main
+from flowstream.cli import VERBS
 from flowstream.codec.centred8 import Centred8
 from flowstream.flow.dis import DIS
 from flowstream.report.quality import as_record, stack_quality, summed, video_quality
 from flowstream.store import create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
+from tests.command_line import call, data, output
 
 SIZE = (48, 64)
 
 
-def call(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(word) for word in arguments])
-
-
-def output(*arguments: str | Path) -> str:
-    result = call("quality", *arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def data(*arguments: str | Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(output(*arguments, "--json"))["sources"]
+def sources(*arguments: str | Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = data("quality", *arguments)["sources"]
     return found
 
 
@@ -76,7 +66,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
-    text = output(stack)
+    text = output("quality", stack)
     assert text.startswith(f"{stack}: flow by known\n")
     (worst,) = [line for line in text.splitlines() if line.startswith("worst")]
     assert worst.split()[1:6] == ["field", "2", "(frame", "20,", "0.80"]
@@ -84,7 +74,7 @@ def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
     assert max(map(len, text.splitlines()[1:])) <= 80
     with open_stack(stack) as opened:
         expected = as_record(summed(stack_quality(opened)))
-    assert data(stack) == [plain({"path": str(stack), "method": "known", **expected})]
+    assert sources(stack) == [plain({"path": str(stack), "method": "known", **expected})]
 
 
 def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
@@ -104,32 +94,32 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
         for t in range(2):
             writer.add_frame(t, t / 25)
         writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
-    text = output(path)
+    text = output("quality", path)
     assert "error       unknown: there are no frames in it" in text
     assert "textured" not in text
-    assert data(path)[0]["error"] is None
+    assert sources(path)[0]["error"] is None
 
 
 def test_a_videos_flow_is_estimated_as_asked(video: Path) -> None:
-    (found,) = data(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
+    (found,) = sources(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
     fields = video_quality(video, DIS(preset="fast"), sampling=Sampling(step=2), codec=Centred8())
     expected = as_record(summed(fields))
     assert found == plain({"path": str(video), "method": "dis", **expected})
     assert found["fields"] == 2
-    (small,) = data(video, "--method", "dis", "--size", "32x24")
+    (small,) = sources(video, "--method", "dis", "--size", "32x24")
     assert small["error"] != found["error"]
-    assert "consistent  9" in output(video, "--method", "dis")
+    assert "consistent  9" in output("quality", video, "--method", "dis")
 
 
 def test_the_default_method_is_that_of_extract(video: Path) -> None:
-    assert data(video, "--limit", "1")[0]["method"] == "tvl1"
+    assert sources(video, "--limit", "1")[0]["method"] == "tvl1"
 
 
 def test_per_frame_adds_each_field_and_limit_ends_early(stack: Path, video: Path) -> None:
-    (found,) = data(stack, "--per-frame", "--limit", "3")
+    (found,) = sources(stack, "--per-frame", "--limit", "3")
     assert (found["fields"], len(found["frames"])) == (3, 3)
     assert found["frames"][2] == found["worst"][0]
-    lines = output(video, "--per-frame", "--method", "dis").splitlines()
+    lines = output("quality", video, "--per-frame", "--method", "dis").splitlines()
     assert [line.split()[:2] for line in lines[1:6]] == [["field", str(k)] for k in range(5)]
 
 
@@ -163,6 +153,6 @@ def test_options_of_videos_are_refused_for_stacks_and_checked(stack: Path, video
 
 def test_help_has_a_text_and_an_example() -> None:
     assert "quality" in VERBS
-    text = output("--help")
+    text = output("quality", "--help")
     assert "flowstream quality" in text.partition("Example:")[2]
     assert max(map(len, text.splitlines())) <= 80
