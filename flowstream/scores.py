@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
-from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.scores 1"
 

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "recipe", "whole_file", "device"},
+    {"types", "plugins", "recipe", "disk", "device"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"extract", "dataset"},

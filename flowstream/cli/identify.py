@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flowstream.disk import open_regular
 from flowstream.errors import MissingDependencyError, ParameterError, VideoError
 from flowstream.plugins import provenance
 
@@ -35,9 +35,7 @@ def describe(path: Path, *, count: bool = False) -> dict[str, Any]:
     if path.is_dir():
         return _video(path, count=count)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ParameterError(f"{path}: cannot read it: it is no regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise ParameterError(f"{path}: cannot read it: {error.strerror}") from error

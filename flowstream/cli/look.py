@@ -13,8 +13,8 @@ import click
 
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.text import listing, table
+from flowstream.disk import whole_file
 from flowstream.errors import FlowFileError, ParameterError, StackError
-from flowstream.whole_file import whole_file
 
 if TYPE_CHECKING:
     from flowstream.report.motion import MotionCounter

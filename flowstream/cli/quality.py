@@ -16,6 +16,7 @@ import click
 from flowstream.cli.flow_options import frame_options, method_of, sampling_of
 from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
 from flowstream.cli.text import wrapped
+from flowstream.disk import open_regular
 from flowstream.errors import FlowstreamError, ParameterError, RecipeError
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def _asked(
 
 
 def _is_stack(path: Path) -> bool:
+    if path.is_dir():
+        return False
     try:
-        if not path.is_file():
-            return False  # a folder of images; a pipe would be waited for
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(_HDF5)) == _HDF5
     except OSError as error:
         raise ParameterError(f"{path}: cannot read it: {error.strerror}") from error

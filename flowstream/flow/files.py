@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.disk import whole_file
 from flowstream.errors import FlowFileError, ShapeError, did_you_mean
 from flowstream.flow.measure import UNKNOWN, known
 from flowstream.types import Vectors
-from flowstream.whole_file import whole_file
 
 _FLO_TAG = b"PIEH"  # the float32 202021.25, little-endian
 _FLO_UNKNOWN = 1e10

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from flowstream import __version__
+from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.charts import percent
 from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Share
 from flowstream.report.style import SCRIPT, STYLE
-from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.comparison 1"
 

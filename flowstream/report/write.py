@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from flowstream import __version__
+from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.curves import curves
 from flowstream.report.measures import agreements, confusions, measure
 from flowstream.report.page import Content, page
 from flowstream.scores import Scores
-from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.report 1"
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import h5py
 
+from flowstream.disk import open_regular
 from flowstream.errors import StackError
 
 # signature, version 1, three reserved bytes; then the size of the collection
@@ -42,7 +43,7 @@ class Heap:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("rb", buffering=0)
+        self._file = open_regular(path, buffering=0)
         self._lock = threading.Lock()
         found = os.fstat(self._file.fileno())
         self.stamp = (found.st_size, found.st_mtime_ns)

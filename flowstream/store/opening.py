@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -38,12 +37,8 @@ class OpenedFile:
     def __init__(self, path: Path) -> None:
         self.process = os.getpid()
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise StackError(f"{path}: no regular file, expected a stack")
             self._heap = Heap(path)
             start = self._heap.read(0, len(_SIGNATURE))
-        except StackError:
-            raise
         except OSError as error:
             raise StackError(f"{path}: cannot read: {error.strerror}") from error
         if start != _SIGNATURE:

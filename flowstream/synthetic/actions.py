@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
+from flowstream.disk import whole_file
 from flowstream.errors import ParameterError
 from flowstream.synthetic.files import write_video
 from flowstream.synthetic.motion import disc_cover
 from flowstream.synthetic.texture import Floats, Texture, random_texture, to_levels
 from flowstream.types import Images, Size
-from flowstream.whole_file import whole_file
 
 HUES: dict[str, float] = {
     "red": 109.0,

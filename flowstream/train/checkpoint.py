@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 import flowstream
+from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError, FlowstreamError
 from flowstream.models.model import Classifier
 from flowstream.plugins import provenance
 from flowstream.recipe import build
 from flowstream.store import FlowSpec
 from flowstream.train.recipe import StreamRecipe
-from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.checkpoint"
 FORMAT_VERSION = 1

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from flowstream.dataset.clips import Item, StackClips
 from flowstream.dataset.split import Sample
+from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError
 from flowstream.models.model import FeatureClassifier
 from flowstream.train.clips import viewed_batches
 from flowstream.train.device import autocast
 from flowstream.train.recipe import StreamRecipe
-from flowstream.whole_file import whole_file
 
 FORMAT = "flowstream.features 1"
 

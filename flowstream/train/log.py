@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from flowstream.whole_file import whole_file
+from flowstream.disk import whole_file
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from flowstream.disk import open_regular
 from flowstream.errors import DamagedVideoError, VideoError
 from flowstream.types import Images, Size
 from flowstream.video.frames import VideoInfo, check_complete
@@ -235,10 +235,7 @@ class _Clock:
 
 def _open(path: Path) -> InputContainer:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            # a pipe would be waited for
-            raise VideoError(f"{path}: not a video: it is no regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if not file.read(1):
                 raise VideoError(f"{path}: not a video: the file is empty")
         # "file:", or a colon in the name would name a protocol; tags in other encodings than

@@ -1,12 +1,13 @@
-"""A file is there whole or not at all."""
+"""A file is written whole or not at all, and reading one never waits."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from flowstream.whole_file import whole_file
+from flowstream.disk import open_regular, whole_file
 
 
 def test_what_was_written_gets_its_name_at_the_end(tmp_path: Path) -> None:
@@ -39,3 +40,18 @@ def test_whatever_goes_wrong_the_older_file_stays_alone(
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"), whole_file(tmp_path / "no" / "file") as part:
         part.write_text("text")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="Not a regular file"):
+        open_regular(tmp_path / "pipe")
+
+
+def test_a_file_is_opened_and_a_folder_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    with open_regular(tmp_path / "file", buffering=0) as file:
+        assert file.read() == b"content"
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
