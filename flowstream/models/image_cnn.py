@@ -46,6 +46,7 @@ class ImageCNN(Model):
     partial_bn: bool | None = None
 
     def __post_init__(self) -> None:
+        self._backbone.check_weights(self.pretrained)
         check_dropout(self.dropout)
         if self.partial_bn and self.pretrained is False:
             raise ParameterError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -200,6 +201,14 @@ def check_clips(clips: Tensor, clip: ClipShape, *, what: str = "clips") -> None:
     for axis, seen, expected in zip(AXES, clips.shape[1:], clip.lengths, strict=True):
         if seen != expected:
             raise ShapeError(f"{what}: got {seen} {axis}, expected {expected} as built")
+
+
+def check_weights(what: str, pretrained: bool | str, known: Sequence[str]) -> None:
+    """Refuse weights that a network does not have; true stands for the best of those it has."""
+    had = bool(known) if pretrained is True else pretrained in known
+    if pretrained is not False and not had:
+        listed = ", ".join(known) or "none; set pretrained = false"
+        raise ParameterError(f"{what}: no weights {pretrained!r}; known: {listed}")
 
 
 def check_dropout(rate: float) -> None:

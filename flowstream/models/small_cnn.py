@@ -29,10 +29,14 @@ class SmallCNN(Backbone):
         """It halves twice."""
         return 4
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """None: it trains within seconds."""
+        return ()
+
     def network(self, pretrained: bool | str) -> nn.Module:
-        """The network; there are no pretrained weights."""
-        if pretrained is not False:
-            raise self.refuse_weights(pretrained, "none; set pretrained = false")
+        """The network, random."""
+        self.check_weights(pretrained)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = 3
         for stage, width in enumerate(_WIDTHS):

@@ -27,10 +27,14 @@ class TinyCNN(Backbone):
         """It pools by four."""
         return 4
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """None: it trains within seconds."""
+        return ()
+
     def network(self, pretrained: bool | str) -> nn.Module:
-        """The network; there are no pretrained weights."""
-        if pretrained is not False:
-            raise self.refuse_weights(pretrained, "none; set pretrained = false")
+        """The network, random."""
+        self.check_weights(pretrained)
         return nn.Sequential(
             OrderedDict[str, nn.Module](
                 conv0=nn.Conv2d(3, 12, 3, padding=1),

@@ -11,7 +11,7 @@ from torchvision import models
 
 from flowstream.models.backbones import Backbone
 from flowstream.models.model import HALF_TO_ONE, PixelStatistics
-from flowstream.models.torchvision_weights import torchvision_network
+from flowstream.models.torchvision_weights import torchvision_network, weight_names
 
 # Auxiliary classifiers would make the output a tuple in training. Their truncated-normal start
 # is slow, and torchvision warns that it will go.
@@ -36,8 +36,14 @@ class TorchvisionCNN(Backbone):
         """As torchvision states it for its weights."""
         return int(min(models.get_model_weights(self.name).DEFAULT.meta["min_size"]))
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Torchvision's, by its names."""
+        return weight_names(self.name)
+
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network; `pretrained` may name any of torchvision's weights for it."""
+        self.check_weights(pretrained)
         settings = _SETTINGS.get(self.name, {})
         network = torchvision_network(
             self.name,

@@ -17,8 +17,9 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
     check_dropout,
+    check_weights,
 )
-from flowstream.models.torchvision_weights import torchvision_network
+from flowstream.models.torchvision_weights import torchvision_network, weight_names
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class TorchvisionVideo(Model):
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        check_weights("pretrained", self.pretrained, weight_names(self.name))
         check_dropout(self.dropout)
 
     @property

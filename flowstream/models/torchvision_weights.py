@@ -7,7 +7,12 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from flowstream.errors import CheckpointError, ParameterError
+from flowstream.errors import CheckpointError
+
+
+def weight_names(name: str) -> tuple[str, ...]:
+    """What torchvision calls the weights that it has for one of its networks."""
+    return tuple(models.get_model_weights(name).__members__)
 
 
 def torchvision_network(
@@ -20,7 +25,7 @@ def torchvision_network(
     name : str
         Torchvision's.
     pretrained : bool or str
-        Weights: none, the best known, or one of torchvision's names for them.
+        Weights: none, the best known, or those of one of `weight_names`.
     kind : str
         What messages call the network: model, backbone.
     instead : str
@@ -30,15 +35,10 @@ def torchvision_network(
 
     Raises
     ------
-    ParameterError
-        If it has no weights of that name.
     CheckpointError
         If they cannot be downloaded.
     """
     known = models.get_model_weights(name)
-    if isinstance(pretrained, str) and pretrained not in known.__members__:
-        listed = ", ".join(known.__members__)
-        raise ParameterError(f"{kind} {name!r}: no weights {pretrained!r}; known: {listed}")
     if isinstance(pretrained, str):
         weights = known[pretrained]
     else:

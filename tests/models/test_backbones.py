@@ -106,7 +106,7 @@ def test_freezing_what_nothing_has_learnt_is_refused() -> None:
     ("backbone", "pretrained", "message"),
     [
         ("small_cnn", True, "set pretrained = false"),
-        ("efficientnet_lite0", "IMAGENET1K_V9", "known: true, false"),
+        ("efficientnet_lite0", "IMAGENET1K_V9", "known: imagenet"),
         ("resnet18", "IMAGENET1K_V9", "known: IMAGENET1K_V1"),
     ],
 )

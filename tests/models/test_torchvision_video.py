@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from flowstream.errors import CheckpointError, ParameterError
+from flowstream.errors import CheckpointError, RecipeError
 from flowstream.models import MODELS, build_model
 from flowstream.models.describe import shadow
 from flowstream.models.layers.stem import cross_modality_weights
@@ -147,7 +147,7 @@ def test_pixels_are_normalised_as_the_weights_expect() -> None:
 
 
 def test_weights_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"no weights 'KINETICS900'; known: KINETICS400_V1"):
+    with pytest.raises(RecipeError, match=r"no weights 'KINETICS900'; known: KINETICS400_V1"):
         build_model("r3d_18", channels=3, frames=4, size=16, classes=2, pretrained="KINETICS900")
 
 

@@ -35,6 +35,7 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"model": "early_fusoin"}, "Did you mean 'early_fusion'"),
         ({"options": {"droput": 0.5}}, "droput: unknown key.*Did you mean 'dropout'"),
         ({"options": {"backbone": "resnet-18"}}, "Did you mean 'resnet18'"),
+        ({"options": {"backbone": "small_cnn"}}, "no weights True; known: none; set pretrained"),
         ({"size": 16}, "got 16 rows, expected at least 32"),
         (
             {"model": "two_stream"},
