@@ -84,23 +84,20 @@ def quality(
         counter, fields = QualityCounter(), []
         try:
             with _judged(path, asked) as (name, found):
-                if not as_json:
-                    click.echo(f"{path}: flow by {name}")
-                for field in _shown(islice(found, limit), path, quiet=per_frame):
+                for field in _shown(islice(found, limit), path):
                     counter.add(field)
-                    if per_frame and as_json:
-                        fields.append(dataclasses.asdict(field))
-                    elif per_frame:
-                        click.echo(_row(field))
+                    if per_frame:
+                        fields.append(field)
         except FlowstreamError as error:
             failures += 1
             click.echo(f"failed: {error}", err=True)
             continue
         summary = counter.summary()
-        frames = {"frames": fields} if per_frame else {}
+        frames = {"frames": list(map(dataclasses.asdict, fields))} if per_frame else {}
         records.append({"path": str(path), "method": name, **as_record(summary), **frames})
         if not as_json:
-            click.echo(_text(summary) + ("" if path == sources[-1] else "\n"))
+            lines = [f"{path}: flow by {name}", *map(_row, fields), _text(summary)]
+            click.echo("\n".join(lines) + ("" if path == sources[-1] else "\n"))
     if as_json:
         click.echo(json.dumps({"sources": records}, indent=2))
     if failures:
@@ -151,12 +148,12 @@ def _judged(
         yield method.name, video_quality(path, method, sampling=sampling, codec=Centred8())
 
 
-def _shown(fields: Iterable[FieldQuality], path: Path, *, quiet: bool) -> Iterable[FieldQuality]:
+def _shown(fields: Iterable[FieldQuality], path: Path) -> Iterable[FieldQuality]:
     """The fields, counted by a bar on a terminal."""
     from tqdm import tqdm
 
     bar: Iterable[FieldQuality] = tqdm(
-        fields, desc=path.name, unit="field", leave=False, disable=True if quiet else None
+        fields, desc=path.name, unit="field", leave=False, disable=None
     )
     return bar
 
