@@ -47,8 +47,8 @@ def sift(
     if problems:
         more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
         raise ExtractionError(
-            f"{len(problems)} of the files there were made otherwise (here: as stored; there: as "
-            f"asked for now): "
+            f"{len(problems)} of the stacks in --out are not what is asked for (here: as stored; "
+            f"there: as asked for now): "
             f"{' | '.join(problems[:SHOWN])}{more}; "
             "give another --out, or --overwrite to make all of them again"
         )

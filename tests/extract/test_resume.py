@@ -107,6 +107,6 @@ def test_many_differences_are_one_line(job: Job) -> None:
     settings = dataclasses.replace(SETTINGS, rgb=False)
     with pytest.raises(ExtractionError) as caught:
         sift([job] * 7, settings, overwrite=False)
-    assert "7 of the files" in str(caught.value)
+    assert "7 of the stacks" in str(caught.value)
     assert "(and 4 more)" in str(caught.value)
     assert "\n" not in str(caught.value)
