@@ -137,6 +137,13 @@ def test_one_bad_source_leaves_the_others_and_fails(stack: Path, video: Path) ->
     assert "2 of 4 sources could not be judged" in result.stderr
 
 
+def test_nothing_is_printed_of_a_source_that_cannot_be_judged(stack: Path) -> None:
+    text = stack.with_name("text.mp4")
+    text.write_text("hello")
+    lines = call("quality", text, stack, "--method", "dis").stdout.splitlines()
+    assert [line.split(":")[0] for line in lines if "flow by" in line] == [str(stack)]
+
+
 def test_options_of_videos_are_refused_for_stacks_and_checked(stack: Path, video: Path) -> None:
     for arguments, message in (
         ((stack, "--method", "dis"), "--method is for videos"),
