@@ -29,3 +29,21 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"FLOWSTREAM_TEST_DATA={folder}: no such folder")
     return path
+
+
+@pytest.fixture
+def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretrained weights of `small_cnn`: the CNN that has some wants images of 32 pixels."""
+    import torch
+
+    from flowstream.models.small_cnn import SmallCNN
+
+    random = SmallCNN.network
+
+    def pretrained(self: SmallCNN, weights: bool | str) -> torch.nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(11)
+            return random(self, False)
+
+    monkeypatch.setattr(SmallCNN, "weights", ("drawn",))
+    monkeypatch.setattr(SmallCNN, "network", pretrained)

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from flowstream.cli import main
 from flowstream.errors import RecipeError
-from flowstream.models.small_cnn import SmallCNN
 from flowstream.recipe import build
 from flowstream.stages import Recipe, extract_flow, train_streams
 from flowstream.stages.features import keep_features
 from flowstream.synthetic import write_action_set
+
+pytestmark = pytest.mark.usefixtures("pretrained_small_cnn")
 
 RECIPE = """
 out = "{folder}/run"
@@ -39,19 +39,6 @@ cache_features = true
 validation = {{ segments = 1, crops = 1 }}
 evaluation = {{ segments = 1, crops = 1 }}
 """
-
-
-@pytest.fixture(autouse=True)
-def weights_for_the_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretrained weights of a network that is small enough for a test."""
-    random = SmallCNN.network
-
-    def pretrained(self: SmallCNN, weights: bool | str) -> torch.nn.Module:
-        with torch.random.fork_rng():
-            torch.manual_seed(11)
-            return random(self, False)
-
-    monkeypatch.setattr(SmallCNN, "network", pretrained)
 
 
 @pytest.fixture(scope="module")

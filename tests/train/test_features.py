@@ -15,7 +15,6 @@ import torch
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models.cnn_rnn import CNNRNN
-from flowstream.models.small_cnn import SmallCNN
 from flowstream.train.checkpoint import Checkpoint, load_checkpoint
 from flowstream.train.fit import fit
 from flowstream.train.recipe import StreamRecipe
@@ -24,18 +23,7 @@ from flowstream.train.run import start_run
 Recipes = Callable[..., StreamRecipe]
 CPU = torch.device("cpu")
 
-
-@pytest.fixture(autouse=True)
-def weights_for_the_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The only pretrained CNN that is here takes images of 32 pixels; this one takes 16."""
-    random = SmallCNN.network
-
-    def pretrained(self: SmallCNN, weights: bool | str) -> torch.nn.Module:
-        with torch.random.fork_rng():
-            torch.manual_seed(11)
-            return random(self, False)
-
-    monkeypatch.setattr(SmallCNN, "network", pretrained)
+pytestmark = pytest.mark.usefixtures("pretrained_small_cnn")
 
 
 @pytest.fixture
