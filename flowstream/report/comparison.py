@@ -49,13 +49,15 @@ class Contender:
 class Comparison:
     """Contenders on the same videos at the same budget.
 
-    `ceilings` are shares that a kind of model cannot pass but by chance, by what to call them.
+    `references` are shares to hold them against, by what to call them, and `remark` says in a
+    sentence what they mean.
     """
 
     contenders: Sequence[Contender]
-    ceilings: Mapping[str, float]
+    references: Mapping[str, float]
     budget: str
     data: str
+    remark: str = ""
 
 
 def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
@@ -117,8 +119,7 @@ def page(comparison: Comparison) -> str:
     )
     note = (
         "The share of test videos that a model is right about, with Wilson's 95 % interval. "
-        "Models that do not see the order of frames know the appearance alone; what they score "
-        "beyond its ceiling is luck."
+        f"{comparison.remark}"
     )
     body = element(
         "main",
@@ -143,27 +144,27 @@ def page(comparison: Comparison) -> str:
 
 
 def picture(comparison: Comparison) -> Markup:
-    """A line a model: its accuracy as a dot, the interval as a bar, the ceilings across."""
+    """A line a model: its accuracy as a dot, the interval as a bar, the references across."""
     bottom = _TOP + _ROW * len(comparison.contenders)
     scale = [
         _vertical(value, bottom, text=f"{100 * value:g} %", below=True)
         for value in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
-    ceilings = [
+    references = [
         _vertical(value, bottom, text=f"{name} {percent(value)} %", below=False)
-        for name, value in comparison.ceilings.items()
+        for name, value in comparison.references.items()
     ]
     return element(
         "svg",
         scale,
-        ceilings,
+        references,
         [_dot(contender, index) for index, contender in enumerate(comparison.contenders)],
         width=_WIDTH,
         height=bottom + 30,
         viewBox=f"0 0 {_WIDTH} {bottom + 30}",
         style=f"min-width:min({_WIDTH}px,40rem)",
         role="img",
-        aria_label="Accuracy of each model, with the ceilings",
+        aria_label="Accuracy of each model, with the references",
     )
 
 

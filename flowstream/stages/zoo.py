@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import statistics
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from flowstream.stages.two_stream import extract_flow, train_streams
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
-    from flowstream.report.comparison import Contender
+    from flowstream.dataset import Split
+    from flowstream.report.comparison import Comparison, Contender
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,6 @@ class ZooRecipe:
     ----------
     out : Path
         Folder for everything that is made, from the working directory.
-    toy : ToyRecipe
     extract : ExtractRecipe
     split : SplitRecipe
     stream : table
@@ -71,16 +72,21 @@ class ZooRecipe:
     models : table of tables by name
         What a model has of its own: `model` where it is not the table's name, `options`, and other
         entries of `StreamRecipe` where it needs them.
+    toy : ToyRecipe or None
+        The action set to render; None compares on videos that are there.
+    stacks : Path or None
+        Folder of the stacks; None is `out/stacks`. Several experiments may share one.
     device : str
         Where the networks compute: auto, cpu, cuda, cuda:1, mps.
     """
 
     out: Path
-    toy: ToyRecipe
     extract: ExtractRecipe
     split: SplitRecipe
     stream: Mapping[str, Any]
     models: Mapping[str, Mapping[str, Any]]
+    toy: ToyRecipe | None = None
+    stacks: Path | None = None
     device: str = field(default="auto", compare=False)
 
     def __post_init__(self) -> None:
@@ -112,9 +118,14 @@ class ZooRecipe:
             extract=self.extract,
             split=self.split,
             streams={name: self.streams[name]},
-            stacks=self.out / "stacks",
+            stacks=self.stack_folder,
             device=self.device,
         )
+
+    @property
+    def stack_folder(self) -> Path:
+        """Where the stacks are."""
+        return self.stacks or self.out / "stacks"
 
 
 def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
@@ -132,27 +143,48 @@ def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
     FlowstreamError
         As the stages do.
     """
-    from flowstream.report.comparison import Comparison, write_comparison
+    from flowstream.dataset import read_split
+    from flowstream.report.comparison import write_comparison
 
-    recipe.toy.render()
-    extract_flow(recipe.extract, recipe.out / "stacks", progress=progress)
-    contenders = [_contend(recipe, name, progress=progress) for name in recipe.models]
-    toy, stream = recipe.toy, next(iter(recipe.streams.values()))
-    clips = toy.appearances * toy.motions * toy.train * stream.segments
-    classes = toy.appearances * toy.motions
-    return write_comparison(
-        recipe.out,
-        Comparison(
-            contenders=sorted(contenders, key=lambda one: (one.sees_order, one.top1.value)),
-            ceilings={"appearance alone": 1 / toy.motions},
-            budget=f"{stream.epochs} epochs of {clips} clips, {stream.batch} a step, for each",
-            data=f"{classes * toy.test} test videos of {classes} classes: {toy.appearances} "
-            f"appearances x {toy.motions} motions",
-        ),
+    if recipe.toy:
+        recipe.toy.render()
+    extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
+    split = read_split(recipe.split, recipe.stack_folder)
+    contenders = [_contend(recipe, name, split, progress=progress) for name in recipe.models]
+    return write_comparison(recipe.out, _comparison(recipe, split, contenders))
+
+
+def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]) -> Comparison:
+    """The contenders, blind ones first, beside what can be known without seeing motion."""
+    from flowstream.report.comparison import Comparison
+
+    stream, toy = next(iter(recipe.streams.values())), recipe.toy
+    if toy:
+        classes = toy.appearances * toy.motions
+        data = (
+            f"{classes * toy.test} test videos of {classes} classes: {toy.appearances} "
+            f"appearances x {toy.motions} motions"
+        )
+        reference = {"appearance alone": 1 / toy.motions}
+        remark = (
+            "Models that do not see the order of frames know the appearance alone; what they "
+            "score beyond it is luck."
+        )
+    else:
+        data, remark = split.summary(), ""
+        counts = Counter(sample.label for sample in split.test)
+        reference = {"most frequent class": max(counts.values()) / len(split.test)}
+    return Comparison(
+        contenders=sorted(contenders, key=lambda one: (one.sees_order, one.top1.value)),
+        references=reference,
+        remark=remark,
+        budget=f"{stream.epochs} epochs of {len(split.train) * stream.segments} clips, "
+        f"{stream.batch} a step, for each",
+        data=data,
     )
 
 
-def _contend(recipe: ZooRecipe, name: str, *, progress: bool) -> Contender:
+def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> Contender:
     """Train and test one model, and tell its cost."""
     from flowstream.models.describe import describe
     from flowstream.models.memory import training_memory
@@ -164,9 +196,7 @@ def _contend(recipe: ZooRecipe, name: str, *, progress: bool) -> Contender:
     log = experiment.out / name / "log.csv"
     with log.open(encoding="utf-8", newline="") as rows:
         seconds = statistics.median(float(row["seconds"]) for row in csv.DictReader(rows))
-    toy = recipe.toy
-    videos = toy.appearances * toy.motions * toy.train
-    shape = (stream.architecture, stream.clip, toy.appearances * toy.motions)
+    shape = (stream.architecture, stream.clip, len(split.classes))
     described = describe(*shape, receptive_field=False)
     memory = training_memory(*shape, batch=stream.batch, optimiser=stream.optimiser)
     return Contender(
@@ -176,7 +206,7 @@ def _contend(recipe: ZooRecipe, name: str, *, progress: bool) -> Contender:
         top1=result.accuracies[name],
         parameters=described.parameters,
         flops=described.flops,
-        step_seconds=seconds / -(-videos // stream.batch),
+        step_seconds=seconds / -(-len(split.train) // stream.batch),
         memory_bytes=memory.total,
         report=Path(os.path.relpath(result.report, recipe.out)).as_posix(),
     )

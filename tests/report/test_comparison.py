@@ -35,7 +35,7 @@ def comparison() -> Comparison:
             contender("blind", 40, sees_order=False),
             contender("seeing", 80, sees_order=True),
         ],
-        ceilings={"appearance alone": 0.5},
+        references={"appearance alone": 0.5},
         budget="2 epochs",
         data="80 videos",
     )
@@ -56,12 +56,12 @@ def test_all_three_files_say_the_same(comparison: Comparison, tmp_path: Path) ->
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_ceiling_is_drawn_where_a_model_that_reaches_it_is(comparison: Comparison) -> None:
+def test_a_reference_is_drawn_where_a_model_that_reaches_it_is(comparison: Comparison) -> None:
     text = page(comparison)
     (dashed,) = (part for part in text.split("<line")[1:] if "stroke-dasharray" in part)
-    ceiling = dashed.split('x1="')[1].split('"')[0]
+    reference = dashed.split('x1="')[1].split('"')[0]
     blind = text.split("blind: 40 of 80 right")[1]
-    assert blind.split('cx="')[1].split('"')[0] == ceiling
+    assert blind.split('cx="')[1].split('"')[0] == reference
 
 
 def test_names_are_escaped_and_the_page_asks_for_nothing(comparison: Comparison) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def test_each_model_is_measured_on_all_test_clips(zoo: ZooRecipe) -> None:
         "gru": True,
     }
     assert all(one["top1"]["total"] == 2 * 2 * 2 for one in found["contenders"])
-    assert found["ceilings"] == {"appearance alone": 0.5}
+    assert found["references"] == {"appearance alone": 0.5}
     assert found["budget"] == "2 epochs of 8 clips, 4 a step, for each"
 
 
@@ -107,6 +108,29 @@ def test_what_is_done_is_not_done_again(zoo: ZooRecipe) -> None:
     compare_models(zoo, progress=False)
     assert times() == before
     assert (zoo.out / "comparison.csv").read_text() == accuracies
+
+
+def test_models_are_compared_on_videos_that_are_there_too(zoo: ZooRecipe, tmp_path: Path) -> None:
+    """Without an action set, nothing is known of what cannot be seen, and stacks may be shared."""
+    there = dataclasses.replace(
+        zoo,
+        out=tmp_path,
+        toy=None,
+        stacks=zoo.out / "stacks",
+        models={"early_fusion": zoo.models["early_fusion"]},
+    )
+    page = compare_models(there, progress=False).read_text()
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert found["references"] == {"most frequent class": 0.25}
+    assert found["data"].startswith("4 classes; train 8, validation 0, test 8")
+    assert found["contenders"][0]["flops"] == _flops(zoo, "early_fusion")
+    assert "appearance" not in page
+    assert not (tmp_path / "stacks").exists()
+
+
+def _flops(zoo: ZooRecipe, name: str) -> int:
+    contenders = json.loads((zoo.out / "comparison.json").read_text())["contenders"]
+    return next(int(one["flops"]) for one in contenders if one["name"] == name)
 
 
 @pytest.mark.parametrize(
