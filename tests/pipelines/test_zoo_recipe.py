@@ -1,4 +1,4 @@
-"""The shipped zoo recipe: every model of the table, at one budget."""
+"""The shipped zoo recipes: every model of the table on a toy, and five of them on real clips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flowstream.models import MODELS
 from flowstream.recipe import load_recipe
 from flowstream.stages.zoo import ZooRecipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "recipes" / "zoo.toml"
+RECIPES = Path(__file__).resolve().parents[2] / "pipelines" / "recipes"
+RECIPE = RECIPES / "zoo.toml"
 STREAMS = load_recipe(RECIPE, ZooRecipe).streams
 
 
@@ -40,4 +41,13 @@ def test_what_is_rendered_is_what_is_read() -> None:
     manifest = recipe.toy.folder / "manifest.csv"
     assert recipe.extract.sources == (manifest,)
     assert recipe.split.files == manifest
+    assert recipe.extract.settings().rgb
+
+
+def test_on_real_clips_each_model_sees_rgb_and_flow() -> None:
+    recipe = load_recipe(RECIPES / "zoo_ucf101.toml", ZooRecipe)
+    seen = {(stream.model, stream.stream) for stream in recipe.streams.values()}
+    models = {model for model, _ in seen}
+    assert {"c3d", "cnn_rnn", "i3d", "nonlocal", "video_transformer"} <= models
+    assert seen == {(model, stream) for model in models for stream in ("rgb", "flow")}
     assert recipe.extract.settings().rgb
