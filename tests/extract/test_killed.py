@@ -44,7 +44,14 @@ def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def start(videos: Path, out: Path, errors: str) -> subprocess.Popen[bytes]:
     arguments = [*COMMAND, str(videos), "--out", str(out), *OPTIONS]
     with (out.parent / errors).open("wb") as file:
-        return subprocess.Popen(arguments, start_new_session=True, stderr=file)
+        return subprocess.Popen(
+            arguments, start_new_session=True, stderr=file, preexec_fn=_heed_interrupts
+        )
+
+
+def _heed_interrupts() -> None:
+    # What a shell starts in the background ignores them, and so would its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def content(out: Path) -> dict[str, str]:
