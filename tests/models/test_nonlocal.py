@@ -155,3 +155,12 @@ def test_options_without_sense_are_refused() -> None:
         Nonlocal(attended_pool=0)
     with pytest.raises(ParameterError, match="pairwise: got 'cosine'"):
         Nonlocal(pairwise="cosine")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("names", [["layer2", "layer2.0"], ["layer2.0", "layer2"], ["layer3"] * 2])
+def test_parts_inside_each_other_are_refused_before_anything_changes(names: list[str]) -> None:
+    network = torchvision.models.video.r3d_18()
+    before = str(network)
+    with pytest.raises(ParameterError, match="name one only"):
+        insert_nonlocal(network, names, pairwise="gaussian", pool=1)
+    assert str(network) == before

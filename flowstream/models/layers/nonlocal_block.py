@@ -98,11 +98,21 @@ def insert_nonlocal(network: nn.Module, names: list[str], *, pairwise: Pairwise,
         Changed in place.
     names : list of str
         Parts whose output is (N, D, T, H, W) maps and which end in a convolution, norm or sequence
-        of D channels, as `named_modules` calls them.
+        of D channels, as `named_modules` calls them; none inside another.
     pairwise, pool
         See `NonlocalBlock`.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such part, its channels cannot be told, or a name stands twice or lies inside
+        another.
     """
     parts = dict(network.named_modules())
+    for index, name in enumerate(names):
+        for other in names[:index] + names[index + 1 :]:
+            if f"{name}.".startswith(f"{other}."):
+                raise ParameterError(f"nonlocal: part {name!r} is in part {other!r}; name one only")
     for name in names:
         if name not in parts:
             raise ParameterError(
