@@ -109,6 +109,7 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
         right += int((scores.argmax(dim=1).cpu() == labels).sum())
         seen += len(labels)
         bar.set_postfix_str(f"loss {loss_sum / seen:.3f}, top-1 {right / seen:.3f}")
+    seconds = round(time.perf_counter() - started, 3)
     validation_loss, validation_top1 = validate(run, epoch)
     return Epoch(
         epoch=epoch + 1,
@@ -117,7 +118,7 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
         train_top1=right / seen,
         validation_loss=validation_loss,
         validation_top1=validation_top1,
-        seconds=round(time.perf_counter() - started, 3),
+        seconds=seconds,
     )
 
 
