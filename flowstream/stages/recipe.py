@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,9 +138,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.streams:
             raise ParameterError("streams: none; a recipe has one table [streams.NAME] at least")
-        for name in self.streams:
-            if not name.isidentifier() or name in ("stacks", "report", "fused"):
-                raise ParameterError(f"streams: {name!r} is no name for one; take another word")
+        check_names(self.streams, "streams")
 
     @property
     def stack_folder(self) -> Path:
@@ -153,3 +151,10 @@ class Recipe:
 
         method = self.fusion.method
         return build(FUSIONS[method], self.fusion.parameters, where=f"fusion {method!r}")
+
+
+def check_names(names: Iterable[str], table: str) -> None:
+    """Refuse names that no folder of a run can have."""
+    for name in names:
+        if not name.isidentifier() or name in ("stacks", "report", "fused"):
+            raise ParameterError(f"{table}: {name!r} is no name for one; take another word")

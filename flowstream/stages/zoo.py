@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import statistics
 from collections import Counter
@@ -12,15 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstream.dataset import SplitRecipe
+from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, RecipeError
 from flowstream.recipe import build
-from flowstream.stages.recipe import ExtractRecipe, Recipe
+from flowstream.stages.recipe import ExtractRecipe, Recipe, check_names
 from flowstream.stages.two_stream import extract_flow, train_streams
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
     from flowstream.report.comparison import Comparison, Contender
+
+
+BUDGET = ("epochs", "batch", "segments", "layers", "fixed_clips", "evaluation")
+"""Entries of a stream that all models of a zoo share."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,35 @@ class ToyRecipe:
     seed: int = 0
 
     def render(self) -> None:
-        """Write the videos, unless they are there."""
+        """Write the videos, unless they are there.
+
+        Raises
+        ------
+        ParameterError
+            If others than these are there.
+        """
         from flowstream.synthetic import write_action_set
 
-        if (self.folder / "manifest.csv").exists():
+        made = json.dumps({**vars(self), "folder": ""}, sort_keys=True)
+        record = self.folder / "toy.json"
+        if self.manifest.exists():
+            if not record.exists() or record.read_text(encoding="utf-8") != made:
+                raise ParameterError(
+                    f"toy: {self.folder} holds an action set that was made otherwise; name another "
+                    "folder, and another out, or remove both"
+                )
             return
         write_action_set(
             self.folder,
             **{name: value for name, value in vars(self).items() if name != "folder"},
         )
+        with whole_file(record) as part:
+            part.write_text(made, encoding="utf-8")
+
+    @property
+    def manifest(self) -> Path:
+        """What lists the videos."""
+        return self.folder / "manifest.csv"
 
 
 @dataclass(frozen=True)
@@ -92,16 +118,23 @@ class ZooRecipe:
     def __post_init__(self) -> None:
         if not self.models:
             raise ParameterError("models: none; a zoo has one table [models.NAME] at least")
+        check_names(self.models, "models")
+        toy = self.toy
+        if toy and (self.split.files != toy.manifest or self.extract.sources != (toy.manifest,)):
+            raise ParameterError(
+                f"toy: got other sources or split files, expected {toy.manifest} as both"
+            )
         try:
             streams = self.streams
         except RecipeError as error:
             raise ParameterError(str(error)) from error
-        budgets = {(stream.epochs, stream.batch, stream.segments) for stream in streams.values()}
-        if len(budgets) > 1:
-            raise ParameterError(
-                f"models: got (epochs, batch, segments) {sorted(budgets)}, expected one budget for "
-                "all; set it in [stream]"
-            )
+        for entry in BUDGET:
+            given = {str(getattr(stream, entry)) for stream in streams.values()}
+            if len(given) > 1:
+                raise ParameterError(
+                    f"models: got {entry} {', '.join(sorted(given))}, expected one budget for all; "
+                    "set it in [stream]"
+                )
 
     @property
     def streams(self) -> dict[str, StreamRecipe]:

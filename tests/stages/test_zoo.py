@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowstream.errors import RecipeError
+from flowstream.errors import ParameterError, RecipeError
 from flowstream.models import build_model
 from flowstream.recipe import build
 from flowstream.stages.zoo import ZooRecipe, compare_models
@@ -140,6 +140,12 @@ def _flops(zoo: ZooRecipe, name: str) -> int:
         ({"models": {"gru": {}}}, "unknown model 'gru'"),
         ({"models": {"c3d": {"optoins": {}}}}, "models.c3d: optoins: unknown key.*'options'"),
         ({"models": {"c3d": {}, "s3d": {"frames": 8, "size": 32, "epochs": 9}}}, "one budget"),
+        ({"models": {"c3d": {}, "s3d": {"frames": 8, "size": 32, "layers": "head"}}}, "one budget"),
+        ({"models": {"i3d-rgb": {"model": "i3d"}}}, "models: 'i3d-rgb' is no name"),
+        (
+            {"split": {"layout": "manifest", "files": "other.csv"}},
+            "expected .*manifest.csv as both",
+        ),
         ({"models": {"s3d": {}}}, "got 4 frames, expected at least 8"),
     ],
 )
@@ -148,3 +154,10 @@ def test_a_zoo_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         build(ZooRecipe, described(tmp_path, **changes), where="test")
+
+
+def test_an_action_set_that_was_made_otherwise_is_not_taken_for_this_one(zoo: ZooRecipe) -> None:
+    assert zoo.toy
+    changed = dataclasses.replace(zoo, toy=dataclasses.replace(zoo.toy, test=3))
+    with pytest.raises(ParameterError, match="was made otherwise; name another folder"):
+        compare_models(changed, progress=False)
