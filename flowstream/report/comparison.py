@@ -14,13 +14,11 @@ from flowstream import __version__
 from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.charts import percent
+from flowstream.report.document import document
 from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Share
-from flowstream.report.style import SCRIPT, STYLE
 
 FORMAT = "flowstream.comparison 1"
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 # Picture: names to the left, accuracy from 0 to 1 between _LEFT and _RIGHT.
 _LEFT, _RIGHT, _WIDTH, _ROW, _TOP = 190, 690, 780, 26, 40
@@ -108,21 +106,12 @@ def _as_csv(comparison: Comparison) -> str:
 
 def page(comparison: Comparison) -> str:
     """The comparison as one HTML page that asks the network for nothing."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="generator", content=f"flowstream {__version__}"),
-        element("title", f"{len(comparison.contenders)} models compared"),
-        element("style", Markup(STYLE)),
-    )
     note = (
         "The share of test videos that a model is right about, with Wilson's 95 % interval. "
         f"{comparison.remark}"
     )
-    body = element(
-        "main",
+    return document(
+        f"{len(comparison.contenders)} models compared",
         element("h1", "Models compared"),
         element("p", comparison.data, class_="lead"),
         element("p", f"Budget: {comparison.budget}", class_="soft"),
@@ -139,8 +128,6 @@ def page(comparison: Comparison) -> str:
         _table(comparison),
         element("footer", f"flowstream {__version__}. As data: comparison.json, comparison.csv."),
     )
-    script = element("script", Markup(SCRIPT))
-    return f"<!doctype html>\n{element('html', head, element('body', body, script), lang='en')}\n"
 
 
 def picture(comparison: Comparison) -> Markup:

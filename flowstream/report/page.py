@@ -9,15 +9,13 @@ from typing import Any
 from flowstream import __version__
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
 from flowstream.report.curves import Panel
+from flowstream.report.document import document
 from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Agreement, Confusion, Measures
-from flowstream.report.style import SCRIPT, STYLE
 
 # The pairs of classes, and the videos of each, that the page names; report.json has them all.
 _MOST_CONFUSIONS = 15
 _MOST_VIDEOS = 8
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,8 @@ def page(content: Content) -> str:
     _, main = content.main
     total, classes = main.top1.total, len(main.classes)
     lead = f"{total} {content.part} videos of {classes} classes"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="generator", content=f"flowstream {__version__}"),
-        element("title", f"Recognition report: {percent(main.top1.value)} % of {lead}"),
-        element("style", Markup(STYLE)),
-    )
-    body = element(
-        "main",
+    return document(
+        f"Recognition report: {percent(main.top1.value)} % of {lead}",
         element("h1", "Recognition report"),
         element("p", lead, class_="lead"),
         _cards(content),
@@ -78,9 +67,6 @@ def page(content: Content) -> str:
         _facts(content),
         element("footer", f"flowstream {__version__}. The same figures as data: report.json."),
     )
-    script = element("script", Markup(SCRIPT))
-    document = element("html", head, element("body", body, script), lang="en")
-    return f"<!doctype html>\n{document}\n"
 
 
 def _cards(content: Content) -> Markup:
