@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torchvision
 from torch import nn
 
-from flowstream.models.model import PixelStatistics, check_weights
+from flowstream.models.model import HALF_TO_ONE, PixelStatistics, check_weights
 from flowstream.plugins import Plugins
 
 # The convolutional classifiers of torchvision whose first convolution takes RGB and whose last
@@ -64,6 +64,8 @@ class Backbone(ABC):
 
         Raises
         ------
+        ParameterError
+            If it has no such weights.
         CheckpointError
             If they cannot be downloaded.
         """
@@ -71,6 +73,20 @@ class Backbone(ABC):
     def check_weights(self, pretrained: bool | str) -> None:
         """Refuse weights that it does not have."""
         check_weights(f"backbone {self.name!r}", pretrained, self.weights)
+
+
+class UntrainedBackbone(Backbone):
+    """A network without pretrained weights, small enough to train from nothing."""
+
+    @property
+    def pixels(self) -> PixelStatistics:
+        """0..1 to -1..1."""
+        return HALF_TO_ONE
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
 
 BACKBONES: Plugins[type[Backbone]] = Plugins(

@@ -7,32 +7,21 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from flowstream.models.backbones import Backbone
-from flowstream.models.model import HALF_TO_ONE, PixelStatistics
+from flowstream.models.backbones import UntrainedBackbone
 
 _WIDTHS = (16, 32, 64)
 
 
 @dataclass(frozen=True)
-class SmallCNN(Backbone):
+class SmallCNN(UntrainedBackbone):
     """Three 3x3 convolutions with batch norm, halving twice, then an average over the image."""
 
     name: str = "small_cnn"
 
     @property
-    def pixels(self) -> PixelStatistics:
-        """0..1 to -1..1."""
-        return HALF_TO_ONE
-
-    @property
     def min_side(self) -> int:
         """It halves twice."""
         return 4
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """None: it trains within seconds."""
-        return ()
 
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network, random."""

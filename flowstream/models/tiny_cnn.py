@@ -7,30 +7,19 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from flowstream.models.backbones import Backbone
-from flowstream.models.model import HALF_TO_ONE, PixelStatistics
+from flowstream.models.backbones import UntrainedBackbone
 
 
 @dataclass(frozen=True)
-class TinyCNN(Backbone):
+class TinyCNN(UntrainedBackbone):
     """Convolution 3x3 to 12 maps, pool 4x4, convolution 3x3 to 24 maps, global average."""
 
     name: str = "tiny_cnn"
 
     @property
-    def pixels(self) -> PixelStatistics:
-        """0..1 to -1..1."""
-        return HALF_TO_ONE
-
-    @property
     def min_side(self) -> int:
         """It pools by four."""
         return 4
-
-    @property
-    def weights(self) -> tuple[str, ...]:
-        """None: it trains within seconds."""
-        return ()
 
     def network(self, pretrained: bool | str) -> nn.Module:
         """The network, random."""
