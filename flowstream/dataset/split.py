@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,6 +60,12 @@ class Split:
         """Classes without a training video, which no model can learn."""
         seen = {sample.label for sample in self.train}
         return tuple(name for label, name in enumerate(self.classes) if label not in seen)
+
+    @property
+    def chance(self) -> float:
+        """Share of the most frequent class in the test part."""
+        counts = Counter(sample.label for sample in self.test)
+        return max(counts.values()) / len(self.test)
 
     def summary(self) -> str:
         """One line: how many classes and videos, how many missing."""

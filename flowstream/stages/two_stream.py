@@ -154,7 +154,7 @@ def _reported(
     return Result(
         accuracies={name: measure(scores).top1 for name, scores in shown.items()},
         weights=weights,
-        chance=max(result.total for result in measure(testing[0]).classes) / len(split.test),
+        chance=split.chance,
         split=split.summary(),
         report=report,
     )

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +60,8 @@ class ToyRecipe:
         """
         from flowstream.synthetic import write_action_set
 
-        made = json.dumps({**vars(self), "folder": ""}, sort_keys=True)
+        options = {name: value for name, value in vars(self).items() if name != "folder"}
+        made = json.dumps(options, sort_keys=True)
         record = self.folder / "toy.json"
         if self.manifest.exists():
             if not record.exists() or record.read_text(encoding="utf-8") != made:
@@ -70,10 +70,7 @@ class ToyRecipe:
                     "folder, and another out, or remove both"
                 )
             return
-        write_action_set(
-            self.folder,
-            **{name: value for name, value in vars(self).items() if name != "folder"},
-        )
+        write_action_set(self.folder, **options)
         with whole_file(record) as part:
             part.write_text(made, encoding="utf-8")
 
@@ -205,8 +202,7 @@ def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]
         )
     else:
         data, remark = split.summary(), ""
-        counts = Counter(sample.label for sample in split.test)
-        reference = {"most frequent class": max(counts.values()) / len(split.test)}
+        reference = {"most frequent class": split.chance}
     return Comparison(
         contenders=sorted(contenders, key=lambda one: (one.sees_order, one.top1.value)),
         references=reference,
