@@ -54,11 +54,9 @@ class CNNRNN(ImageCNN):
         super().__post_init__()
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
-        for option in ("hidden", "layers"):
+        for option in ("kernel", "hidden", "layers"):
             if getattr(self, option) < 1:
                 raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ParameterError(f"kernel: got {self.kernel}, expected an odd number of frames")
         if self.fine_tune is False and self.pretrained is False:
             raise ParameterError(
                 "fine_tune: false would keep random features; set pretrained, or fine_tune = true"

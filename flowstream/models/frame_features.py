@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.models.layers.feature_maps import feature_maps
+from flowstream.models.layers.folding import fold
 from flowstream.models.model import ClipShape, VideoClassifier
 
 
@@ -42,7 +43,7 @@ class FrameFeatures(VideoClassifier):
 
     def score(self, clips: Tensor) -> Tensor:
         """(N, K) scores of the maps of all frames together."""
-        frames = clips.transpose(1, 2).flatten(0, 1)  # (N·T, C, H, W)
+        frames = fold(clips)
         maps: Tensor = self.maps(frames)  # (N·T, D, H', W')
         maps = maps.reshape(len(clips), self.clip.frames, *maps.shape[1:]).transpose(1, 2)
         scores: Tensor = self.classifier(maps)  # of (N, D, T, H', W')

@@ -24,7 +24,12 @@ class I3D(ImageCNN):
     Parameters
     ----------
     kernel : int
-        Frames that each inflated convolution looks at, odd; I3D takes the spatial 3 for most.
+        Frames that each inflated convolution looks at; I3D takes the spatial 3 for most.
+
+    Notes
+    -----
+    Inflated filters are alike at all moments: what sees the order of frames is learnt, by all
+    layers; a head trained alone sees none.
     """
 
     name: ClassVar[str] = "i3d"
@@ -35,8 +40,11 @@ class I3D(ImageCNN):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ParameterError(f"kernel: got {self.kernel}, expected an odd number of frames")
+        if self.kernel < 2:
+            raise ParameterError(
+                f"kernel: got {self.kernel}, expected at least 2 frames; with its own alone "
+                "it is model 'single_frame'"
+            )
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> InflatedClassifier:
         """The network for clips of one shape and K classes."""

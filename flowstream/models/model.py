@@ -60,7 +60,7 @@ class Model(ABC):
     """Its name in MODELS."""
 
     sees_order: ClassVar[bool]
-    """Whether its scores depend on the order of a clip's frames."""
+    """Whether its scores depend on the order of a clip's frames, once all of it is trained."""
 
     paper: ClassVar[str]
     """Where it comes from."""

@@ -7,8 +7,6 @@ from typing import Any
 
 from torch import nn
 
-from flowstream.models.layers.inflate import InflatedConv
-
 _NORMS = {
     nn.modules.batchnorm._BatchNorm: "batch norm",
     nn.LayerNorm: "layer norm",
@@ -20,8 +18,6 @@ def operation(module: nn.Module) -> str:
     """`conv 3×3, 60→12`, `max pool 4×4`, `linear 24→101`; else the name of its class."""
     if isinstance(module, nn.modules.conv._ConvNd):
         return _convolution(module)
-    if isinstance(module, InflatedConv):
-        return f"{_convolution(module.conv)}, over {module.weight.shape[2]} frames"
     if "Pool" in type(module).__name__:
         return _pool(module)
     if isinstance(module, nn.Linear):

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from flowstream.models.image_cnn import ImageClassifier, ImageCNN
+from flowstream.models.layers.folding import fold
 from flowstream.models.model import ClipShape
 
 
@@ -33,6 +34,6 @@ class FrameAverage(ImageClassifier):
 
     def score(self, clips: Tensor) -> Tensor:
         """(N, K) means over time of the scores of each frame."""
-        frames = clips.transpose(1, 2).flatten(0, 1)  # (N·T, C, H, W)
+        frames = fold(clips)
         scores: Tensor = self.network(frames)
         return scores.reshape(len(clips), self.clip.frames, self.classes).mean(dim=1)

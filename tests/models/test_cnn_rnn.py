@@ -129,7 +129,7 @@ def test_the_head_is_the_last_layer_behind_the_states() -> None:
         ({"cell": "mlp"}, "cell: got 'mlp', expected one of: rnn, gru, lstm"),
         ({"hidden": 0}, "hidden: got 0"),
         ({"layers": 0}, "layers: got 0"),
-        ({"kernel": 2}, "kernel: got 2, expected an odd number"),
+        ({"kernel": 0}, "kernel: got 0, expected at least 1"),
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:

@@ -166,7 +166,7 @@ def test_a_recurrence_sees_all_that_came_before_and_its_uses_are_one_row() -> No
 def test_inflated_convolutions_see_their_frames() -> None:
     traced = described("i3d", ClipShape(3, 8, 32, 32), **TINY)
     first, second = (layer for layer in traced.layers if layer.operation.startswith("conv"))
-    assert first.operation == "conv 3×3, 3→12, over 3 frames"
+    assert first.operation == "conv 3×3×3, 3→12"
     assert (first.receptive_field, second.receptive_field) == ((3, 3, 3), (5, 14, 14))
 
 
@@ -235,7 +235,7 @@ def test_slivers_of_the_clip_are_enough_to_find_receptive_fields(
     """What is found in narrow, low and small clips is what is found in whole ones."""
     options: dict[str, dict[str, Any]] = {
         "c3d": {"width": 1, "features": 2},
-        "nonlocal": {"widths": (2, 3, 4)},
+        "nonlocal": {"options": {"widths": (2, 3, 4)}},
         "recurrent_conv": {"widths": (2, 3)},
         "two_stream": TINY,
         "video_transformer": {"patch": 4, "width": 4, "heads": 2, "depth": 1},

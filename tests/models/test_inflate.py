@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from efficientnet_lite_pytorch.utils import Conv2dDynamicSamePadding
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +15,7 @@ from flowstream.errors import ParameterError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.i3d import I3D
+from flowstream.models.layers.folding import fold, tell_count, unfold
 from flowstream.models.layers.inflate import InflatedConv, inflate, inflate_maps
 
 # One of each family, the smallest member where sizes differ.
@@ -88,7 +90,7 @@ def test_a_clip_of_one_repeated_image_gives_the_scores_of_the_2d_network(backbon
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
-@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 def test_pretrained_weights_keep_their_answer_at_any_length_and_kernel(
     frames: int, kernel: int
 ) -> None:
@@ -106,16 +108,21 @@ def test_pretrained_weights_keep_their_answer_at_any_length_and_kernel(
         nn.Conv2d(4, 6, 3, padding=1),
         nn.Conv2d(4, 6, (3, 5), stride=2, padding=(1, 2), bias=False),
         nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=4),
+        nn.Conv2d(4, 8, 3),
     ],
-    ids=["plain", "strided", "grouped"],
+    ids=["plain", "strided", "grouped", "unpadded"],
 )
-def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(conv: nn.Conv2d) -> None:
-    inflated = InflatedConv(conv, 3)
+@pytest.mark.parametrize("kernel", [2, 3, 5])
+def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(
+    conv: nn.Conv2d, kernel: int
+) -> None:
+    inflated = InflatedConv(conv, kernel)
     nn.init.normal_(inflated.weight)  # another at each moment, as training makes it
-    inflated.frames = 4
+    tell_count(inflated, 2)
     clips = torch.randn(2, 4, 4, 9, 10)
-    result = inflated(clips.transpose(1, 2).flatten(0, 1))
-    padded = torch.cat([clips[:, :, :1], clips, clips[:, :, -1:]], dim=2)
+    result = inflated(fold(clips))
+    before, after = (kernel - 1) // 2, kernel // 2
+    padded = torch.cat([clips[:, :, :1]] * before + [clips] + [clips[:, :, -1:]] * after, dim=2)
     expected = functional.conv3d(
         padded,
         inflated.weight,
@@ -126,8 +133,40 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(conv: nn
         groups=conv.groups,
     )
     # 1e-4: sums of a hundred products in float32
-    unfolded = result.unflatten(0, (2, 4)).transpose(1, 2)
-    torch.testing.assert_close(unfolded, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(unfold(result, 2), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 6, (3, 5), padding="same", dilation=(1, 2)),
+        nn.Conv2d(4, 6, 3, padding="valid"),
+        nn.Conv2d(4, 6, (3, 5), padding=(1, 2), padding_mode="reflect"),
+        Conv2dDynamicSamePadding(4, 6, 3, stride=2),
+    ],
+    ids=["same", "valid", "reflected", "TensorFlow's"],
+)
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_frames_are_padded_as_the_2d_convolution_pads_them(conv: nn.Conv2d, kernel: int) -> None:
+    pictures = torch.randn(2, 4, 9, 12)
+    inflated = InflatedConv(conv, kernel)
+    tell_count(inflated, 2)
+    result = unfold(inflated(fold(still(pictures, 3))), 2)
+    # 1e-5: sums of a hundred products in float32
+    torch.testing.assert_close(result, still(conv(pictures), 3), atol=1e-5, rtol=1e-5)
+
+
+class _Halved(nn.Conv2d):
+    """Convolves with half its weights."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return functional.conv2d(images, self.weight / 2, self.bias)
+
+
+def test_a_convolution_that_changes_its_weights_is_refused() -> None:
+    inflated = inflate(nn.Sequential(_Halved(3, 4, 3), nn.Flatten(), nn.LazyLinear(2)), 3)
+    with pytest.raises(ParameterError, match="_Halved convolves with other weights than its own"):
+        inflated(torch.randn(1, 3, 2, 5, 5))
 
 
 def pair(sides: tuple[int, ...] | str) -> tuple[int, int]:
@@ -156,7 +195,7 @@ def test_only_spatial_convolutions_are_inflated_and_saved_once() -> None:
     names = set(network.state_dict())
     inflated = inflate(network, 3)
     assert set(inflated.network.state_dict()) == names
-    found = [n for n, part in inflated.network.named_modules() if isinstance(part, InflatedConv)]
+    found = [n for n, part in inflated.network.named_modules() if isinstance(part, nn.Conv3d)]
     assert found == spatial
 
 
@@ -168,12 +207,15 @@ def test_maps_stay_apart_and_a_kernel_of_one_is_the_2d_network() -> None:
     assert inflate_maps(network, 3)(clips).shape == (10, 4, 6, 7)
 
 
-@pytest.mark.parametrize("kernel", [0, 2, 4, -1])
-def test_a_kernel_that_has_no_middle_is_refused(kernel: int) -> None:
-    with pytest.raises(ParameterError, match=f"got kernel {kernel}, expected an odd"):
+@pytest.mark.parametrize("kernel", [0, -1])
+def test_a_kernel_without_frames_is_refused(kernel: int) -> None:
+    with pytest.raises(ParameterError, match=f"got kernel {kernel}, expected at least 1"):
         inflate(nn.Sequential(nn.Conv2d(3, 4, 3)), kernel)
-    with pytest.raises(ParameterError, match=f"kernel: got {kernel}, expected an odd"):
-        I3D(kernel=kernel)
+
+
+def test_an_i3d_that_would_not_look_along_time_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"kernel: got 1, expected at least 2.*single_frame"):
+        I3D(kernel=1)
 
 
 def test_a_network_without_spatial_convolutions_is_refused() -> None:

@@ -13,68 +13,114 @@ being known, which is what lets the rule apply to any network.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from flowstream.errors import ParameterError
+from flowstream.models.layers.folding import Folded, fold, tell_count
 from flowstream.models.layers.submodule import replace_submodule
 
 
-class InflatedConv(nn.Module):
+class InflatedConv(nn.Conv3d, Folded):
     """A 2D convolution with K moments of weights, on frames folded into the batch.
 
     Out of range, the first and last frame are repeated, so that a still clip stays still; the 2D
-    convolution's own padding, stride, groups and class are kept, whatever they are.
+    convolution's own way to pad space is kept, whatever its class.
 
     Parameters
     ----------
-    conv : Conv2d or a subclass
-        Its weights are repeated over time and divided by their number.
+    conv : Conv2d or a subclass that convolves with its weights as they are
+        They are repeated over time and divided by their number.
     kernel : int
-        K, odd.
+        K. An even one looks one moment further ahead than back.
     """
 
     def __init__(self, conv: nn.Conv2d, kernel: int) -> None:
-        super().__init__()
-        weight = conv.weight.detach()
-        self.weight = nn.Parameter(weight.unsqueeze(2).repeat(1, 1, kernel, 1, 1) / kernel)
-        """(D, C / groups, K, h, w), as Conv3d holds it."""
-        self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().clone())
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            (kernel, *conv.kernel_size),  # type: ignore[arg-type]
+            stride=(1, *conv.stride),  # type: ignore[arg-type]
+            dilation=(1, *conv.dilation),  # type: ignore[arg-type]
+            groups=conv.groups,
+            bias=conv.bias is not None,
+            device="meta",  # no values yet: they are given below
+        )
+        weight = conv.weight.detach().unsqueeze(2).repeat(1, 1, kernel, 1, 1) / kernel
+        # as the maps lie: see `fold`
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last_3d))
+        if conv.bias is not None:
+            self.bias = nn.Parameter(conv.bias.detach().clone())
         template = copy.deepcopy(conv)
         template.weight = nn.Parameter(template.weight.detach()[:0], requires_grad=False)
         template.bias = None
-        # How to convolve one frame: no part of this module, for its weights are given to it.
+        # How frames are padded: no part of this module, for its weights are not used.
         self._template = (template,)
-        self.frames = 1
-        """T of the clips to come; set by `Inflated`."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, frames: Tensor) -> Tensor:
         """(N·T, D, H', W') of (N·T, C, H, W)."""
-        kernel = self.weight.shape[2]
-        clips = images.unflatten(0, (-1, self.frames))  # type: ignore[no-untyped-call]
-        moments = torch.arange(self.frames, device=images.device)
-        result: Tensor | None = None
-        for k in range(kernel):
-            offset = k - kernel // 2
-            seen = images
-            if offset and self.frames > 1:
-                neighbour = (moments + offset).clamp(0, self.frames - 1)
-                seen = clips[:, neighbour].flatten(0, 1)
-            part = functional_call(self._template[0], {"weight": self.weight[:, :, k]}, (seen,))
-            result = part if result is None else result + part
-        assert result is not None
-        return result if self.bias is None else result + self.bias.view(1, -1, 1, 1)
+        with _ConvolvedOverTime(self, self._template[0].weight):
+            result: Tensor = self._template[0](frames)
+        return result
 
-    @property
-    def conv(self) -> nn.Conv2d:
-        """The 2D convolution that it was made from, without weights."""
-        return self._template[0]
+    def convolve(self, frames: Tensor, padding: tuple[int, int] | str) -> Tensor:
+        """The 3D convolution of frames that need this much padding of space."""
+        if padding == "same":
+            sides = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            edges = [(side // 2, side - side // 2) for side in sides[:0:-1]]
+            frames, padding = functional.pad(frames, [*edges[0], *edges[1]]), (0, 0)
+        elif isinstance(padding, str):
+            padding = (0, 0)
+        kernel = self.kernel_size[0]
+        # (N, T, H, W, C): so padded clips lie as their maps do
+        clips = frames.permute(0, 2, 3, 1).unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+        first, last = clips[:, :1], clips[:, -1:]
+        clips = torch.cat([*[first] * ((kernel - 1) // 2), clips, *[last] * (kernel // 2)], dim=1)
+        result = functional.conv3d(
+            clips.permute(0, 4, 1, 2, 3),
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=(0, *padding),
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return result.transpose(1, 2).flatten(0, 1)
 
-    def extra_repr(self) -> str:
-        """Shape of its weights."""
-        return f"weight={tuple(self.weight.shape)}"
+
+class _ConvolvedOverTime(TorchFunctionMode):
+    """Within it, the 2D convolution of a template is computed as its inflated one.
+
+    So a subclass of Conv2d keeps its own way to pad, as EfficientNet's with TensorFlow's padding,
+    which depends on the image.
+    """
+
+    def __init__(self, part: InflatedConv, weight: Tensor) -> None:
+        super().__init__()
+        self.part, self.weight = part, weight
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not functional.conv2d:
+            return func(*args, **(kwargs or {}))
+        # (input, weight, bias, stride, padding, ...), as Conv2d and what derives from it call it
+        if args[1] is not self.weight:
+            kind = type(self.part._template[0]).__name__
+            raise ParameterError(
+                f"inflation: {kind} convolves with other weights than its own, expected a "
+                "convolution that takes them as they are"
+            )
+        return self.part.convolve(args[0], args[4] if len(args) > 4 else (0, 0))
 
 
 class InflatedMaps(nn.Module):
@@ -86,10 +132,8 @@ class InflatedMaps(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """What the network makes of the clips' frames, folded into the batch."""
-        for part in self.network.modules():
-            if isinstance(part, InflatedConv):
-                part.frames = clips.shape[2]
-        result: Tensor = self.network(clips.transpose(1, 2).flatten(0, 1))
+        tell_count(self.network, len(clips))
+        result: Tensor = self.network(fold(clips))
         return result
 
 
@@ -114,12 +158,12 @@ def inflate(network: nn.Module, kernel: int) -> Inflated:
     network : torch.nn.Module
         From (N, C, H, W) to (N, K); changed in place.
     kernel : int
-        K of the paper, odd.
+        K of the paper.
 
     Raises
     ------
     ParameterError
-        If `kernel` is not odd, or the network has no spatial convolution.
+        If `kernel` is below 1, or the network has no spatial convolution.
     """
     return Inflated(_inflated_in_place(network, kernel))
 
@@ -133,8 +177,8 @@ def inflate_maps(network: nn.Module, kernel: int) -> InflatedMaps:
 
 
 def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
-    if kernel < 1 or kernel % 2 == 0:
-        raise ParameterError(f"inflation: got kernel {kernel}, expected an odd number of frames")
+    if kernel < 1:
+        raise ParameterError(f"inflation: got kernel {kernel}, expected at least 1 frame")
     spatial = [
         (name, part)
         for name, part in network.named_modules()
