@@ -2,74 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import nn
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from flowstream.errors import ParameterError
-from flowstream.models.layers.nonlocal_block import NonlocalBlock, Pairwise, check_pairwise
-from flowstream.models.model import ClipShape
-from flowstream.models.slow_fusion import Conv3DNet, SlowFusion
+from flowstream.models import MODELS
+from flowstream.models.layers.nonlocal_block import Pairwise, check_pairwise, insert_nonlocal
+from flowstream.models.model import (
+    Classifier,
+    ClipShape,
+    Model,
+    PixelStatistics,
+    check_dropout,
+)
+from flowstream.recipe import build
 
 
 @dataclass(frozen=True)
-class Nonlocal(SlowFusion):
-    """`slow_fusion` with nonlocal blocks behind its later stages (Wang et al. 2018).
+class Nonlocal(Model):
+    """A 3D CNN with nonlocal blocks behind some of its parts (Wang et al. 2018).
 
-    Other options as in `SlowFusion`. To put blocks into another 3D network, see
-    `layers.nonlocal_block.insert_nonlocal`.
+    The blocks start as identity, so that a pretrained CNN starts with the scores that it has
+    without them. The paper's is an inflated ResNet: `base = "i3d"`.
 
     Parameters
     ----------
+    base : str
+        The 3D CNN, a key of `MODELS`.
+    options : table
+        Of the base.
+    behind : tuple of str
+        The parts of its network that are followed by a block, as `flowstream describe` names them;
+        parts that hold others may be named, too, such as "network.layer3" of `r3d_18`. The default
+        is where `slow_fusion` and `c3d` end in maps.
     pairwise : "embedded_gaussian", "gaussian", "dot_product" or "concatenation"
         How two positions are compared; the paper finds no large difference.
-    blocks : int
-        How many of the last stages are followed by a block.
     attended_pool : int
         Spatial pool of what is attended to; attention costs (T·H·W)² / attended_pool².
+    dropout : float
+        Of the base, before its last layer.
     """
 
     name: ClassVar[str] = "nonlocal"
     sees_order: ClassVar[bool] = True
     paper: ClassVar[str] = "Wang et al. 2018, arXiv:1711.07971, section 3"
 
+    base: str = "slow_fusion"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    behind: tuple[str, ...] = ("maps",)
     pairwise: Pairwise = "embedded_gaussian"
-    blocks: int = 1
     attended_pool: int = 2
+    dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_pairwise(self.pairwise)
-        if not 1 <= self.blocks <= len(self.widths):
-            raise ParameterError(
-                f"blocks: got {self.blocks}, expected 1 to {len(self.widths)}, the stages"
-            )
+        check_dropout(self.dropout)
+        if not self.behind:
+            raise ParameterError("behind: got no part, expected one at least")
         if self.attended_pool < 1:
             raise ParameterError(f"attended_pool: got {self.attended_pool}, expected at least 1")
+        if "dropout" in self.options:
+            raise ParameterError("options: got dropout, expected it beside them")
+        if len(self.of_base.streams) > 1:
+            raise ParameterError(f"base: got {self.base!r}, expected a model of one stream")
+
+    @property
+    def of_base(self) -> Model:
+        """The 3D CNN with its options."""
+        options = {**self.options, "dropout": self.dropout}
+        return build(MODELS[self.base], options, where=f"options of base {self.base!r}")
+
+    @property
+    def pixels(self) -> PixelStatistics:
+        """As the base expects."""
+        return self.of_base.pixels
 
     @property
     def smallest(self) -> tuple[int, int, int]:
-        """One frame of what the pools, and that of what is attended to, leave a pixel of."""
-        frames, rows, columns = super().smallest
-        return (frames, rows * self.attended_pool, columns * self.attended_pool)
+        """As the base."""
+        return self.of_base.smallest
 
-    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Conv3DNet:
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Classifier:
         """The network for clips of one shape and K classes."""
-        network = super().build(clip, classes, blank=blank)
-        first = len(self.widths) - self.blocks
-        network.maps = self._with_blocks(network.maps, first)
+        self.refuse_smaller(clip)
+        network = self.of_base.build(clip, classes, blank=blank)
+        insert_nonlocal(
+            network, self.behind, clip=clip, pairwise=self.pairwise, pool=self.attended_pool
+        )
         return network
-
-    def _with_blocks(self, maps: nn.Sequential, first: int) -> nn.Sequential:
-        """The layers with a block behind the activation of each stage from `first` on."""
-        layers: list[nn.Module] = []
-        stage, width = -1, 0
-        for layer in maps:
-            layers.append(layer)
-            if isinstance(layer, nn.Conv3d):
-                stage, width = stage + 1, layer.out_channels
-            if isinstance(layer, nn.ReLU) and stage >= first:
-                block = NonlocalBlock(width, pairwise=self.pairwise, pool=self.attended_pool)
-                layers.append(block)
-        return nn.Sequential(*layers)

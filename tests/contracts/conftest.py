@@ -18,6 +18,7 @@ TINY: dict[str, Any] = {
     "features": 16,
     "heads": 2,
     "hidden": 8,
+    "options": {"widths": (4, 6)},
     "patch": 8,
     "pretrained": False,
     "temporal_depth": 1,

@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     # an LSTM on a CPU keeps oneDNN's workspace besides, which no shape tells
     "cnn_rnn": {"cell": "gru", "fine_tune": True},
     "late_fusion_fc": {"hidden": 8},
-    "nonlocal": {"widths": (4, 6, 8)},
+    "nonlocal": {"options": {"widths": (4, 6, 8)}},
     "video_transformer": {"depth": 2, "width": 24},
 }
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from flowstream.errors import ParameterError
+from flowstream.errors import ParameterError, did_you_mean
+from flowstream.models.layers.folding import OnClips
+from flowstream.models.layers.inflate import InflatedMaps
 from flowstream.models.layers.submodule import replace_submodule
+from flowstream.models.model import ClipShape
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
@@ -35,7 +39,7 @@ class NonlocalBlock(nn.Module):
         positions, the others are divided by the number of positions.
     pool : int
         Spatial max pool of what is attended to, which divides its positions by pool squared
-        (section 3.3, "subsampling trick"); 1 is none.
+        (section 3.3, "subsampling trick"), at the far edges over what is left; 1 is none.
 
     Notes
     -----
@@ -57,7 +61,7 @@ class NonlocalBlock(nn.Module):
         self.theta = nn.Conv3d(channels, inner, 1) if embedded else nn.Identity()
         self.phi = nn.Conv3d(channels, inner, 1) if embedded else nn.Identity()
         self.relate = nn.Linear(2 * inner, 1, bias=False) if pairwise == "concatenation" else None
-        self.thin = nn.MaxPool3d((1, pool, pool)) if pool > 1 else nn.Identity()
+        self.thin = nn.MaxPool3d((1, pool, pool), ceil_mode=True) if pool > 1 else nn.Identity()
         self.out = nn.Conv3d(inner, channels, 1)
         self.norm = nn.BatchNorm3d(channels)
         nn.init.zeros_(self.norm.weight)
@@ -87,46 +91,88 @@ class NonlocalBlock(nn.Module):
         return torch.softmax(similarity, dim=-1)
 
 
-def insert_nonlocal(network: nn.Module, names: list[str], *, pairwise: Pairwise, pool: int) -> None:
+def insert_nonlocal(
+    network: nn.Module, names: Sequence[str], *, clip: ClipShape, pairwise: Pairwise, pool: int
+) -> None:
     """Put a new nonlocal block behind each of the named parts of any 3D network.
 
-    The outputs of the network stay what they were until the blocks are trained.
+    The outputs of the network stay what they were until the blocks are trained. It is run once, on
+    one blank clip, to see what maps the parts make. Networks of frames that `inflate` has made 3D
+    are 3D networks, too.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Changed in place.
-    names : list of str
-        Parts whose output is (N, D, T, H, W) maps and which end in a convolution, norm or sequence
-        of D channels, as `named_modules` calls them; none inside another.
+        From (N, C, T, H, W); changed in place.
+    names : sequence of str
+        Parts that make maps, as `named_modules` calls them; none inside another.
+    clip : ClipShape
+        Of clips that it takes.
     pairwise, pool
         See `NonlocalBlock`.
 
     Raises
     ------
     ParameterError
-        If there is no such part, its channels cannot be told, or a name stands twice or lies inside
+        If there is no such part, it makes no maps of clips, or a name stands twice or lies inside
         another.
     """
     parts = dict(network.named_modules())
-    for index, name in enumerate(names):
-        for other in names[:index] + names[index + 1 :]:
-            if f"{name}.".startswith(f"{other}."):
-                raise ParameterError(f"nonlocal: part {name!r} is in part {other!r}; name one only")
     for name in names:
-        if name not in parts:
+        if name not in parts or not name:
             raise ParameterError(
-                f"nonlocal: no part {name!r}; known: {', '.join(filter(None, parts))}"
+                f"nonlocal: no part {name!r} in {type(network).__name__}."
+                f"{did_you_mean(name, [*filter(None, parts)])} Its children: "
+                f"{', '.join(child for child, _ in network.named_children())}"
             )
-        block = NonlocalBlock(_channels(parts[name], name), pairwise=pairwise, pool=pool)
+    for index, name in enumerate(names):
+        for other in [*names[:index], *names[index + 1 :]]:
+            if _within(name, other):
+                raise ParameterError(f"nonlocal: part {name!r} is in part {other!r}; name one only")
+    folded = [name for name, part in parts.items() if isinstance(part, InflatedMaps)]
+    blocks: dict[str, nn.Module] = {}
+    for name, shape in _map_shapes(network, names, clip).items():
+        if len(shape) == 5:
+            blocks[name] = NonlocalBlock(shape[1], pairwise=pairwise, pool=pool)
+        elif len(shape) == 4 and any(_within(name, root) for root in folded):
+            blocks[name] = OnClips(NonlocalBlock(shape[1], pairwise=pairwise, pool=pool))
+        else:
+            raise ParameterError(
+                f"nonlocal: part {name!r} makes {shape or 'nothing'} of a clip, expected maps "
+                "(N, D, T, H, W)"
+            )
+    for name, block in blocks.items():
         replace_submodule(network, name, nn.Sequential(parts[name], block))
 
 
-def _channels(part: nn.Module, name: str) -> int:
-    """D of what a part ends in: its last convolution or norm."""
-    for leaf in reversed(list(part.modules())):
-        if isinstance(leaf, nn.BatchNorm3d):
-            return leaf.num_features
-        if isinstance(leaf, nn.Conv3d):
-            return leaf.out_channels
-    raise ParameterError(f"nonlocal: part {name!r} has no 3D convolution or norm to tell its maps")
+def _within(name: str, other: str) -> bool:
+    """Whether a part is another one or lies inside it."""
+    return not other or f"{name}.".startswith(f"{other}.")
+
+
+def _map_shapes(
+    network: nn.Module, names: Sequence[str], clip: ClipShape
+) -> dict[str, tuple[int, ...]]:
+    """What each part makes of one clip, () of those that are not used; the network stays as is."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, ())
+    parts = dict(network.named_modules())
+    training = {part: part.training for part in parts.values()}
+
+    def watch(name: str) -> Callable[[nn.Module, object, object], None]:
+        def look(_: nn.Module, inputs: object, output: object) -> None:
+            shapes[name] = tuple(output.shape) if isinstance(output, Tensor) else ()
+
+        return look
+
+    handles = [parts[name].register_forward_hook(watch(name)) for name in names]
+    try:
+        network.eval()  # so that norms keep their statistics
+        some = next(network.parameters())
+        with torch.no_grad():
+            network(some.new_zeros(1, *clip.lengths))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for part, mode in training.items():
+            part.training = mode
+    return shapes
