@@ -33,7 +33,7 @@ MODELS: Plugins[type[Model]] = Plugins(
         "r2plus1d_18": "flowstream.models.torchvision_video:R2Plus1D18",
         "s3d": "flowstream.models.torchvision_video:S3D",
         "mvit_v2_s": "flowstream.models.torchvision_video:MViTV2S",
-        "swin3d_t": "flowstream.models.torchvision_video:Swin3DT",
+        "swin3d_t": "flowstream.models.swin3d:Swin3DT",
         "two_stream": "flowstream.models.two_stream:TwoStream",
         "two_stream_conv_fusion": "flowstream.models.two_stream_conv_fusion:TwoStreamConvFusion",
     },

@@ -102,6 +102,14 @@ class Model(ABC):
         """What the network that is built for `clip` takes, one shape for each of `streams`."""
         return (clip,)
 
+    def spoilt_apart(self, network: Classifier) -> Classifier:
+        """Its network for `receptive_field`: NaN must reach all that depends on it, and no more.
+
+        Nearly all operations do so by themselves. Where one does not, as attention that is masked
+        by adding to its logits, its part is given another forward, which does nothing else.
+        """
+        return network
+
     def refuse_smaller(self, clip: ClipShape) -> None:
         """Refuse clips below `smallest`, with the axis and what is expected."""
         for axis, seen, least in zip(AXES[1:], clip.lengths[1:], self.smallest, strict=True):

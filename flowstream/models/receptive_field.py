@@ -32,10 +32,11 @@ def receptive_fields(
 ) -> dict[Key, Extent]:
     """How much of a clip a unit of each of a network's parts depends on, away from the borders.
 
-    One slice of the clip after the other is made NaN, which every operation passes on to exactly
-    what depends on it, whatever the weights. (NNPACK is switched off meanwhile: it convolves by
-    transforms, which spread NaN. oneDNN, as torch calls it, sums products.) Of a part's units the
-    one that depends on most counts, which the clip's borders do not cut.
+    One slice of the clip after the other is made NaN, which operations pass on to exactly what
+    depends on it, whatever the weights; `Model.spoilt_apart` sees to the exceptions. (NNPACK is
+    switched off meanwhile: it convolves by transforms, which spread NaN. oneDNN, as torch calls it,
+    sums products.) Of a part's units the one that depends on most counts, which the clip's borders
+    do not cut.
 
     Frames are looked for in clips as small as the model takes, rows in as narrow and columns in as
     low ones: what a unit sees along one side of the image does not depend on the other's length.
@@ -64,7 +65,7 @@ def receptive_fields(
     for axis, sliver in enumerate(slivers):
         shapes = model.inputs(sliver)
         with torch.random.fork_rng(devices=[]):
-            network = model.build(sliver, 2, blank=True).to(DTYPE).eval()
+            network = model.spoilt_apart(model.build(sliver, 2, blank=True)).to(DTYPE).eval()
         extents = dict.fromkeys(keys, 0)
         for spoiling in _spoilings(shapes, axis):
             for key, span in _spans(network, spoiling, keys, progress=progress).items():

@@ -140,13 +140,6 @@ class MViTV2S(TorchvisionVideo):
             part.requires_grad_(False)
 
 
-class Swin3DT(TorchvisionVideo):
-    """A transformer that attends within windows of space and time, shifted between layers."""
-
-    name: ClassVar[str] = "swin3d_t"
-    paper: ClassVar[str] = "Liu et al. 2022, arXiv:2106.13230, section 3"
-
-
 class TorchvisionClassifier(VideoClassifier):
     """One of torchvision's networks, which take (N, C, T, H, W) as ours do."""
 
