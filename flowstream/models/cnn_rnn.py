@@ -35,6 +35,10 @@ class CNNRNN(ImageCNN):
         Width of its state.
     layers : int
         Recurrent layers, one on the other.
+    grid : int
+        Maps are averaged over the cells of a grid of this side, whose features stand side by side.
+        1 forgets all places, as image classifiers do, and a recurrence cannot see then that
+        something has moved. Donahue et al. 2015 take CaffeNet's fc6, which knows 6 x 6 places.
     fine_tune : bool or None
         Train the CNN too. None: exactly when it is not pretrained. A CNN that is not trained is
         kept in evaluation mode and without back-propagation, and its features can be cached.
@@ -48,13 +52,14 @@ class CNNRNN(ImageCNN):
     cell: Literal["rnn", "gru", "lstm"] = "lstm"
     hidden: int = 256
     layers: int = 1
+    grid: int = 1
     fine_tune: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
-        for option in ("kernel", "hidden", "layers"):
+        for option in ("kernel", "hidden", "layers", "grid"):
             if getattr(self, option) < 1:
                 raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
         if self.fine_tune is False and self.pretrained is False:
@@ -83,9 +88,9 @@ class RecurrentClassifier(FeatureClassifier):
     ) -> None:
         super().__init__(clip, classes)
         maps = feature_maps(trunk)
-        width = map_shape(maps, clip)[0]
+        width = map_shape(maps, clip)[0] * options.grid**2
         self.maps = inflate_maps(maps, options.kernel)
-        self.average = nn.AdaptiveAvgPool2d(1)
+        self.average = nn.AdaptiveAvgPool2d(options.grid)
         self.recurrent = CELLS[options.cell](
             width, options.hidden, options.layers, batch_first=True
         )

