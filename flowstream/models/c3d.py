@@ -33,6 +33,9 @@ class C3D(Model):
     ----------
     width : int
         Maps of conv1a; the other stages follow in the paper's proportions.
+    norm : bool
+        Batch norm after each convolution: not in the paper, but without it few videos train none of
+        the ten layers.
     features : int
         Width of fc6 and fc7.
     dropout : float
@@ -44,6 +47,7 @@ class C3D(Model):
     paper: ClassVar[str] = "Tran et al. 2015, arXiv:1412.0767, section 3.2"
 
     width: int = 64
+    norm: bool = False
     features: int = 4096
     dropout: float = 0.5
 
@@ -74,7 +78,7 @@ class C3DNet(VideoClassifier):
 
     def __init__(self, clip: ClipShape, classes: int, *, options: C3D) -> None:
         super().__init__(clip, classes)
-        self.maps, shape = _convolutions(clip, options.width)
+        self.maps, shape = _convolutions(clip, options)
         flat = shape[0] * shape[1] * shape[2] * shape[3]
         width = options.features
         self.fc6 = nn.Sequential(nn.Flatten(), nn.Linear(flat, width), nn.ReLU(inplace=True))
@@ -87,7 +91,8 @@ class C3DNet(VideoClassifier):
                 # He et al. 2015, arXiv:1502.01852: with torch's own start the activations of ten
                 # layers without norms would shrink ten thousandfold.
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
-                nn.init.zeros_(part.bias)  # type: ignore[arg-type]
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
 
     @property
     def head(self) -> nn.Module:
@@ -105,15 +110,19 @@ class C3DNet(VideoClassifier):
         return scores
 
 
-def _convolutions(clip: ClipShape, width: int) -> tuple[nn.Sequential, tuple[int, int, int, int]]:
+def _convolutions(clip: ClipShape, options: C3D) -> tuple[nn.Sequential, tuple[int, int, int, int]]:
     """conv1a ... pool5, and the (D, T', H', W') that they end in."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, frames, rows, columns = clip.lengths
     for stage, widths in enumerate(_STAGES, start=1):
         for letter, units in zip("ab", widths, strict=False):
-            layers[f"conv{stage}{letter}"] = nn.Conv3d(channels, units * width, 3, padding=1)
+            width = units * options.width
+            conv = nn.Conv3d(channels, width, 3, padding=1, bias=not options.norm)
+            layers[f"conv{stage}{letter}"] = conv
+            if options.norm:
+                layers[f"norm{stage}{letter}"] = nn.BatchNorm3d(width)
             layers[f"relu{stage}{letter}"] = nn.ReLU(inplace=True)
-            channels = units * width
+            channels = width
         moments = 1 if stage == 1 else min(2, frames)
         # The authors' pool5 pads space: 7x7 becomes 4x4.
         padding = (0, 1, 1) if stage == 5 else 0

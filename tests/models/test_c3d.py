@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flowstream.errors import ParameterError
+from flowstream.errors import RecipeError
 from flowstream.models import build_model
 from flowstream.models.c3d import C3D, C3DNet
 from flowstream.models.describe import Layer, describe
@@ -92,7 +92,18 @@ def test_activations_neither_vanish_nor_explode_before_training() -> None:
     assert 0.1 < scores.std(dim=0).mean() < 10
 
 
+def test_norms_stand_between_each_convolution_and_its_activation_where_asked() -> None:
+    network = build_model("c3d", channels=3, frames=4, size=32, classes=5, width=4, norm=True)
+    assert isinstance(network, C3DNet)
+    kinds = [name.rstrip("ab12345") for name, _ in network.maps.named_children()]
+    assert kinds.count("conv") == kinds.count("norm") == 8
+    assert "convnormrelu" * 2 in "".join(kinds)
+    assert not any(
+        "norm" in name for name, _ in C3D(width=4, features=8).build(PAPER, 5).maps.named_children()
+    )
+
+
 @pytest.mark.parametrize(("option", "value"), [("width", 0), ("features", 0)])
 def test_widths_below_one_are_refused(option: str, value: int) -> None:
-    with pytest.raises(ParameterError, match=f"{option}: got 0, expected at least 1"):
-        C3D(**{option: value})
+    with pytest.raises(RecipeError, match=f"{option}: got 0, expected at least 1"):
+        build_model("c3d", channels=3, frames=4, size=32, classes=5, **{option: value})

@@ -13,7 +13,12 @@ from flowstream.errors import ParameterError, RecipeError, UnknownNameError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.layers.inflate import inflate
-from flowstream.models.layers.nonlocal_block import NonlocalBlock, Pairwise, insert_nonlocal
+from flowstream.models.layers.nonlocal_block import (
+    Followed,
+    NonlocalBlock,
+    Pairwise,
+    insert_nonlocal,
+)
 from flowstream.models.model import ClipShape
 from flowstream.models.nonlocal_net import Nonlocal
 
@@ -137,7 +142,7 @@ def test_inserting_blocks_into_a_trained_network_leaves_its_outputs(
 def new(network: nn.Module) -> set[nn.Module]:
     """The parts of a network that were inserted."""
     return {part for block in blocks_in(network) for part in block.modules()} | {
-        part for part in network.modules() if isinstance(part, nn.Sequential)
+        part for part in network.modules() if isinstance(part, Followed)
     }
 
 
@@ -173,7 +178,9 @@ def test_inserting_changes_neither_statistics_nor_modes() -> None:
         pairwise="dot_product",
         pool=1,
     )
-    after = {name.replace("layer4.0.", "layer4.", 1): v for name, v in network.state_dict().items()}
+    after = {
+        name.replace("layer4.part.", "layer4.", 1): v for name, v in network.state_dict().items()
+    }
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert not frozen.training
     assert sum(not part.training for part in network.modules()) == 1
@@ -190,6 +197,8 @@ def test_inserting_changes_neither_statistics_nor_modes() -> None:
             {"backbone": "small_cnn", "pretrained": False},
             ("inflated.network.act1",),
         ),
+        # whose blocks are called with an option
+        ("i3d", {}, ("inflated.network._blocks.7", "inflated.network._blocks.10")),
     ],
 )
 def test_the_model_is_its_3d_cnn_with_blocks(
@@ -198,13 +207,13 @@ def test_the_model_is_its_3d_cnn_with_blocks(
     def network(name: str, **own: Any) -> nn.Module:
         torch.manual_seed(0)
         return build_model(
-            name, channels=3, frames=4, size=16, classes=3, dropout=0.0, **own
+            name, channels=3, frames=4, size=32, classes=3, dropout=0.0, **own
         ).eval()
 
     plain = network(base, **options)
     attending = network("nonlocal", base=base, options=options, behind=behind, attended_pool=3)
     assert len(blocks_in(attending)) == len(behind)
-    clips = torch.randn(2, 3, 4, 16, 16)
+    clips = torch.randn(2, 3, 4, 32, 32)
     # the same seed: the blocks are drawn after all else
     assert torch.equal(plain(clips), attending(clips))
 

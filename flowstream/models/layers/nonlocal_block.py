@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,19 @@ class NonlocalBlock(nn.Module):
         return torch.softmax(similarity, dim=-1)
 
 
+class Followed(nn.Module):
+    """A part and a block behind it: it takes what the part takes."""
+
+    def __init__(self, part: nn.Module, block: nn.Module) -> None:
+        super().__init__()
+        self.part, self.block = part, block
+
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
+        """What the block makes of what the part makes."""
+        result: Tensor = self.block(self.part(*inputs, **options))
+        return result
+
+
 def insert_nonlocal(
     network: nn.Module, names: Sequence[str], *, clip: ClipShape, pairwise: Pairwise, pool: int
 ) -> None:
@@ -142,7 +155,7 @@ def insert_nonlocal(
                 "(N, D, T, H, W)"
             )
     for name, block in blocks.items():
-        replace_submodule(network, name, nn.Sequential(parts[name], block))
+        replace_submodule(network, name, Followed(parts[name], block))
 
 
 def _within(name: str, other: str) -> bool:
