@@ -183,7 +183,7 @@ def as_data(
         "layers": [asdict(layer) for layer in description.layers],
     }
     if memory is not None:
-        data["training"] = {"batch": batch, **asdict(memory), "total": memory.total}
+        data["training"] = {"batch": batch, **asdict(memory), "temporary": memory.temporary}
     return data
 
 
@@ -217,15 +217,15 @@ def _times(lengths: tuple[int, ...]) -> str:
 
 
 def memory_table(memory: TrainingMemory) -> str:
-    """What a training step keeps, line by line."""
+    """What a training step holds, line by line."""
     rows = (
         ("raw video, a byte a value", memory.raw_video),
         ("clips as the network's input", memory.clips),
         ("activations kept for the backward pass", memory.activations),
-        ("their gradients at the largest layer", memory.backward),
         ("parameters and statistics of norms", memory.parameters),
-        ("gradients", memory.gradients),
+        ("gradients of parameters", memory.gradients),
         ("state of the optimiser", memory.optimiser),
-        ("total, but for the raw video", memory.total),
+        ("temporary at the peak, beyond these", memory.temporary),
+        ("total at the peak, but for the raw video", memory.total),
     )
     return table((f"  {name}", readable("bytes", size)) for name, size in rows)

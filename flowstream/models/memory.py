@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,20 +15,33 @@ from torch.func import functional_call
 
 from flowstream.errors import ParameterError
 from flowstream.models.describe import shadow
+from flowstream.models.live_bytes import LiveBytes
 from flowstream.models.model import ClipShape, Model
 
 # Values of a trained parameter's size that an optimiser keeps: momentum; both moments of Adam.
 _KEPT = {"sgd": 1, "adamw": 2}
+
+# Values of a parameter's size that it makes on the way, at most. SGD: the gradient with the decay,
+# and with Nesterov's momentum too; AdamW: the second moment's root, the same corrected, and what is
+# left of the parameter before.
+_PASSING = {"sgd": 2, "adamw": 3}
 
 
 @dataclass(frozen=True)
 class TrainingMemory:
     """Bytes of a training step in float32.
 
-    The step holds the most where its backward pass reaches the largest layer, and nearly all
-    activations are there still. Half precision about halves the activations. What the libraries
-    need for themselves (workspace, CUDA's own half gigabyte) comes on top: on a CPU, two steps made
-    the process grow by 0.97 (slow_fusion) to 1.3 (r3d_18) times the total.
+    The total is the most that tensors take at once: in the forward or backward pass, or in the
+    optimiser's step. It may be less than the sum of the parts, for gradients of parameters come as
+    activations go. Half precision about halves the activations. On CUDA the optimisers' passing
+    values are of all parameters at once, where a CPU takes one parameter after the other.
+
+    What the libraries need for themselves (workspace, CUDA's own half gigabyte) comes on top. On a
+    CPU, two steps on 8 clips of 3 x 16 x 64 x 64 made the process grow by 1.01 (recurrent_conv) to
+    1.36 (early_fusion) times the total, or by 5 to 61 MB more, with either optimiser; on 16 clips
+    of 112 x 112, with SGD, six models by 1.01 to 1.04 times. Most of it at early_fusion is oneDNN's
+    workspace within the backward pass of a convolution, of which no shape tells: without oneDNN
+    it was 1.07 times.
     """
 
     raw_video: int
@@ -37,19 +50,20 @@ class TrainingMemory:
     """The same as the network's input."""
     activations: int
     """All that autograd keeps from the forward pass for the backward one, each tensor once."""
-    backward: int
-    """Gradients of activations on their way through the largest layer: of its output and input."""
     parameters: int
     """With the norms' statistics."""
     gradients: int
+    """Of the trained parameters."""
     optimiser: int
     """SGD keeps a momentum, AdamW two moments, for each trained parameter."""
+    total: int
+    """The most that is there at once, but for the raw video, which may stay where it is."""
 
     @property
-    def total(self) -> int:
-        """All but the raw video, which may stay where it is."""
-        parts: dict[str, int] = asdict(self)
-        return sum(parts.values()) - self.raw_video
+    def temporary(self) -> int:
+        """What the total needs beyond the parts: gradients of activations, passing values."""
+        kept = self.clips + self.activations + self.parameters + self.gradients + self.optimiser
+        return max(0, self.total - kept)
 
 
 def training_memory(
@@ -60,7 +74,7 @@ def training_memory(
     batch: int,
     optimiser: Literal["sgd", "adamw"] = "sgd",
 ) -> TrainingMemory:
-    """Estimate the memory of a training step on a batch, without computing it.
+    """Foretell the memory of a training step on a batch, without computing it.
 
     Raises
     ------
@@ -77,19 +91,23 @@ def training_memory(
         with FakeTensorMode():
             state = {name: _like(value) for name, value in _state(network).items()}
             inputs = [torch.empty(shape) for shape in shapes]
+            # First, for torch 2.3 shrinks the storage of a fake index that has been used.
+            peak, left = _step(network, inputs, state=state)
             kept = saved_sizes(network, inputs, state=state)
     except ValueError as error:  # of a batch norm
         raise ParameterError(f"batch: got {batch}: {error}; take more clips at once") from error
     values = sum(map(math.prod, shapes))
-    trained = sum(_bytes(part) for part in network.parameters() if part.requires_grad)
+    trained = [_bytes(part) for part in network.parameters() if part.requires_grad]
+    own = _KEPT[optimiser] * sum(trained)
     return TrainingMemory(
         raw_video=values,
         clips=values * torch.float32.itemsize,
         activations=sum(kept),
-        backward=2 * max(kept),
         parameters=sum(map(_bytes, _state(network).values())),
-        gradients=trained,
-        optimiser=_KEPT[optimiser] * trained,
+        gradients=sum(trained),
+        optimiser=own,
+        # the optimiser's own values are there from the first step on
+        total=own + max(peak, left + _PASSING[optimiser] * max(trained)),
     )
 
 
@@ -116,13 +134,34 @@ def saved_sizes(
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = functional_call(network, state, tuple(inputs))
-        labels = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-        loss = nn.functional.cross_entropy(scores, labels)
+        results = _forward(network, inputs, state=state)
     for tensor in [*state.values(), *inputs]:
         storages.pop(tensor.untyped_storage()._cdata, None)
-    del loss
+    del results
     return [storage.nbytes() for storage in storages.values()]
+
+
+def _step(
+    network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor]
+) -> tuple[int, int]:
+    """Bytes of all tensors at the peak of a forward and backward pass, and after them."""
+    live = LiveBytes([*state.values(), *inputs])
+    with live:
+        # held to the end, as training does: its log wants the loss and who was right
+        results = _forward(network, inputs, state=state)
+        torch.autograd.backward(results[-1])
+        left = live.now
+        del results
+    return live.peak, left
+
+
+def _forward(
+    network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, labels and loss."""
+    scores = functional_call(network, state, tuple(inputs))
+    labels = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
+    return scores, labels, nn.functional.cross_entropy(scores, labels)
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flowstream.cli import main
+from flowstream.cli.text import readable
 
 SLOW = ["slow_fusion", "--input", "3x20x64x64", "--set", "widths=12,24", "--set", "pool=4"]
 
@@ -77,11 +78,14 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
     assert memory["batch"] == 4
     assert memory["raw_video"] == 4 * 3 * 20 * 64 * 64
     assert memory["optimiser"] == 2 * memory["gradients"]
-    parts = ("clips", "activations", "backward", "parameters", "gradients", "optimiser")
+    parts = ("clips", "activations", "parameters", "gradients", "optimiser", "temporary")
     assert memory["total"] == sum(memory[part] for part in parts)
+    assert memory["temporary"] > 0
     printed = text(*arguments)
     assert "training on 4 clips at once with adamw, in float32:" in printed
     assert "raw video, a byte a value" in printed
+    last = " ".join(printed.splitlines()[-1].split())
+    assert last == f"total at the peak, but for the raw video {readable('bytes', memory['total'])}"
 
 
 def test_without_an_input_it_is_the_clip_of_the_3d_cnns() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models import MODELS
 from flowstream.models.c3d import C3D
 from flowstream.models.cnn_rnn import CNNRNN
+from flowstream.models.live_bytes import LiveBytes
 from flowstream.models.memory import TrainingMemory, saved_sizes, training_memory
-from flowstream.models.model import ClipShape
+from flowstream.models.model import ClipShape, Model
 from flowstream.models.slow_fusion import SlowFusion
+from flowstream.train.recipe import StreamRecipe
+from flowstream.train.schedule import make_optimiser
 
 SMALL: dict[str, dict[str, Any]] = {
     "c3d": {"width": 4, "features": 8},
@@ -28,15 +31,65 @@ SMALL: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_foretold_activations_are_those_that_a_real_step_keeps_to_the_byte(name: str) -> None:
-    model = MODELS[name](**SMALL.get(name, {}))
+    model, clip = small(name)
+    sizes = saved_sizes(*real(model, clip, batch=3))
+    assert training_memory(model, clip, 5, batch=3).activations == sum(sizes)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_foretold_total_is_the_peak_of_a_real_step_to_the_byte(name: str) -> None:
+    model, clip = small(name)
+    network, inputs = real(model, clip, batch=3)
+    peak = peak_of_second_step(network, inputs, "sgd")
+    assert training_memory(model, clip, 5, batch=3).total == peak
+
+
+@pytest.mark.parametrize("name", ["slow_fusion", "early_fusion", "mc3_18"])
+def test_so_it_is_with_adamw_but_for_what_the_optimiser_makes_on_the_way(name: str) -> None:
+    model, clip = small(name)
+    network, inputs = real(model, clip, batch=3)
+    peak = peak_of_second_step(network, inputs, "adamw")
+    total = training_memory(model, clip, 5, batch=3, optimiser="adamw").total
+    trained = [part.nbytes for part in network.parameters() if part.requires_grad]
+    # below: it may take the largest parameter after a small one, and so keep little of that;
+    # above: a number of 4 bytes for each parameter, how many steps were made
+    assert total - max(trained) <= peak <= total + 4 * len(trained)
+
+
+def small(name: str) -> tuple[Model, ClipShape]:
+    model: Model = MODELS[name](**SMALL.get(name, {}))
     frames, rows, columns = model.smallest
-    clip = ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
+    return model, ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
+
+
+def real(model: Model, clip: ClipShape, *, batch: int) -> tuple[nn.Module, list[Tensor]]:
     torch.manual_seed(0)
     network = model.build(clip, 5, blank=True).train()
-    sizes = saved_sizes(network, [torch.randn(3, *shape.lengths) for shape in model.inputs(clip)])
-    foretold = training_memory(model, clip, 5, batch=3)
-    assert foretold.activations == sum(sizes)
-    assert foretold.backward == 2 * max(sizes)
+    return network, [torch.randn(batch, *shape.lengths) for shape in model.inputs(clip)]
+
+
+def peak_of_second_step(
+    network: nn.Module, inputs: list[Tensor], kind: Literal["sgd", "adamw"]
+) -> int:
+    """Bytes at once of a step as in `flowstream.train.fit`, when the optimiser has its state."""
+    optimiser = make_optimiser(StreamRecipe("rgb", "slow_fusion", optimiser=kind), network)
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        scores = network(*inputs)
+        labels = torch.zeros(len(scores), dtype=torch.long)
+        loss = nn.functional.cross_entropy(scores, labels)
+        torch.autograd.backward(loss)
+        optimiser.step()
+
+    step()
+    optimiser.zero_grad(set_to_none=True)
+    kept = [value for state in optimiser.state.values() for value in state.values()]
+    own = [value for value in kept if isinstance(value, Tensor)]
+    live = LiveBytes([*network.parameters(), *network.buffers(), *inputs, *own])
+    with live:
+        step()
+    return live.peak
 
 
 def test_a_networks_bytes_counted_by_hand() -> None:
@@ -52,9 +105,33 @@ def test_a_networks_bytes_counted_by_hand() -> None:
     # of the loss; its labels (8 bytes each) and the number of them that count (4 bytes)
     maps, means, loss = 5 * 3 * 4 * 6, 5, 7
     assert memory.activations == 8 * (4 * (maps + means + loss) + 8) + 4
-    assert memory.backward == 2 * 8 * 4 * maps
-    parts = (memory.clips, memory.activations, memory.backward, 3 * 4 * parameters)
-    assert memory.total == sum(parts)
+    # at the peak, where the maps' gradient is rectified: the maps, and that gradient before and
+    # after; the linear layer's gradients; scores, labels, loss and the gradient of one it begins
+    # with; clips, parameters and momenta
+    linear, clips = 4 * (5 + 1) * 7, memory.clips
+    peak = 3 * 8 * 4 * maps + linear + 8 * (4 * loss + 8) + 4 + 4 + clips + 2 * 4 * parameters
+    assert memory.total == peak
+    assert memory.temporary == peak - clips - memory.activations - 3 * 4 * parameters
+
+
+def test_where_parameters_rule_the_peak_is_the_optimisers_step() -> None:
+    model, clip = C3D(width=4, features=512), ClipShape(3, 4, 32, 32)
+    memory = training_memory(model, clip, 5, batch=1)
+    # SGD adds the decay to the gradient of the largest layer, and Nesterov's momentum to that;
+    # there are still scores, a label and the loss
+    passing, results = 2 * 4 * 512 * 512, 4 * 5 + 8 + 4
+    assert memory.total == memory.clips + 3 * memory.parameters + passing + results
+    assert memory.temporary == passing + results - memory.activations
+
+
+def test_nothing_is_temporary_where_gradients_come_after_the_peak() -> None:
+    model, clip = SlowFusion(widths=(32,) * 8, pool=1), ClipShape(3, 4, 8, 8)
+    memory = training_memory(model, clip, 5, batch=8)
+    # early in the backward pass: all parameters' gradients will take more than two maps'
+    assert memory.gradients > 2 * 8 * 4 * 32 * 4 * 8 * 8
+    there = memory.clips + memory.activations + memory.parameters + memory.optimiser
+    assert there < memory.total < there + memory.gradients
+    assert memory.temporary == 0
 
 
 def test_adamw_keeps_two_moments_and_sgd_one() -> None:
