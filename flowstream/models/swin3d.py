@@ -7,11 +7,11 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
 from flowstream.models.model import Classifier
-from flowstream.models.torchvision_video import TorchvisionVideo
+from flowstream.models.torchvision_video import TorchvisionVideo, start_linear_layers
 
 
 class Swin3DT(TorchvisionVideo):
@@ -19,6 +19,10 @@ class Swin3DT(TorchvisionVideo):
 
     name: ClassVar[str] = "swin3d_t"
     paper: ClassVar[str] = "Liu et al. 2022, arXiv:2106.13230, section 3"
+
+    def _start(self, network: nn.Module) -> None:
+        """See `start_linear_layers`."""
+        start_linear_layers(network)
 
     def spoilt_apart(self, network: Classifier) -> Classifier:
         """Attention spoils its windows: 0 times NaN would pass its masks."""

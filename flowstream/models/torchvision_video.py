@@ -62,10 +62,15 @@ class TorchvisionVideo(Model):
         _replace_stem(network, clip.channels, pretrained=self.pretrained is not False)
         head = _replace_head(network, classes, self.dropout)
         self._fit(network, clip)
+        if self.pretrained is False:
+            self._start(network)
         return TorchvisionClassifier(clip, classes, parts=(network, head))
 
     def _fit(self, network: Any, clip: ClipShape) -> None:
         """Make what a network fixes for its weights' clips fit these."""
+
+    def _start(self, network: Any) -> None:
+        """Make a random network learn in a short training, too."""
 
 
 class R3D18(TorchvisionVideo):
@@ -105,16 +110,18 @@ class S3D(TorchvisionVideo):
         return (8, 17, 17)
 
     def _fit(self, network: Any, clip: ClipShape) -> None:
-        """Average all maps; its own average is as large as those of 224 x 224.
-
-        Its norms follow at 0.001 a step, made for a hundred thousand of them: from random weights
-        they would still be near their start after a short training, and evaluation at chance.
-        """
+        """Average all maps; its own average is as large as those of 224 x 224."""
         network.avgpool = nn.AdaptiveAvgPool3d(1)
-        if self.pretrained is False:
-            for part in network.modules():
-                if isinstance(part, nn.BatchNorm3d):
-                    part.momentum = 0.1  # torch's own
+
+    def _start(self, network: Any) -> None:
+        """Let its norms follow at torch's own 0.1 a step.
+
+        Theirs is 0.001, made for a hundred thousand steps: after a short training they would still
+        be near their start, and evaluation at chance.
+        """
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm3d):
+                part.momentum = 0.1
 
 
 class MViTV2S(TorchvisionVideo):
@@ -139,6 +146,10 @@ class MViTV2S(TorchvisionVideo):
         for part in (last.rel_pos_h, last.rel_pos_w, last.rel_pos_t, last.pool_q.pool.weight):
             part.requires_grad_(False)
 
+    def _start(self, network: Any) -> None:
+        """See `start_linear_layers`."""
+        start_linear_layers(network)
+
 
 class TorchvisionClassifier(VideoClassifier):
     """One of torchvision's networks, which take (N, C, T, H, W) as ours do."""
@@ -159,6 +170,18 @@ class TorchvisionClassifier(VideoClassifier):
         """(N, K) scores."""
         scores: Tensor = self.network(clips)
         return scores
+
+
+def start_linear_layers(network: nn.Module) -> None:
+    """Glorot's initialisation of linear layers, as torchvision's image transformers have it.
+
+    Its video transformers draw all weights at a deviation of 0.02, whatever their width. That is
+    for long schedules: what the branches add to their input starts so small that a few hundred
+    steps bring no motion into it. (Glorot & Bengio 2010, section 4.2.1.)
+    """
+    for part in network.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
 
 
 def _replace_stem(network: nn.Module, channels: int, *, pretrained: bool) -> None:
