@@ -98,6 +98,18 @@ class Model(ABC):
             If the clips are smaller than `smallest`.
         """
 
+    def check_weights(self) -> None:  # noqa: B027
+        """Refuse pretrained weights in files of the user's that are not there or do not fit.
+
+        Cheap, and fetches nothing: what takes long before it builds its network asks this first.
+        Most models have no weights in files, and none to refuse.
+
+        Raises
+        ------
+        CheckpointError
+            With the file, what is wrong with it and what is expected.
+        """
+
     def inputs(self, clip: ClipShape) -> tuple[ClipShape, ...]:
         """What the network that is built for `clip` takes, one shape for each of `streams`."""
         return (clip,)
