@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstream.dataset import SplitRecipe
-from flowstream.errors import ParameterError
+from flowstream.errors import CheckpointError, ParameterError
 from flowstream.recipe import build
 from flowstream.train.recipe import StreamRecipe
 
@@ -144,6 +144,27 @@ class Recipe:
     def stack_folder(self) -> Path:
         """Where the stacks are."""
         return self.stacks or self.out / "stacks"
+
+    def check_weights(self) -> None:
+        """Refuse now what streams that are still to start would fail on after the extraction.
+
+        A stream that has begun has its weights in its own folder, and needs the pretrained ones no
+        more.
+
+        Raises
+        ------
+        CheckpointError
+            If pretrained weights that lie in a file are not there or do not fit.
+        """
+        from flowstream.train.run import LAST
+
+        for name, stream in self.streams.items():
+            if (self.out / name / LAST).exists():
+                continue
+            try:
+                stream.architecture.check_weights()
+            except CheckpointError as error:
+                raise CheckpointError(f"{name}: {error}") from error
 
     def fusing(self) -> Fusion:
         """The fusion with its parameters, still to be fitted."""

@@ -152,6 +152,11 @@ class ZooRecipe:
             device=self.device,
         )
 
+    def check_weights(self) -> None:
+        """What `Recipe.check_weights` does, for every model before the first is trained."""
+        for name in self.models:
+            self.experiment(name).check_weights()
+
     @property
     def stack_folder(self) -> Path:
         """Where the stacks are."""
@@ -176,6 +181,7 @@ def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
     from flowstream.dataset import read_split
     from flowstream.report.comparison import write_comparison
 
+    recipe.check_weights()
     if recipe.toy:
         recipe.toy.render()
     extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
