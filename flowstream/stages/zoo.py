@@ -238,6 +238,7 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
         name=name,
         model=stream.model,
         sees_order=stream.architecture.sees_order,
+        inputs=tuple(clip.lengths for clip in described.inputs),
         top1=result.accuracies[name],
         parameters=described.parameters,
         flops=described.flops,
