@@ -54,9 +54,10 @@ class CNNRNN(ImageCNN):
         super().__post_init__()
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
-        for option in ("hidden", "layers"):
-            if getattr(self, option) < 1:
-                raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
+        if self.hidden < 1:
+            raise ParameterError(f"hidden: got {self.hidden}, expected at least 1")
+        if not 1 <= self.layers <= 100:  # Donahue et al. have one or two
+            raise ParameterError(f"layers: got {self.layers}, expected 1 to 100")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ParameterError(f"kernel: got {self.kernel}, expected an odd number of frames")
         if self.fine_tune is False and self.pretrained is False:

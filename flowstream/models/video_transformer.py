@@ -87,6 +87,10 @@ class VideoTransformer(Model):
         for option in ("patch", "tubelet", "width", "depth", "heads", "temporal_depth"):
             if getattr(self, option) < 1:
                 raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
+        for option in ("depth", "temporal_depth"):
+            if getattr(self, option) > 1000:  # the deepest published: arXiv:2203.00555
+                got = getattr(self, option)
+                raise ParameterError(f"{option}: got {got}, expected 1000 at most")
         if self.width % self.heads:
             raise ParameterError(f"heads: got {self.heads}, which do not divide width {self.width}")
         check_dropout(self.dropout)
