@@ -95,21 +95,30 @@ def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
 def from_settings(recipe: type[T], settings: Iterable[str], *, where: str) -> T:
     """Make the dataclass `recipe` from `key=value` texts, as `--set` takes them.
 
+    An entry of a table is `table.key=value`, its value as in TOML; what is none there is text.
+
     Raises
     ------
     RecipeError
         If a text has no `=`, a key stands twice or is unknown, or a value does not fit.
     """
     values: dict[str, Any] = {}
+    seen: set[str] = set()
     hints = get_type_hints(recipe)
     for setting in settings:
         key, equals, text = setting.partition("=")
         key = key.strip()
         if not equals or not key:
             raise RecipeError(f"{where}: {setting!r} is not a setting; write key=value")
-        if key in values:
+        if key in seen:
             raise RecipeError(f"{where}: {key}: set twice")
-        values[key] = _parse(text.strip(), hints[key]) if key in hints else text
+        seen.add(key)
+        table, dot, _ = key.partition(".")
+        hint = hints.get(table)
+        if dot and (_is_mapping(hint) or _is_mapping(get_origin(hint))):
+            _override(values, setting, where=where)
+        else:
+            values[key] = _parse(text.strip(), hints[key]) if key in hints else text
     return build(recipe, values, where=where)
 
 

@@ -15,7 +15,7 @@ from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
 from flowstream.report.measures import grouped_accuracy
 from flowstream.scores import read_scores
-from flowstream.stages import Recipe, extract_flow, train_streams
+from flowstream.stages import Recipe, run_stages
 from flowstream.synthetic import write_action_set
 
 
@@ -35,8 +35,7 @@ def main(context: click.Context, videos: Path | None) -> None:
     )
     if not videos and not (recipe.out / "videos" / "manifest.csv").exists():
         write_action_set(recipe.out / "videos", test=20)
-    extract_flow(recipe.extract, recipe.stack_folder)
-    result = train_streams(recipe)
+    result = run_stages(recipe)
     stacks = sorted(recipe.stack_folder.rglob("*.h5"))
     for stack in stacks[:: max(1, len(stacks) // 4)][:4]:
         name = f"{stack.parent.name}_{stack.stem}.png"

@@ -120,7 +120,7 @@ def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
 
 def is_callback(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Click gives commands their parameters by keyword; torch has its own order."""
-    return function.name == "__torch_dispatch__" or any(
+    return function.name in ("__torch_dispatch__", "__torch_function__") or any(
         "click" in ast.unparse(decorator) for decorator in function.decorator_list
     )
 

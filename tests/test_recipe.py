@@ -122,6 +122,15 @@ def test_an_override_that_names_nothing_is_refused(tmp_path: Path, setting: str)
         load_recipe(path, Outer, settings=[setting])
 
 
+def test_entries_of_tables_are_set_one_by_one() -> None:
+    made = from_settings(
+        Outer,
+        ["out=o", "options.widths=[4, 6]", "options.own.kind=resnet18", "options.deep=true"],
+        where="--set",
+    )
+    assert made.options == {"widths": [4, 6], "own": {"kind": "resnet18"}, "deep": True}
+
+
 def test_settings_are_read_by_the_type_of_their_field() -> None:
     made = from_settings(
         Outer,

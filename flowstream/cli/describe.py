@@ -33,7 +33,10 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     ) -> tuple[int, ...]:
         """The three or four lengths, or a usage error."""
         parts = str(value).lower().split("x")
-        if len(parts) not in (3, 4) or not all(part.isdecimal() and int(part) for part in parts):
+        # Python refuses to read numbers of thousands of digits; a clip's have five at most.
+        if len(parts) not in (3, 4) or not all(
+            part.isdecimal() and len(part) <= 30 and int(part) for part in parts
+        ):
             self.fail(f"got {value!r}, expected CxTxHxW, such as 3x16x112x112", param, ctx)
         return tuple(map(int, parts))
 
@@ -54,10 +57,10 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     "--classes",
     cls=GroupedOption,
     group="Network",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=100_000),
     default=101,
     show_default=True,
-    help="Classes to tell apart; UCF101 has 101.",
+    help="Classes to tell apart; UCF101 has 101, the largest set of ImageNet 21,841.",
 )
 @click.option(
     "--set",
@@ -164,7 +167,10 @@ def _described(
     from flowstream.models.receptive_field import spoilt_clips
 
     total = spoilt_clips(model, clip)
-    bar = tqdm(total=total, desc="receptive fields", disable=not receptive_field, leave=False)
+    # a delay of any length: what is refused before the first clip shows no bar
+    bar = tqdm(
+        total=total, desc="receptive fields", disable=not receptive_field, leave=False, delay=0.1
+    )
     with bar:
         return trace(model, clip, classes, receptive_field=receptive_field, progress=bar.update)
 

@@ -41,13 +41,12 @@ def train(
     when it is started again.
     """
     from flowstream.recipe import load_recipe
-    from flowstream.stages import Recipe, extract_flow, train_streams
+    from flowstream.stages import Recipe, run_stages
 
     if device is not None:
         settings = (*settings, f"device={device}")
     loaded = load_recipe(recipe, Recipe, settings=settings)
-    extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)
-    result = train_streams(loaded, progress=not quiet)
+    result = run_stages(loaded, progress=not quiet)
     if as_json:
         click.echo(json.dumps({**asdict(result), "report": str(result.report)}, indent=2))
     else:

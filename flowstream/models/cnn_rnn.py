@@ -59,9 +59,12 @@ class CNNRNN(ImageCNN):
         super().__post_init__()
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
-        for option in ("kernel", "hidden", "layers", "grid"):
-            if getattr(self, option) < 1:
-                raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
+        for option, most in (("kernel", None), ("hidden", None), ("layers", 100), ("grid", 100)):
+            value = getattr(self, option)
+            if value < 1:
+                raise ParameterError(f"{option}: got {value}, expected at least 1")
+            if most and value > most:  # Donahue et al. have one or two layers, 6 x 6 places
+                raise ParameterError(f"{option}: got {value}, expected 1 to {most}")
         if self.fine_tune is False and self.pretrained is False:
             raise ParameterError(
                 "fine_tune: false would keep random features; set pretrained, or fine_tune = true"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from flowstream.models.bounds import MOST_BYTES, MOST_FLOPS, Cost, countable_sizes, refuse_costly
 from flowstream.models.model import Classifier, ClipShape, Model
 from flowstream.models.operations import operation
-from flowstream.models.receptive_field import Extent, receptive_fields
+from flowstream.models.receptive_field import Extent, receptive_fields, spoilt_clips
 from flowstream.models.trace import Key, Use, run
 
 
@@ -54,6 +55,7 @@ class Description:
         return sum(layer.flops for layer in self.layers)
 
 
+@countable_sizes()
 def describe(
     model: Model,
     clip: ClipShape,
@@ -71,11 +73,16 @@ def describe(
     ------
     ShapeError
         If the model cannot take clips as small as that.
+    ParameterError
+        If torch cannot count sizes as large as these, or receptive fields would take too long or
+        too much memory.
     """
     network = shadow(model, clip, classes).eval()
-    uses = run(network, blank_inputs(model, clip, batch=1))
+    inputs = blank_inputs(model, clip, batch=1)
+    uses = run(network, inputs)
     fields: dict[Key, Extent] = {}
     if receptive_field:
+        _refuse_costly_fields(model, clip, Cost.of(network, inputs, uses))
         fields = receptive_fields(model, clip, [use.key for use in uses], progress=progress)
     counted: set[int] = set()
     layers = tuple(
@@ -91,6 +98,30 @@ def describe(
     )
     trained = sum(part.numel() for part in network.parameters() if part.requires_grad)
     return Description(model.name, model.inputs(clip), classes, layers, trained)
+
+
+def _refuse_costly_fields(model: Model, clip: ClipShape, whole: Cost) -> None:
+    """Refuse receptive fields that would take too much, which `whole` clips' cost bounds.
+
+    They are found in clips as small as the model takes along two axes of three, so that these are
+    traced where whole clips would take too much.
+    """
+    _, rows, columns = model.smallest
+    slices = spoilt_clips(model, clip)
+    if whole.flops * slices <= MOST_FLOPS and whole.memory <= MOST_BYTES:
+        return
+    spoilings = (
+        (replace(clip, rows=rows, columns=columns), slices - clip.rows - clip.columns),
+        (replace(clip, columns=columns), clip.rows),
+        (replace(clip, rows=rows), clip.columns),
+    )
+    flops = memory = 0.0
+    for sliver, count in spoilings:
+        network = shadow(model, sliver, 2).eval()
+        inputs = blank_inputs(model, sliver, batch=1)
+        cost = Cost.of(network, inputs, run(network, inputs))
+        flops, memory = flops + count * cost.flops, max(memory, cost.memory)
+        refuse_costly(flops, memory)  # at once, for recurrent networks take long to trace
 
 
 def shadow(model: Model, clip: ClipShape, classes: int) -> Classifier:

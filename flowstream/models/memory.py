@@ -14,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
 from flowstream.errors import ParameterError
+from flowstream.models.bounds import countable_sizes
 from flowstream.models.describe import shadow
 from flowstream.models.live_bytes import LiveBytes
 from flowstream.models.model import ClipShape, Model
@@ -66,6 +67,7 @@ class TrainingMemory:
         return max(0, self.total - kept)
 
 
+@countable_sizes()
 def training_memory(
     model: Model,
     clip: ClipShape,
@@ -79,7 +81,8 @@ def training_memory(
     Raises
     ------
     ParameterError
-        If the batch is too small: below one, or a norm would see a single value.
+        If the batch is too small: below one, or a norm would see a single value; or torch cannot
+        count sizes as large as these.
     """
     if batch < 1:
         raise ParameterError(f"batch: got {batch}, expected at least 1")

@@ -24,9 +24,11 @@ class ClipShape:
     columns: int
 
     def __post_init__(self) -> None:
-        for axis, length in zip(AXES, self.lengths, strict=True):
+        for axis, length, most in zip(AXES, self.lengths, LONGEST, strict=True):
             if length < 1:
                 raise ParameterError(f"clip: got {length} {axis}, expected at least 1")
+            if length > most:
+                raise ParameterError(f"clip: got {length} {axis}, expected {most} at most")
 
     @property
     def lengths(self) -> tuple[int, int, int, int]:
@@ -35,6 +37,12 @@ class ClipShape:
 
 
 AXES = ("channels", "frames", "rows", "columns")
+
+LONGEST = (1000, 10_000, 65_535, 65_535)
+"""What no clip exceeds: JPEG's sides (ITU-T T.81, B.2.2), and 400 s of 25 frames a second.
+
+Recurrent networks take their frames one by one, each a hundredth of a second to be described.
+"""
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,18 @@ class Model(ABC):
         ------
         ShapeError
             If the clips are smaller than `smallest`.
+        """
+
+    def check_weights(self) -> None:  # noqa: B027
+        """Refuse pretrained weights in files of the user's that are not there or do not fit.
+
+        Cheap, and fetches nothing: what takes long before it builds its network asks this first.
+        Most models have no weights in files, and none to refuse.
+
+        Raises
+        ------
+        CheckpointError
+            With the file, what is wrong with it and what is expected.
         """
 
     def inputs(self, clip: ClipShape) -> tuple[ClipShape, ...]:

@@ -83,6 +83,10 @@ class Nonlocal(Model):
         """As the base."""
         return self.of_base.smallest
 
+    def check_weights(self) -> None:
+        """As the base."""
+        self.of_base.check_weights()
+
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Classifier:
         """The network for clips of one shape and K classes."""
         self.refuse_smaller(clip)

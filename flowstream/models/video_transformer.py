@@ -15,7 +15,8 @@ from flowstream.models.layers.space_time_attention import (
     SpatialBlock,
     encoder_block,
 )
-from flowstream.models.layers.vit_weights import load_vit, read_vit
+from flowstream.models.layers.vit_files import ViTSize, check_vit, read_vit
+from flowstream.models.layers.vit_weights import load_vit
 from flowstream.models.model import (
     HALF_TO_ONE,
     IMAGENET,
@@ -55,7 +56,8 @@ class VideoTransformer(Model):
         In the blocks and before the last layer.
     weights : str
         A 2D ViT's: the name of one of torchvision's (`vit_b_16`, fetched by torchvision) or a file
-        with its keys. Empty is random.
+        with its keys. Empty is random. Patch, width and heads must be its own, as `check_weights`
+        makes sure; of its layers the first `depth` are taken.
     inflation : "central" or "average"
         How a patch's 2D filter becomes a tubelet's: at the central frame, others zero; or at every
         frame, divided by their number.
@@ -85,6 +87,10 @@ class VideoTransformer(Model):
         for option in ("patch", "tubelet", "width", "depth", "heads", "temporal_depth"):
             if getattr(self, option) < 1:
                 raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
+        for option in ("depth", "temporal_depth"):
+            if getattr(self, option) > 1000:  # the deepest published: arXiv:2203.00555
+                got = getattr(self, option)
+                raise ParameterError(f"{option}: got {got}, expected 1000 at most")
         if self.width % self.heads:
             raise ParameterError(f"heads: got {self.heads}, which do not divide width {self.width}")
         check_dropout(self.dropout)
@@ -99,12 +105,24 @@ class VideoTransformer(Model):
         """One frame of one patch."""
         return (1, self.patch, self.patch)
 
+    def check_weights(self) -> None:
+        """Refuse a ViT that is not there or does not fit.
+
+        Not done on construction: a checkpoint is read where the file is gone.
+        """
+        if self.weights:
+            check_vit(self.weights, self._size)
+
+    @property
+    def _size(self) -> ViTSize:
+        return ViTSize(self.patch, self.width, self.depth, self.heads)
+
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TubeletTransformer:
         """The network for clips of one shape and K classes."""
         self.refuse_smaller(clip)
         network = TubeletTransformer(clip, classes, options=self)
         if self.weights and not blank:
-            load_vit(network, read_vit(self.weights), inflation=self.inflation)
+            load_vit(network, read_vit(self.weights, self._size), inflation=self.inflation)
         return network
 
 

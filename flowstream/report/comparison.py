@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ class Contender:
     name: str
     model: str
     sees_order: bool
+    inputs: tuple[tuple[int, ...], ...]
+    """(C, T, H, W) of what its network takes: of clips, or of RGB and flow."""
     top1: Share
     parameters: int
     flops: int
@@ -41,6 +44,11 @@ class Contender:
     """Of a training step: activations, parameters, gradients and the optimiser's state."""
     report: str
     """Of this model alone, from the comparison's folder."""
+
+    @property
+    def clip(self) -> str:
+        """Its inputs for people: `3×8×32×32`, or `3×1×32×32 and 2×8×32×32`."""
+        return " and ".join("×".join(map(str, lengths)) for lengths in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     if not comparison.contenders:
         raise ScoresError("comparison: no model to compare; expected one at least")
     data = {"format": FORMAT, "flowstream": __version__, **asdict(comparison)}
+    data["contenders"] = [{**asdict(one), "clip": one.clip} for one in comparison.contenders]
     texts = {
         "comparison.json": json.dumps(data, indent=2) + "\n",
         "comparison.csv": _as_csv(comparison),
@@ -96,7 +105,8 @@ def _as_csv(comparison: Comparison) -> str:
         row: dict[str, Any] = asdict(contender)
         top1 = row.pop("top1")
         share = {f"top1_{name}" if name != "value" else "top1": top1[name] for name in top1}
-        rows.append({"name": row.pop("name"), **share, **row})
+        row = {"clip" if name == "inputs" else name: value for name, value in row.items()}
+        rows.append({"name": row.pop("name"), **share, **row, "clip": contender.clip})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -121,8 +131,9 @@ def page(comparison: Comparison) -> str:
         element("h2", "Accuracy and cost"),
         element(
             "p",
-            "FLOPs are those of one clip, forward, a multiplication and an addition counted as "
-            "two; memory is what a training step holds. Click a heading to sort.",
+            "A clip is channels × frames × rows × columns. FLOPs are those of one clip, forward, a "
+            "multiplication and an addition counted as two; memory is what a training step holds. "
+            "Click a heading to sort.",
             class_="soft",
         ),
         _table(comparison),
@@ -211,13 +222,14 @@ def _table(comparison: Comparison) -> Markup:
     head = [
         element("th", "Model"),
         element("th", "Sees order"),
+        element("th", "Clip"),
         [element("th", name, class_="n") for name in names],
     ]
     table = element(
         "table",
         element("thead", element("tr", head)),
         element("tbody", [_row(contender) for contender in comparison.contenders]),
-        class_="sortable",
+        class_="sortable dense",
     )
     return element("div", table, class_="scroll")
 
@@ -232,6 +244,7 @@ def _row(contender: Contender) -> Markup:
         (contender.step_seconds, f"{contender.step_seconds:.3f}"),
         (contender.memory_bytes, f"{contender.memory_bytes / 1e6:,.1f}"),
     ]
+    clip = contender.clip.replace("and ", "and\N{NO-BREAK SPACE}")  # two lines, not three
     name = element("a", contender.name, href=contender.report, style="color:inherit")
     return element(
         "tr",
@@ -241,5 +254,6 @@ def _row(contender: Contender) -> Markup:
             data_value=contender.name,
         ),
         element("td", "yes" if contender.sees_order else "no", data_value=contender.sees_order),
+        element("td", clip, data_value=sum(map(math.prod, contender.inputs))),
         [element("td", text, class_="n", data_value=value) for value, text in figures],
     )

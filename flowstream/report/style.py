@@ -65,12 +65,16 @@ th { font-weight: 600; } thead th { white-space: nowrap; }
 thead th { color: var(--soft); font-size: .82rem; vertical-align: bottom; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.best { font-weight: 700; }
+.dense { font-size: .8rem; } .dense thead th { font-size: .78rem; }
+.dense th, .dense td { padding-right: .5rem; } .dense td:first-child { white-space: nowrap; }
+.dense th:last-child, .dense td:last-child { padding-right: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
 .key::before { content: ""; display: inline-block; width: .65em; height: .65em; margin-right: .5em;
   border-radius: 50%; background: var(--series); }
 th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid var(--s0); outline-offset: 2px; border-radius: 2px; }
 th button::after { content: "\\2195"; margin-left: .3em; opacity: .45; }
+.dense th button::after { margin-left: .15em; }
 th[aria-sort=ascending] button::after { content: "\\2191"; opacity: 1; }
 th[aria-sort=descending] button::after { content: "\\2193"; opacity: 1; }
 .card small { display: block; }

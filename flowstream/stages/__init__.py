@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowstream.stages.recipe import ExtractRecipe, FusionRecipe, Recipe
-from flowstream.stages.two_stream import Result, extract_flow, train_streams
+from flowstream.stages.two_stream import Result, extract_flow, run_stages, train_streams
 
 __all__ = [
     "ExtractRecipe",
@@ -11,5 +11,6 @@ __all__ = [
     "Recipe",
     "Result",
     "extract_flow",
+    "run_stages",
     "train_streams",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstream.dataset import SplitRecipe
-from flowstream.errors import ParameterError
+from flowstream.errors import CheckpointError, ParameterError, RecipeError, ShapeError
 from flowstream.recipe import build
 from flowstream.train.recipe import StreamRecipe
 
@@ -144,6 +144,34 @@ class Recipe:
     def stack_folder(self) -> Path:
         """Where the stacks are."""
         return self.stacks or self.out / "stacks"
+
+    def check_networks(self) -> None:
+        """Refuse now what streams that are still to start would fail on after the extraction.
+
+        A stream that has begun has its weights in its own folder, and needs the pretrained ones no
+        more.
+
+        Raises
+        ------
+        RecipeError
+            If a network cannot be built as asked.
+        CheckpointError
+            If pretrained weights that lie in a file are not there or do not fit.
+        """
+        from flowstream.models.describe import shadow
+        from flowstream.train.run import LAST
+
+        for name, stream in self.streams.items():
+            if (self.out / name / LAST).exists():
+                continue
+            model = stream.architecture
+            try:
+                model.check_weights()
+                shadow(model, stream.clip, 2)
+            except CheckpointError as error:
+                raise CheckpointError(f"{name}: {error}") from error
+            except (ParameterError, ShapeError) as error:
+                raise RecipeError(f"{name}: {error}") from error
 
     def fusing(self) -> Fusion:
         """The fusion with its parameters, still to be fitted."""

@@ -40,6 +40,21 @@ class Result:
     report: Path
 
 
+def run_stages(recipe: Recipe, *, progress: bool = True) -> Result:
+    """Do the whole job: `extract_flow`, then `train_streams`.
+
+    What is already known to stop the training stops it before the videos are extracted.
+
+    Raises
+    ------
+    FlowstreamError
+        As the stages do.
+    """
+    recipe.check_networks()
+    extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
+    return train_streams(recipe, progress=progress)
+
+
 def extract_flow(recipe: ExtractRecipe, folder: Path, *, progress: bool = True) -> Summary:
     """Make the stacks of a recipe's videos in a folder.
 
@@ -83,6 +98,7 @@ def train_streams(recipe: Recipe, *, progress: bool = True) -> Result:
     from flowstream.scores import write_scores
     from flowstream.train.fit import fit
 
+    recipe.check_networks()
     split = read_split(recipe.split, recipe.stack_folder)
     if not split.test:
         raise SplitError(f"{recipe.stack_folder}: no test video of the split is there")

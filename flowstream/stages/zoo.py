@@ -152,6 +152,11 @@ class ZooRecipe:
             device=self.device,
         )
 
+    def check_networks(self) -> None:
+        """What `Recipe.check_networks` does, for every model before the first is trained."""
+        for name in self.models:
+            self.experiment(name).check_networks()
+
     @property
     def stack_folder(self) -> Path:
         """Where the stacks are."""
@@ -176,6 +181,7 @@ def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
     from flowstream.dataset import read_split
     from flowstream.report.comparison import write_comparison
 
+    recipe.check_networks()
     if recipe.toy:
         recipe.toy.render()
     extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
@@ -232,6 +238,7 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
         name=name,
         model=stream.model,
         sees_order=stream.architecture.sees_order,
+        inputs=tuple(clip.lengths for clip in described.inputs),
         top1=result.accuracies[name],
         parameters=described.parameters,
         flops=described.flops,

@@ -91,15 +91,16 @@ class StreamRecipe(_Checked):
         on flow the temporal one.
     frames : int
         T of a clip: RGB frames, or flow fields. Simonyan & Zisserman 2014 (arXiv:1406.2199): 1 and
-        10. The default is that of 3D networks, with `size` 112 and ten clips to test on: Tran et
-        al. 2015 (arXiv:1412.0767), section 3.
+        10. The default, with that of `size`, is the clip of 3D networks, 16 x 112 x 112, with ten
+        such clips to test on: C3D, Tran et al. 2015 (arXiv:1412.0767), section 3.
     step : int
         Frames, or fields, from one of them to the next: 5 makes clips of 5 frames a second of
         videos of 25.
     options : table
         Of the model: backbone, pretrained, dropout, ....
     size : (rows, columns) or int
-        Of the network's input; 224 is ImageNet's.
+        Of the network's input; for the default see `frames`. 224 is ImageNet's, for 2D networks
+        with its weights.
     bound : float
         Pixels of flow that become 1.
     mean_flow : bool
@@ -159,7 +160,7 @@ class StreamRecipe(_Checked):
     frames: int = 16
     step: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
-    size: Size | int = 224
+    size: Size | int = 112
     bound: float = 20.0
     mean_flow: bool = False
     stacking: Literal["flow", "trajectory", "bidirectional"] = "flow"

@@ -121,7 +121,9 @@ def test_pretrained_weights_are_not_fetched(monkeypatch: pytest.MonkeyPatch) -> 
         (["slow_fusion", "--input", "3x20x64"], "takes CxTxHxW, got 3x20x64"),
         (["slow_fusion", "--input", "3x0x64x64"], "expected CxTxHxW, such as 3x16x112x112"),
         (["slow_fusion", "--input", "big"], "expected CxTxHxW, such as 3x16x112x112"),
-        (["slow_fusion", "--classes", "0"], "0 is not in the range x>=1"),
+        (["slow_fusion", "--classes", "0"], "0 is not in the range 1<=x<=100000"),
+        (["slow_fusion", "--classes", "1" + 18 * "0"], "is not in the range 1<=x<=100000"),
+        (["slow_fusion", "--input", "3x16x112x" + 5000 * "9"], "expected CxTxHxW, such as"),
         (["slow_fusion", "--train", "--batch", "0"], "0 is not in the range x>=1"),
     ],
 )

@@ -23,8 +23,8 @@ def test_clips_are_of_16_frames_at_5_a_second_and_112_pixels(name: str) -> None:
     assert stream.evaluation.segments == 10
 
 
-def test_16_frames_are_the_default() -> None:
-    stream = StreamRecipe(stream="rgb", model="c3d", size=112)
+def test_16_frames_of_112_x_112_are_the_default() -> None:
+    stream = StreamRecipe(stream="rgb", model="c3d")
     assert stream.clip.lengths == (3, 16, 112, 112)
 
 

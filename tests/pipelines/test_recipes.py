@@ -27,6 +27,14 @@ def test_a_shipped_recipe_builds_everything_that_it_names(path: Path) -> None:
         assert stream.architecture.name == stream.model
 
 
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
+def test_networks_with_weights_of_imagenet_get_its_size_on_the_benchmarks(name: str) -> None:
+    recipe = load_recipe(RECIPES[0].with_name(f"{name}.toml"), Recipe)
+    for stream in recipe.streams.values():
+        assert stream.options["pretrained"]
+        assert stream.rows_columns == (224, 224)
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_opens_with_needs_time_and_expected_score(path: Path) -> None:
     opening = path.read_text(encoding="utf-8").split("\n\n")[0]

@@ -19,6 +19,7 @@ def contender(name: str, correct: int, *, sees_order: bool) -> Contender:
         name=name,
         model="early_fusion",
         sees_order=sees_order,
+        inputs=((3, 1, 32, 32), (2, 8, 32, 32)) if sees_order else ((3, 8, 24, 24),),
         top1=Share(correct, 80, correct / 80, *wilson(correct, 80)),
         parameters=12_345,
         flops=6_700_000,
@@ -50,10 +51,27 @@ def test_all_three_files_say_the_same(comparison: Comparison, tmp_path: Path) ->
         assert one["top1"]["value"] == float(row["top1"])
         assert one["top1"]["low"] == float(row["top1_low"])
         assert one["memory_bytes"] == int(row["memory_bytes"])
+        assert one["clip"] == row["clip"]
     text = (tmp_path / "comparison.html").read_text()
     for shown in ("100.0", "12,345", "6.7", "0.250", "89.0"):
         assert f">{shown}</td>" in text
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_each_network_takes_is_told_and_sorted_by_how_many_values_it_is(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    write_comparison(tmp_path, comparison)
+    rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text("utf-8").splitlines()))
+    assert [row["clip"] for row in rows] == ["3×8×24×24", "3×1×32×32 and 2×8×32×32"]
+    found = json.loads((tmp_path / "comparison.json").read_text())["contenders"]
+    assert [one["inputs"] for one in found] == [[[3, 8, 24, 24]], [[3, 1, 32, 32], [2, 8, 32, 32]]]
+    text = page(comparison)
+    assert f'<td data-value="{3 * 8 * 24 * 24}">3×8×24×24</td>' in text
+    assert (
+        f'<td data-value="{(3 + 16) * 32 * 32}">3×1×32×32 and\N{NO-BREAK SPACE}2×8×32×32</td>'
+        in text
+    )
 
 
 def test_a_reference_is_drawn_where_a_model_that_reaches_it_is(comparison: Comparison) -> None:

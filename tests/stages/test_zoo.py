@@ -65,6 +65,7 @@ def test_each_model_is_measured_on_all_test_clips(zoo: ZooRecipe) -> None:
         "gru": True,
     }
     assert all(one["top1"]["total"] == 2 * 2 * 2 for one in found["contenders"])
+    assert {one["clip"] for one in found["contenders"]} == {"3×4×16×16"}
     assert found["references"] == {"appearance alone": 0.5}
     assert found["budget"] == "2 epochs of 8 clips, 4 a step, for each"
 

@@ -20,7 +20,7 @@ def make(**values: Any) -> StreamRecipe:
 
 def test_stream_model_and_frames_are_enough() -> None:
     recipe = make()
-    assert recipe.clip.lengths == (2, 10, 224, 224)
+    assert recipe.clip.lengths == (2, 10, 112, 112)
     assert recipe.evaluation == Evaluation(segments=25, crops=10)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision import models
 
-from flowstream.errors import CheckpointError, ParameterError, did_you_mean
-
-LAYER = "encoder.layers.encoder_layer_"
+from flowstream.models.layers.vit_files import LAYER, square_side
 
 
 class Transformer(Protocol):
@@ -27,32 +23,6 @@ class Transformer(Protocol):
     norm: nn.LayerNorm
 
 
-def read_vit(weights: str) -> dict[str, Tensor]:
-    """The tensors of one of torchvision's ViTs, by its name or in a file.
-
-    Raises
-    ------
-    CheckpointError
-        If the name is unknown, its weights cannot be downloaded, or the file is no such file.
-    """
-    known = [name for name in models.list_models(module=models) if name.startswith("vit_")]
-    path = Path(weights)
-    try:
-        if weights in known:
-            network: nn.Module = models.get_model(weights, weights="DEFAULT", progress=False)
-            return dict(network.state_dict())
-        if path.is_file():
-            state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-            return state
-    except Exception as error:  # hubs, sockets and files that are no checkpoints raise many kinds
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"weights {weights!r}: cannot be loaded: {line}") from error
-    raise CheckpointError(
-        f"weights {weights!r}: neither a file nor one of torchvision's: {', '.join(known)}."
-        f"{did_you_mean(weights, known)}"
-    )
-
-
 def load_vit(network: Transformer, state: dict[str, Tensor], *, inflation: str) -> None:
     """Copy a 2D ViT's weights into a video transformer of its width and at most its depth.
 
@@ -60,26 +30,24 @@ def load_vit(network: Transformer, state: dict[str, Tensor], *, inflation: str) 
     of the clips (bicubic, as torchvision's `interpolate_embeddings`); what is new in time starts so
     that it changes nothing: temporal positions at zero.
 
-    Raises
-    ------
-    CheckpointError
-        If a tensor is missing or has another shape.
+    Parameters
+    ----------
+    network : Transformer
+        Its weights are written into.
+    state : mapping from name to Tensor
+        Of `vit_files.read_vit` for a transformer of this size.
+    inflation : "central" or "average"
+        See `inflated_filters`.
     """
-    try:
-        with torch.no_grad():
-            _load_embedding(network, state, inflation=inflation)
-            for index, block in enumerate(network.blocks):
-                start = f"{LAYER}{index}."
-                part = {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
-                block.spatial.load_state_dict(part)  # type: ignore[union-attr]
-            network.norm.load_state_dict(
-                {name: state[f"encoder.ln.{name}"] for name in ("weight", "bias")}
-            )
-    except KeyError as error:
-        raise CheckpointError(f"these ViT weights lack {error}") from error
-    except RuntimeError as error:
-        line = " ".join(str(error).split())
-        raise CheckpointError(f"these ViT weights do not fit the transformer: {line}") from error
+    with torch.no_grad():
+        _load_embedding(network, state, inflation=inflation)
+        for index, block in enumerate(network.blocks):
+            start = f"{LAYER}{index}."
+            part = {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
+            block.spatial.load_state_dict(part)  # type: ignore[union-attr]
+        network.norm.load_state_dict(
+            {name: state[f"encoder.ln.{name}"] for name in ("weight", "bias")}
+        )
 
 
 def _load_embedding(network: Transformer, state: dict[str, Tensor], *, inflation: str) -> None:
@@ -114,9 +82,7 @@ def inflated_filters(filters: Tensor, *, frames: int, inflation: str) -> Tensor:
 def resampled_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     """(1, 1 + H'W', D) position embeddings on another grid, the class token's unchanged."""
     head, places = positions[:, :1], positions[:, 1:]
-    side = round(places.shape[1] ** 0.5)
-    if side * side != places.shape[1]:
-        raise ParameterError(f"ViT weights: got {places.shape[1]} places, expected a square grid")
+    side = square_side(positions)
     if (side, side) == grid:
         return positions
     plane = places.transpose(1, 2).reshape(1, -1, side, side)

@@ -1,0 +1,85 @@
+"""What is too large to be described, and what finding receptive fields takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from flowstream.errors import ParameterError, ShapeError
+from flowstream.models import MODELS
+from flowstream.models import describe as describing
+from flowstream.models.bounds import countable_sizes, refuse_costly
+from flowstream.models.describe import describe
+from flowstream.models.model import ClipShape
+from flowstream.models.receptive_field import receptive_fields
+
+SMALL: dict[str, dict[str, Any]] = {
+    "slow_fusion": {"widths": (4, 6)},
+    "c3d": {"width": 4, "features": 8},
+    "two_stream": {"backbone": "tiny_cnn", "pretrained": False},
+    "video_transformer": {"patch": 8, "width": 8, "depth": 2, "heads": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_receptive_fields_take_no_more_than_is_foretold(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS[name](**SMALL[name])
+    clip = ClipShape(2, 6, 24, 40)
+    foretold: list[float] = []
+    monkeypatch.setattr(describing, "MOST_FLOPS", 0)  # so that slivers are traced at all
+    monkeypatch.setattr(describing, "refuse_costly", lambda flops, memory: foretold.append(flops))
+    described = describe(model, clip, 3)
+    assert described.layers[0].receptive_field is not None
+    spent = 0
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal spent
+        with FlopCounterMode(display=False) as counter:
+            fields = receptive_fields(*arguments, **options)
+        spent = counter.get_total_flops()
+        return fields
+
+    monkeypatch.setattr(describing, "receptive_fields", counted)
+    assert describe(model, clip, 3) == described
+    # what is known early is not run again; the half of it is run in small clips as these
+    assert foretold[-1] / 20 < spent <= foretold[-1]
+    assert foretold[-1] < described.flops * sum((6, 24, 40, 1))
+
+
+def test_costs_beyond_a_cpu_are_refused_with_the_way_out() -> None:
+    refuse_costly(2e13, 2**32)
+    with pytest.raises(ParameterError, match=r"would take 6\.0e\+13 FLOPs.*--no-receptive-field"):
+        refuse_costly(6e13, 0)
+    with pytest.raises(ParameterError, match=r"would take 1\.0e\+10 bytes, expected 4\.3e\+09"):
+        refuse_costly(0, 1e10)
+
+
+@pytest.mark.parametrize("size", [(2**62, 4), (10**30,), (2**63,)])
+def test_sizes_that_torch_cannot_count_are_parameters_out_of_range(size: tuple[int, ...]) -> None:
+    with pytest.raises(ParameterError, match="too large to be counted"), countable_sizes():
+        torch.empty(size, device="meta")
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    for error in (ShapeError("overflow"), RuntimeError("a bug"), ValueError("a bug")):
+        with pytest.raises(type(error), match=str(error)), countable_sizes():
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ((1001, 1, 1, 1), "got 1001 channels, expected 1000 at most"),
+        ((3, 10_001, 1, 1), "got 10001 frames, expected 10000 at most"),
+        ((3, 1, 65_536, 1), "got 65536 rows, expected 65535 at most"),
+        ((3, 1, 1, 65_536), "got 65536 columns, expected 65535 at most"),
+    ],
+)
+def test_clips_end_where_videos_do(lengths: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        ClipShape(*lengths)
