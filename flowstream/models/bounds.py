@@ -22,8 +22,8 @@ Measured on slow_fusion, recurrent_conv and c3d. C3D on 16 x 224 x 224 takes 1e1
 MOST_BYTES = 2**32
 """Of receptive fields: weights and a batch's largest maps; what a small computer has to spare."""
 
-# Clips that `receptive_fields` runs at once.
-_BATCH = 4
+BATCH = 4
+"""Clips that `receptive_fields` runs at once; more would save little and cost memory."""
 
 # How torch and Python say that a size does not fit into 64 bits, or into memory.
 _TOO_LARGE = re.compile(r"overflow|exceeds the limit|allocate memory", re.IGNORECASE)
@@ -74,10 +74,10 @@ class Cost:
         largest = max(map(Tensor.numel, maps))
         units = sum(use.output[:, :1].numel() for use in uses)
         # first and last slice, 4 bytes each, kept; spoilt or not, a byte for each clip
-        notes = units * (8 + _BATCH)
+        notes = units * (8 + BATCH)
         return cls(
             flops=sum(use.flops for use in uses),
-            memory=4 * (weights + 2 * _BATCH * largest) + notes,
+            memory=4 * (weights + 2 * BATCH * largest) + notes,
         )
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from flowstream.models.bounds import BATCH
 from flowstream.models.model import Classifier, ClipShape, Model
 from flowstream.models.trace import Key, Use, watched
 
 Extent = tuple[int, int, int]
 """Frames, rows and columns, from the first that matters to the last."""
 
-# Clips at once; more would save little and cost memory.
-_BATCH = 4
 DTYPE = torch.float32
 
 
@@ -154,7 +153,7 @@ def _spans(
     spans = {key: _Span() for key in keys}
     wanted = set(keys)
     ends = sorted({0, spoiling.length - 1})
-    for positions in [ends, *(between[i : i + _BATCH] for i in range(0, len(between), _BATCH))]:
+    for positions in [ends, *(between[i : i + BATCH] for i in range(0, len(between), BATCH))]:
         if wanted:
             for key, spoilt in _spoilt_parts(network, spoiling.inputs(positions), wanted).items():
                 for position, units in zip(positions, spoilt, strict=True):

@@ -10,21 +10,7 @@ import pytest
 
 from flowstream.models import MODELS
 from flowstream.models.model import Model
-
-# Options that make a model small where it has them.
-TINY: dict[str, Any] = {
-    "backbone": "small_cnn",
-    "depth": 2,
-    "features": 16,
-    "heads": 2,
-    "hidden": 8,
-    "options": {"widths": (4, 6)},
-    "patch": 8,
-    "pretrained": False,
-    "temporal_depth": 1,
-    "width": 8,
-    "widths": (4, 6),
-}
+from tests.tiny_models import tiny_options
 
 
 @pytest.fixture(scope="module", params=list(MODELS))
@@ -36,9 +22,7 @@ def model_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def model(model_name: str) -> Model:
     """Its recipe, made small."""
-    kind = MODELS[model_name]
-    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
-    return kind(**{key: value for key, value in TINY.items() if key in known})
+    return MODELS[model_name](**tiny_options(model_name))
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,14 @@ FIELDS = 6
 Recipes = Callable[..., StreamRecipe]
 
 
-def write_video(path: Path, label: int, *, seed: int, method: str = "known") -> None:
+def write_video(
+    path: Path, label: int, *, seed: int, method: str = "known", fields: int = FIELDS
+) -> None:
     """Red and sideways, or green and up and down; the rest is noise."""
     random = np.random.default_rng((seed, label))
-    vectors = random.normal(0, 1, (FIELDS, 2, *SIZE)).astype(np.float32)
+    vectors = random.normal(0, 1, (fields, 2, *SIZE)).astype(np.float32)
     vectors[:, label] += random.choice([-3, 3])
-    images = random.integers(60, 140, (FIELDS + 1, *SIZE, 3), dtype=np.uint8)
+    images = random.integers(60, 140, (fields + 1, *SIZE, 3), dtype=np.uint8)
     images[..., label] += 60
     path.parent.mkdir(parents=True, exist_ok=True)
     with create_stack(
@@ -46,7 +48,9 @@ def write_video(path: Path, label: int, *, seed: int, method: str = "known") -> 
         writer.add_fields(vectors)
 
 
-def write_split(root: Path, *, train: int, validation: int, test: int, method: str) -> Split:
+def write_split(
+    root: Path, *, train: int, validation: int, test: int, method: str, fields: int = FIELDS
+) -> Split:
     """So many videos of each class in each part."""
     parts: dict[str, tuple[Sample, ...]] = {}
     for number, (part, count) in enumerate(
@@ -56,7 +60,7 @@ def write_split(root: Path, *, train: int, validation: int, test: int, method: s
         for index in range(count):
             for label, name in enumerate(("across", "down")):
                 path = root / part / name / f"{index}.h5"
-                write_video(path, label, seed=100 * number + index, method=method)
+                write_video(path, label, seed=100 * number + index, method=method, fields=fields)
                 samples.append(Sample(f"{part}/{name}/{index}", label, str(index), path))
         parts[part] = tuple(samples)
     return Split(("across", "down"), parts["train"], parts["validation"], parts["test"])
@@ -76,6 +80,13 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     """Twelve training videos, six of validation, eight of test."""
     root = tmp_path_factory.mktemp("stacks")
     return write_split(root, train=6, validation=3, test=4, method="known")
+
+
+@pytest.fixture(scope="session")
+def long_split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """A few videos, long enough for every model: four to train on, four to test."""
+    root = tmp_path_factory.mktemp("long")
+    return write_split(root, train=2, validation=0, test=2, method="known", fields=8)
 
 
 @pytest.fixture(scope="session")
