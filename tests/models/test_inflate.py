@@ -136,6 +136,15 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(
     torch.testing.assert_close(unfold(result, 2), expected, atol=1e-4, rtol=1e-4)
 
 
+class _Named(nn.Conv2d):
+    """Says what its numbers are."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return functional.conv2d(
+            images, bias=self.bias, padding=1, weight=self.weight, stride=self.stride
+        )
+
+
 @pytest.mark.parametrize(
     "conv",
     [
@@ -143,8 +152,9 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(
         nn.Conv2d(4, 6, 3, padding="valid"),
         nn.Conv2d(4, 6, (3, 5), padding=(1, 2), padding_mode="reflect"),
         Conv2dDynamicSamePadding(4, 6, 3, stride=2),
+        _Named(4, 6, 3, stride=2),
     ],
-    ids=["same", "valid", "reflected", "TensorFlow's"],
+    ids=["same", "valid", "reflected", "TensorFlow's", "named"],
 )
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_frames_are_padded_as_the_2d_convolution_pads_them(conv: nn.Conv2d, kernel: int) -> None:
@@ -197,6 +207,17 @@ def test_only_spatial_convolutions_are_inflated_and_saved_once() -> None:
     assert set(inflated.network.state_dict()) == names
     found = [n for n, part in inflated.network.named_modules() if isinstance(part, nn.Conv3d)]
     assert found == spatial
+
+
+def test_a_convolution_that_is_used_twice_stays_one() -> None:
+    shared = nn.Conv2d(3, 3, 3, padding=1)
+    network = nn.Sequential(shared, nn.ReLU(), shared, nn.Flatten(), nn.Linear(3 * 36, 2))
+    pictures = torch.randn(2, 3, 6, 6)
+    expected = network(pictures)
+    inflated = inflate(network, 3)
+    assert sum(isinstance(part, nn.Conv3d) for part in inflated.modules()) == 1
+    assert not any(isinstance(part, nn.Conv2d) for part in inflated.modules())
+    torch.testing.assert_close(inflated(still(pictures, 3)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_maps_stay_apart_and_a_kernel_of_one_is_the_2d_network() -> None:

@@ -25,6 +25,9 @@ from flowstream.errors import ParameterError
 from flowstream.models.layers.folding import Folded, fold, tell_count
 from flowstream.models.layers.submodule import replace_submodule
 
+# Parameters of torch's conv2d, in their order.
+_CONV2D = ("input", "weight", "bias", "stride", "padding")
+
 
 class InflatedConv(nn.Conv3d, Folded):
     """A 2D convolution with K moments of weights, on frames folded into the batch.
@@ -68,17 +71,15 @@ class InflatedConv(nn.Conv3d, Folded):
             result: Tensor = self._template[0](frames)
         return result
 
-    def convolve(self, frames: Tensor, padding: tuple[int, int] | str) -> Tensor:
+    def convolve(self, frames: Tensor, padding: int | tuple[int, int] | str) -> Tensor:
         """The 3D convolution of frames that need this much padding of space."""
-        if padding == "same":
-            sides = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-            edges = [(side // 2, side - side // 2) for side in sides[:0:-1]]
-            frames, padding = functional.pad(frames, [*edges[0], *edges[1]]), (0, 0)
-        elif isinstance(padding, str):
-            padding = (0, 0)
+        if isinstance(padding, str):
+            frames, padding = self._padded(frames, padding), 0
+        space = (padding, padding) if isinstance(padding, int) else padding
         kernel = self.kernel_size[0]
         # (N, T, H, W, C): so padded clips lie as their maps do
-        clips = frames.permute(0, 2, 3, 1).unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+        clips = frames.permute(0, 2, 3, 1)
+        clips = clips.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
         first, last = clips[:, :1], clips[:, -1:]
         clips = torch.cat([*[first] * ((kernel - 1) // 2), clips, *[last] * (kernel // 2)], dim=1)
         result = functional.conv3d(
@@ -86,11 +87,19 @@ class InflatedConv(nn.Conv3d, Folded):
             self.weight,
             self.bias,
             stride=self.stride,
-            padding=(0, *padding),
+            padding=(0, *space),
             dilation=self.dilation,
             groups=self.groups,
         )
         return result.transpose(1, 2).flatten(0, 1)
+
+    def _padded(self, frames: Tensor, padding: str) -> Tensor:
+        """Frames with the zeros of torch's padding "same"; "valid" has none."""
+        if padding == "valid":
+            return frames
+        sides = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        edges = [(side // 2, side - side // 2) for side in sides[:0:-1]]  # columns, then rows
+        return functional.pad(frames, [*edges[0], *edges[1]])
 
 
 class _ConvolvedOverTime(TorchFunctionMode):
@@ -113,14 +122,14 @@ class _ConvolvedOverTime(TorchFunctionMode):
     ) -> Any:
         if func is not functional.conv2d:
             return func(*args, **(kwargs or {}))
-        # (input, weight, bias, stride, padding, ...), as Conv2d and what derives from it call it
-        if args[1] is not self.weight:
+        given = {**dict(zip(_CONV2D, args, strict=False)), **(kwargs or {})}
+        if given["weight"] is not self.weight:
             kind = type(self.part._template[0]).__name__
             raise ParameterError(
                 f"inflation: {kind} convolves with other weights than its own, expected a "
                 "convolution that takes them as they are"
             )
-        return self.part.convolve(args[0], args[4] if len(args) > 4 else (0, 0))
+        return self.part.convolve(given["input"], given.get("padding", 0))
 
 
 class InflatedMaps(nn.Module):
@@ -181,11 +190,13 @@ def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
         raise ParameterError(f"inflation: got kernel {kernel}, expected at least 1 frame")
     spatial = [
         (name, part)
-        for name, part in network.named_modules()
+        for name, part in network.named_modules(remove_duplicate=False)
         if isinstance(part, nn.Conv2d) and max(part.kernel_size) > 1
     ]
     if not spatial:
         raise ParameterError(f"{type(network).__name__}: has no spatial convolution to inflate")
+    made: dict[nn.Conv2d, InflatedConv] = {}  # a part may stand under several names
     for name, conv in spatial:
-        replace_submodule(network, name, InflatedConv(conv, kernel))
+        made.setdefault(conv, InflatedConv(conv, kernel))
+        replace_submodule(network, name, made[conv])
     return network
