@@ -13,7 +13,7 @@ from flowstream.errors import ParameterError
 from flowstream.models.frame_features import map_shape
 from flowstream.models.image_cnn import ImageCNN
 from flowstream.models.layers.feature_maps import feature_maps
-from flowstream.models.layers.inflate import inflate_maps
+from flowstream.models.layers.inflate import check_kernel, inflate_maps
 from flowstream.models.model import ClipShape, FeatureClassifier
 
 CELLS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -59,7 +59,8 @@ class CNNRNN(ImageCNN):
         super().__post_init__()
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
-        for option, most in (("kernel", None), ("hidden", None), ("layers", 100), ("grid", 100)):
+        check_kernel(self.kernel)
+        for option, most in (("hidden", None), ("layers", 100), ("grid", 100)):
             value = getattr(self, option)
             if value < 1:
                 raise ParameterError(f"{option}: got {value}, expected at least 1")

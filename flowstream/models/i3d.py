@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError
 from flowstream.models.image_cnn import ImageCNN
 from flowstream.models.layers.head import replace_head
-from flowstream.models.layers.inflate import inflate
+from flowstream.models.layers.inflate import check_kernel, inflate
 from flowstream.models.model import ClipShape, VideoClassifier
 
 
@@ -40,6 +40,7 @@ class I3D(ImageCNN):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_kernel(self.kernel)
         if self.kernel < 2:
             raise ParameterError(
                 f"kernel: got {self.kernel}, expected at least 2 frames; with its own alone "

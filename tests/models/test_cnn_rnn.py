@@ -144,7 +144,7 @@ def test_the_head_is_the_last_layer_behind_the_states() -> None:
         ({"hidden": 0}, "hidden: got 0"),
         ({"layers": 0}, "layers: got 0"),
         ({"grid": 0}, "grid: got 0, expected at least 1"),
-        ({"kernel": 0}, "kernel: got 0, expected at least 1"),
+        ({"kernel": 0}, "kernel: got 0, expected 1 to 100 frames"),
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from efficientnet_lite_pytorch.utils import Conv2dDynamicSamePadding
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations, prune
 
-from flowstream.errors import ParameterError
+from flowstream.errors import ParameterError, ShapeError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.i3d import I3D
@@ -136,6 +139,11 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(
     torch.testing.assert_close(unfold(result, 2), expected, atol=1e-4, rtol=1e-4)
 
 
+def prune_half(conv: nn.Module) -> nn.Module:
+    prune.random_unstructured(conv, "weight", 0.5)  # type: ignore[no-untyped-call]
+    return conv
+
+
 class _Named(nn.Conv2d):
     """Says what its numbers are."""
 
@@ -143,6 +151,13 @@ class _Named(nn.Conv2d):
         return functional.conv2d(
             images, bias=self.bias, padding=1, weight=self.weight, stride=self.stride
         )
+
+
+class _Own(nn.Conv2d):
+    """Has numbers of its own."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return functional.conv2d(images, self.weight, self.bias, (2, 1), [2], 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +168,9 @@ class _Named(nn.Conv2d):
         nn.Conv2d(4, 6, (3, 5), padding=(1, 2), padding_mode="reflect"),
         Conv2dDynamicSamePadding(4, 6, 3, stride=2),
         _Named(4, 6, 3, stride=2),
+        _Own(4, 6, 3, groups=2),
     ],
-    ids=["same", "valid", "reflected", "TensorFlow's", "named"],
+    ids=["same", "valid", "reflected", "TensorFlow's", "named", "own"],
 )
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_frames_are_padded_as_the_2d_convolution_pads_them(conv: nn.Conv2d, kernel: int) -> None:
@@ -228,10 +244,39 @@ def test_maps_stay_apart_and_a_kernel_of_one_is_the_2d_network() -> None:
     assert inflate_maps(network, 3)(clips).shape == (10, 4, 6, 7)
 
 
-@pytest.mark.parametrize("kernel", [0, -1])
-def test_a_kernel_without_frames_is_refused(kernel: int) -> None:
-    with pytest.raises(ParameterError, match=f"got kernel {kernel}, expected at least 1"):
+@pytest.mark.parametrize("kernel", [0, -1, 101, 10**9, 2.5, True, "3"])
+def test_a_kernel_that_is_no_number_of_frames_is_refused(kernel: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"kernel: got {kernel!r}, expected 1 to 100"):
         inflate(nn.Sequential(nn.Conv2d(3, 4, 3)), kernel)
+    with pytest.raises(ParameterError, match=rf"kernel: got {kernel!r}, expected 1 to 100"):
+        I3D(kernel=kernel)
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 8, 8), (1, 2, 3, 4, 8, 8), (0, 3, 4, 8, 8), (1, 3, 0, 8, 8)]
+)
+def test_what_are_no_clips_is_refused(shape: tuple[int, ...]) -> None:
+    inflated = inflate(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), 3)
+    with pytest.raises(
+        ShapeError, match=r"clips: got shape \(.*expected some of \(N, C, T, H, W\)"
+    ):
+        inflated(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("norm", [parametrizations.weight_norm, prune_half])
+def test_weights_that_are_computed_from_others_are_refused(
+    norm: Callable[[nn.Module], nn.Module],
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), norm(nn.Conv2d(4, 4, 3)))
+    with pytest.raises(ParameterError, match="the weights of '1' are computed from others"):
+        inflate(network, 3)
+
+
+def test_what_is_frozen_and_in_evaluation_stays_so() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval().requires_grad_(False)
+    inflated = inflate(network, 3)
+    assert not any(part.requires_grad for part in inflated.parameters())
+    assert not any(part.training for part in inflated.network.modules())
 
 
 def test_an_i3d_that_would_not_look_along_time_is_refused() -> None:

@@ -13,7 +13,7 @@ being known, which is what lets the rule apply to any network.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from flowstream.errors import ParameterError
+from flowstream.errors import ParameterError, ShapeError
 from flowstream.models.layers.folding import Folded, fold, tell_count
 from flowstream.models.layers.submodule import replace_submodule
 
 # Parameters of torch's conv2d, in their order.
-_CONV2D = ("input", "weight", "bias", "stride", "padding")
+_CONV2D = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+
+LONGEST = 100
+"""Frames of the longest kernel: some seconds, and no memory to speak of."""
 
 
 class InflatedConv(nn.Conv3d, Folded):
@@ -56,9 +59,13 @@ class InflatedConv(nn.Conv3d, Folded):
         )
         weight = conv.weight.detach().unsqueeze(2).repeat(1, 1, kernel, 1, 1) / kernel
         # as the maps lie: see `fold`
-        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last_3d))
+        self.weight = nn.Parameter(
+            weight.contiguous(memory_format=torch.channels_last_3d),
+            requires_grad=conv.weight.requires_grad,
+        )
         if conv.bias is not None:
-            self.bias = nn.Parameter(conv.bias.detach().clone())
+            self.bias = nn.Parameter(conv.bias.detach().clone(), conv.bias.requires_grad)
+        self.train(conv.training)
         template = copy.deepcopy(conv)
         template.weight = nn.Parameter(template.weight.detach()[:0], requires_grad=False)
         template.bias = None
@@ -71,25 +78,33 @@ class InflatedConv(nn.Conv3d, Folded):
             result: Tensor = self._template[0](frames)
         return result
 
-    def convolve(self, frames: Tensor, padding: int | tuple[int, int] | str) -> Tensor:
-        """The 3D convolution of frames that need this much padding of space."""
+    def convolve(
+        self,
+        frames: Tensor,
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | str = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        """The 3D convolution of frames in the place of a 2D one of these numbers."""
         if isinstance(padding, str):
             frames, padding = self._padded(frames, padding), 0
-        space = (padding, padding) if isinstance(padding, int) else padding
         kernel = self.kernel_size[0]
         # (N, T, H, W, C): so padded clips lie as their maps do
         clips = frames.permute(0, 2, 3, 1)
         clips = clips.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+        before, after = (kernel - 1) // 2, kernel // 2
         first, last = clips[:, :1], clips[:, -1:]
-        clips = torch.cat([*[first] * ((kernel - 1) // 2), clips, *[last] * (kernel // 2)], dim=1)
+        padded = [first.expand(-1, before, -1, -1, -1), clips, last.expand(-1, after, -1, -1, -1)]
         result = functional.conv3d(
-            clips.permute(0, 4, 1, 2, 3),
+            torch.cat(padded, dim=1).permute(0, 4, 1, 2, 3),
             self.weight,
             self.bias,
-            stride=self.stride,
-            padding=(0, *space),
-            dilation=self.dilation,
-            groups=self.groups,
+            stride=(1, *_pair(stride)),
+            padding=(0, *_pair(padding)),
+            dilation=(1, *_pair(dilation)),
+            groups=groups,
         )
         return result.transpose(1, 2).flatten(0, 1)
 
@@ -100,6 +115,12 @@ class InflatedConv(nn.Conv3d, Folded):
         sides = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
         edges = [(side // 2, side - side // 2) for side in sides[:0:-1]]  # columns, then rows
         return functional.pad(frames, [*edges[0], *edges[1]])
+
+
+def _pair(sides: int | Sequence[int]) -> tuple[int, int]:
+    """Rows and columns, of what may be one number for both, or in a list."""
+    rows, columns = (sides, sides) if isinstance(sides, int) else tuple(sides) * (2 // len(sides))
+    return rows, columns
 
 
 class _ConvolvedOverTime(TorchFunctionMode):
@@ -123,13 +144,14 @@ class _ConvolvedOverTime(TorchFunctionMode):
         if func is not functional.conv2d:
             return func(*args, **(kwargs or {}))
         given = {**dict(zip(_CONV2D, args, strict=False)), **(kwargs or {})}
-        if given["weight"] is not self.weight:
+        if given.pop("weight") is not self.weight:
             kind = type(self.part._template[0]).__name__
             raise ParameterError(
                 f"inflation: {kind} convolves with other weights than its own, expected a "
                 "convolution that takes them as they are"
             )
-        return self.part.convolve(given["input"], given.get("padding", 0))
+        frames, _ = given.pop("input"), given.pop("bias", None)
+        return self.part.convolve(frames, **given)
 
 
 class InflatedMaps(nn.Module):
@@ -140,7 +162,16 @@ class InflatedMaps(nn.Module):
         self.network = network
 
     def forward(self, clips: Tensor) -> Tensor:
-        """What the network makes of the clips' frames, folded into the batch."""
+        """What the network makes of the clips' frames, folded into the batch.
+
+        Raises
+        ------
+        ShapeError
+            If they are not (N, C, T, H, W), or there are none.
+        """
+        if clips.ndim != 5 or not clips.numel():
+            shape = tuple(clips.shape)
+            raise ShapeError(f"clips: got shape {shape}, expected some of (N, C, T, H, W)")
         tell_count(self.network, len(clips))
         result: Tensor = self.network(fold(clips))
         return result
@@ -167,12 +198,13 @@ def inflate(network: nn.Module, kernel: int) -> Inflated:
     network : torch.nn.Module
         From (N, C, H, W) to (N, K); changed in place.
     kernel : int
-        K of the paper.
+        K of the paper, at most 100.
 
     Raises
     ------
     ParameterError
-        If `kernel` is below 1, or the network has no spatial convolution.
+        If `kernel` is out of range, or the network has no spatial convolution, or one whose weights
+        are computed from others (weight norm, pruning).
     """
     return Inflated(_inflated_in_place(network, kernel))
 
@@ -185,9 +217,14 @@ def inflate_maps(network: nn.Module, kernel: int) -> InflatedMaps:
     return InflatedMaps(network if kernel == 1 else _inflated_in_place(network, kernel))
 
 
+def check_kernel(kernel: int) -> None:
+    """Refuse what is no number of frames for a kernel."""
+    if not isinstance(kernel, int) or isinstance(kernel, bool) or not 1 <= kernel <= LONGEST:
+        raise ParameterError(f"kernel: got {kernel!r}, expected 1 to {LONGEST} frames")
+
+
 def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
-    if kernel < 1:
-        raise ParameterError(f"inflation: got kernel {kernel}, expected at least 1 frame")
+    check_kernel(kernel)
     spatial = [
         (name, part)
         for name, part in network.named_modules(remove_duplicate=False)
@@ -195,6 +232,12 @@ def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
     ]
     if not spatial:
         raise ParameterError(f"{type(network).__name__}: has no spatial convolution to inflate")
+    for name, conv in spatial:
+        if not isinstance(conv._parameters.get("weight"), nn.Parameter):
+            raise ParameterError(
+                f"inflation: the weights of {name!r} are computed from others; make them its own "
+                "first (torch.nn.utils.parametrize.remove_parametrizations, prune.remove)"
+            )
     made: dict[nn.Conv2d, InflatedConv] = {}  # a part may stand under several names
     for name, conv in spatial:
         made.setdefault(conv, InflatedConv(conv, kernel))

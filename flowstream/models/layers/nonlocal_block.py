@@ -97,6 +97,7 @@ class Followed(nn.Module):
     def __init__(self, part: nn.Module, block: nn.Module) -> None:
         super().__init__()
         self.part, self.block = part, block
+        self.training = part.training
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """What the block makes of what the part makes."""
@@ -143,19 +144,37 @@ def insert_nonlocal(
             if _within(name, other):
                 raise ParameterError(f"nonlocal: part {name!r} is in part {other!r}; name one only")
     folded = [name for name, part in parts.items() if isinstance(part, InflatedMaps)]
-    blocks: dict[str, nn.Module] = {}
+    blocks: dict[nn.Module, nn.Module] = {}
     for name, shape in _map_shapes(network, names, clip).items():
-        if len(shape) == 5:
-            blocks[name] = NonlocalBlock(shape[1], pairwise=pairwise, pool=pool)
-        elif len(shape) == 4 and any(_within(name, root) for root in folded):
-            blocks[name] = OnClips(NonlocalBlock(shape[1], pairwise=pairwise, pool=pool))
-        else:
+        part = parts[name]
+        in_frames = len(shape) == 4 and any(_within(name, root) for root in folded)
+        if not (in_frames or (len(shape) == 5 and _is_part_of(clip, shape))):
             raise ParameterError(
-                f"nonlocal: part {name!r} makes {shape or 'nothing'} of a clip, expected maps "
-                "(N, D, T, H, W)"
+                f"nonlocal: part {name!r} makes {shape or 'no single tensor'} of a clip, expected "
+                "maps (N, D, T, H, W), of one size at each use"
             )
-    for name, block in blocks.items():
-        replace_submodule(network, name, Followed(parts[name], block))
+        made = NonlocalBlock(shape[1], pairwise=pairwise, pool=pool)
+        block: nn.Module = OnClips(made) if in_frames else made
+        block.train(part.training)
+        for some in network.parameters():
+            block.to(device=some.device, dtype=some.dtype)
+            break
+        blocks[part] = Followed(part, block)
+    # A part may stand under several names.
+    for name, part in [*network.named_modules(remove_duplicate=False)]:
+        if part in blocks:
+            replace_submodule(network, name, blocks[part])
+
+
+def _is_part_of(clip: ClipShape, shape: Sequence[int]) -> bool:
+    """Whether (N, D, T, H, W) are maps of a clip, at most a margin of padding larger.
+
+    So tokens (N, T, H, W, D) are told from maps, in most cases: D is no length of the clip.
+    """
+    margin = 4
+    return all(
+        side <= length + margin for side, length in zip(shape[2:], clip.lengths[1:], strict=True)
+    )
 
 
 def _within(name: str, other: str) -> bool:
@@ -166,21 +185,24 @@ def _within(name: str, other: str) -> bool:
 def _map_shapes(
     network: nn.Module, names: Sequence[str], clip: ClipShape
 ) -> dict[str, tuple[int, ...]]:
-    """What each part makes of one clip, () of those that are not used; the network stays as is."""
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, ())
+    """What each part makes of one clip; the network stays as it is.
+
+    () where a part is not used, makes no tensor, or now one width and now another.
+    """
+    seen: dict[str, set[tuple[int, ...]]] = {name: set() for name in names}
     parts = dict(network.named_modules())
     training = {part: part.training for part in parts.values()}
 
     def watch(name: str) -> Callable[[nn.Module, object, object], None]:
         def look(_: nn.Module, inputs: object, output: object) -> None:
-            shapes[name] = tuple(output.shape) if isinstance(output, Tensor) else ()
+            seen[name].add(tuple(output.shape) if isinstance(output, Tensor) else ())
 
         return look
 
     handles = [parts[name].register_forward_hook(watch(name)) for name in names]
     try:
         network.eval()  # so that norms keep their statistics
-        some = next(network.parameters())
+        some = next(network.parameters(), torch.empty(0))
         with torch.no_grad():
             network(some.new_zeros(1, *clip.lengths))
     finally:
@@ -188,4 +210,7 @@ def _map_shapes(
             handle.remove()
         for part, mode in training.items():
             part.training = mode
-    return shapes
+    return {
+        name: min(shapes) if len({shape[1:2] for shape in shapes}) == 1 else ()
+        for name, shapes in seen.items()
+    }
