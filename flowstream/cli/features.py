@@ -45,7 +45,8 @@ def features(
     from flowstream.stages.features import caching_streams, keep_features
 
     loaded = load_recipe(recipe, Recipe, settings=settings)
-    names = streams or caching_streams(loaded)
+    names = caching_streams(loaded, streams)
+    loaded.check_networks()
     extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)
     kept = [keep_features(loaded, name) for name in names]
     if as_json:

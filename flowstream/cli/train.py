@@ -55,11 +55,13 @@ def train(
 
 def describe(result: Result) -> str:
     """The accuracies of a run as a table, where its weights and report are beneath."""
-    lines = [f"{result.split}", "", f"{'stream':12}{'top-1':>8}{'right':>12}   95 % interval"]
+    wide = max(12, *(len(name) + 1 for name in result.accuracies))
+    lines = [f"{result.split}", "", f"{'stream':{wide}}{'top-1':>8}{'right':>12}   95 % interval"]
     for name, share in result.accuracies.items():
         right = f"{share.correct}/{share.total}"
-        lines.append(f"{name:12}{share.value:8.3f}{right:>12}   {share.low:.3f} - {share.high:.3f}")
-    lines.append(f"{'chance':12}{result.chance:8.3f}")
+        interval = f"{share.low:.3f} - {share.high:.3f}"
+        lines.append(f"{name:{wide}}{share.value:8.3f}{right:>12}   {interval}")
+    lines.append(f"{'chance':{wide}}{result.chance:8.3f}")
     if result.weights:
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in result.weights.items())
         lines += ["", f"fusion weights: {weights}"]

@@ -57,7 +57,8 @@ class VideoTransformer(Model):
     weights : str
         A 2D ViT's: the name of one of torchvision's (`vit_b_16`, fetched by torchvision) or a file
         with its keys. Empty is random. Patch, width and heads must be its own, as `check_weights`
-        makes sure; of its layers the first `depth` are taken.
+        makes sure (of heads at the published widths: no file tells them); of its layers the first
+        `depth` are taken.
     inflation : "central" or "average"
         How a patch's 2D filter becomes a tubelet's: at the central frame, others zero; or at every
         frame, divided by their number.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -41,21 +42,26 @@ class KeptFeatures:
         return self.epoch_from_clips / self.epoch_from_features
 
 
-def caching_streams(recipe: Recipe) -> tuple[str, ...]:
-    """The streams of a recipe that keep their features.
+def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The streams of a recipe that keep their features: those asked for, or all.
 
     Raises
     ------
     RecipeError
-        If there is none.
+        If there is none, or one that is asked for is unknown or keeps none.
     """
-    names = tuple(name for name, stream in recipe.streams.items() if stream.cache_features)
-    if not names:
+    known = tuple(name for name, stream in recipe.streams.items() if stream.cache_features)
+    if not known:
         raise RecipeError(
             f"streams: none of {', '.join(recipe.streams)} keeps features; give one "
             "model = 'cnn_rnn', fixed_clips = true and cache_features = true"
         )
-    return names
+    for name in names:
+        if name not in known:
+            raise RecipeError(
+                f"streams.{name}: keeps no features; those that do: {', '.join(known)}"
+            )
+    return tuple(names) or known
 
 
 def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
@@ -77,9 +83,7 @@ def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
     from flowstream.device import choose_device
     from flowstream.train.run import CACHES, start_run
 
-    if name not in recipe.streams or not recipe.streams[name].cache_features:
-        known = ", ".join(caching_streams(recipe))
-        raise RecipeError(f"streams.{name}: keeps no features; those that do: {known}")
+    caching_streams(recipe, [name])
     stream, out = recipe.streams[name], recipe.out / name
     split = read_split(recipe.split, recipe.stack_folder)
     device = choose_device(recipe.device)

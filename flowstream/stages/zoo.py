@@ -224,6 +224,7 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
     from flowstream.models.describe import describe
     from flowstream.models.memory import training_memory
     from flowstream.report.comparison import Contender
+    from flowstream.train.clips import steps_an_epoch
 
     experiment = recipe.experiment(name)
     result = train_streams(experiment, progress=progress)
@@ -242,7 +243,7 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
         top1=result.accuracies[name],
         parameters=described.parameters,
         flops=described.flops,
-        step_seconds=seconds / -(-len(split.train) // stream.batch),
+        step_seconds=seconds / steps_an_epoch(len(split.train), stream.batch),
         memory_bytes=memory.total,
         report=Path(os.path.relpath(result.report, recipe.out)).as_posix(),
     )

@@ -88,18 +88,26 @@ def training_batches(
 ) -> DataLoader[Item]:
     """Batches of one epoch, in an order that `seed` fixes."""
     workers = reading_workers(recipe.workers, device)
-    # Batch norm cannot train on a batch of one clip.
-    alone = len(clips) > 1 and len(clips) % recipe.batch == 1
     return DataLoader(
         clips,  # type: ignore[arg-type]  # has __getitem__ and __len__; torch is not its business
         batch_size=recipe.batch,
         shuffle=True,
         generator=torch.Generator().manual_seed(seed),
-        drop_last=alone and recipe.batch > 1,
+        drop_last=_leaves_one(len(clips), recipe.batch),
         num_workers=workers,
         worker_init_fn=_start_worker,
         pin_memory=device.type == "cuda",
     )
+
+
+def steps_an_epoch(videos: int, batch: int) -> int:
+    """How many batches `training_batches` makes of so many videos."""
+    return -(-videos // batch) - _leaves_one(videos, batch)
+
+
+def _leaves_one(videos: int, batch: int) -> bool:
+    """Whether a last batch of one clip is left out: batch norm cannot train on it."""
+    return videos > 1 and batch > 1 and videos % batch == 1
 
 
 def viewed_batches(recipe: StreamRecipe, clips: Clips, device: torch.device) -> DataLoader[Item]:

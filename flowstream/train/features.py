@@ -114,8 +114,12 @@ def cached_features(
     try:
         with h5py.File(path, "r") as file:
             found = json.loads(file.attrs["of"]) if file.attrs.get("format") == FORMAT else None
+            if found == wanted:
+                _check(file["features"], clips)
     except (OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a cache of features, or a damaged one") from error
+        raise CheckpointError(
+            f"{path}: not a cache of features, or a damaged one; remove it to compute them anew"
+        ) from error
     if found is None:
         raise CheckpointError(f"{path}: not a cache of features, expected {FORMAT!r}")
     changed = [name for name, value in wanted.items() if found.get(name) != value]
@@ -125,6 +129,15 @@ def cached_features(
             "them anew, or train into another folder"
         )
     return FeatureClips(path, clips)
+
+
+def _check(features: h5py.Dataset, clips: StackClips) -> None:
+    """Read all features once, which checks their sums, and refuse what cannot be theirs."""
+    if features.ndim != 4 or features.shape[:2] != (len(clips), clips.views):
+        raise ValueError(f"got shape {features.shape}")
+    for one in features:
+        if not np.isfinite(one).all():
+            raise ValueError("got numbers that are not finite")
 
 
 def description(
@@ -148,7 +161,9 @@ def description(
         "kind of stacks": spec,
         "stream": recipe.stream,
         "clip": [*clips.shape, window.length, window.step, window.segments, clips.views],
-        "treatment of flow": [recipe.bound, recipe.mean_flow, recipe.stacking],
+        "treatment of flow": []
+        if recipe.stream == "rgb"
+        else [recipe.bound, recipe.mean_flow, recipe.stacking],
     }
     plain: Mapping[str, Any] = json.loads(json.dumps(of))
     return plain
@@ -175,7 +190,11 @@ def _fill(
                 if "features" not in file:
                     shape = features.shape[1:]
                     file.create_dataset(
-                        "features", (len(clips), *shape), np.float32, chunks=(1, *shape)
+                        "features",
+                        (len(clips), *shape),
+                        np.float32,
+                        chunks=(1, *shape),
+                        fletcher32=True,
                     )
                 file["features"][int(numbers[0]) : int(numbers[-1]) + 1] = features.numpy()
                 progress(len(numbers))

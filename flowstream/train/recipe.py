@@ -19,6 +19,18 @@ CHANNELS = {"rgb": 3, "flow": 2, "both": 2}
 """C of each stream; a model of both is built for the shape of its flow."""
 
 
+MOST = {
+    "step": 10_000,
+    "segments": 10_000,
+    "batch": 1_000_000,
+    "epochs": 1_000_000,
+    "validate_every": 1_000_000,
+    "workers": 1_000,
+    "seed": 2**63 - 1,
+}
+"""What no training needs more of; torch takes no larger seed."""
+
+
 class _Checked:
     """What checks itself when it is made."""
 
@@ -70,7 +82,8 @@ class Evaluation(_Checked):
     crops: int = 10
 
     def __post_init__(self) -> None:
-        self._expect("segments", "at least 1", self.segments >= 1)
+        most = MOST["segments"]
+        self._expect("segments", f"1 to {most}", 1 <= self.segments <= most)
         self._expect("crops", "1, 5 or 10", self.crops in (1, 5, 10))
 
 
@@ -191,12 +204,14 @@ class StreamRecipe(_Checked):
     def __post_init__(self) -> None:
         for name in ("frames", "step", "segments", "batch", "epochs", "validate_every"):
             self._expect(name, "at least 1", getattr(self, name) >= 1)
+        for name, most in MOST.items():
+            self._expect(name, f"{most} at most", (getattr(self, name) or 0) <= most)
         for name in ("bound", "learning_rate"):
             value = getattr(self, name)
             self._expect(name, "above 0", math.isfinite(value) and value > 0)
         self._expect("size", "at least 1", min(self.rows_columns) >= 1)
         self._expect("momentum", "0 or more, below 1", 0 <= self.momentum < 1)
-        self._expect("weight_decay", "0 or more", self.weight_decay >= 0)
+        self._expect("weight_decay", "0 or more", 0 <= self.weight_decay < math.inf)
         self._expect("gamma", "above 0, at most 1", 0 < self.gamma <= 1)
         self._expect("warm_up", "0 or more, below epochs", 0 <= self.warm_up < self.epochs)
         self._expect("label_smoothing", "0 or more, below 1", 0 <= self.label_smoothing < 1)

@@ -111,6 +111,17 @@ def test_a_file_that_torch_cannot_read_safely_is_refused(
     assert "not a file of weights, or one that was cut off" in refusal(weights)
 
 
+def test_numbers_that_are_none_and_patches_without_colour_are_refused(tmp_path: Path) -> None:
+    state = state_of()
+    state["encoder.ln.weight"][3] = torch.nan
+    assert "'encoder.ln.weight' holds numbers that are not finite" in refusal(
+        saved(state, tmp_path)
+    )
+    grey = state_of()
+    grey["conv_proj.weight"] = grey["conv_proj.weight"][:, :1]
+    assert "takes 1 channels, expected 3: RGB" in refusal(saved(grey, tmp_path))
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert refusal(str(tmp_path)) == "a folder, expected a file"
     for name in ("gone.pt", "nul\0.pt"):

@@ -179,3 +179,38 @@ def test_a_cnn_without_weights_has_no_features_worth_keeping() -> None:
     assert not CNNRNN(backbone="small_cnn", pretrained=False).keeps_features
     assert CNNRNN().keeps_features
     assert not CNNRNN(fine_tune=True).keeps_features
+
+
+def test_damaged_features_are_refused(rnn: Recipes, split: Split, tmp_path: Path) -> None:
+    recipe = rnn()
+    start_run(recipe, split, tmp_path, device=CPU)
+    cache = tmp_path / "features-train.h5"
+    whole = cache.read_bytes()
+    with h5py.File(cache, "r") as file:
+        where = file["features"].id.get_chunk_info(1).byte_offset
+        shape = file["features"].shape
+
+    def refused() -> None:
+        with pytest.raises(CheckpointError, match="damaged one; remove it to compute them anew"):
+            start_run(recipe, split, tmp_path, device=CPU)
+
+    flipped = bytearray(whole)
+    flipped[where + 3] ^= 64
+    cache.write_bytes(flipped)
+    refused()
+    for content in (None, np.zeros(shape[:3], np.float32), np.full(shape, np.nan, np.float32)):
+        cache.write_bytes(whole)
+        with h5py.File(cache, "a") as file:
+            del file["features"]
+            if content is not None:
+                file["features"] = content
+        refused()
+    cache.write_bytes(whole)
+    start_run(recipe, split, tmp_path, device=CPU)
+
+
+def test_features_of_frames_do_not_depend_on_how_flow_is_treated(
+    rnn: Recipes, split: Split, tmp_path: Path
+) -> None:
+    start_run(rnn(), split, tmp_path, device=CPU)
+    start_run(rnn(bound=5.0), split, tmp_path, device=CPU)

@@ -131,6 +131,8 @@ def _tensors(state: object) -> dict[str, Tensor]:
                 f"{name!r} is of {value.dtype}, {value.layout} on {value.device}, expected dense "
                 "floating-point numbers"
             )
+        if not value.isfinite().all():
+            raise CheckpointError(f"{name!r} holds numbers that are not finite")
         for old, new in _RENAMED.items():
             name = name.replace(old, new)
         renamed[name] = value.float()
@@ -143,6 +145,10 @@ def _refuse_misfit(state: Mapping[str, Tensor], size: ViTSize, *, heads: int) ->
     if filters.ndim != 4 or filters.shape[2] != filters.shape[3] or not filters.numel():
         raise CheckpointError(
             f"'conv_proj.weight' is {_times(filters)}, expected width x channels x patch x patch"
+        )
+    if filters.shape[1] != 3:
+        raise CheckpointError(
+            f"'conv_proj.weight' takes {filters.shape[1]} channels, expected 3: RGB"
         )
     for option, got, own in (
         ("width", size.width, filters.shape[0]),
