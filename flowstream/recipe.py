@@ -228,6 +228,7 @@ def _parse(text: str, hint: Any) -> Any:
         return next((value for value in get_args(hint) if str(value) == text), text)
     if origin is tuple:
         item = get_args(hint)[0] if get_args(hint) else str
+        text = text.removeprefix("[").removesuffix("]")
         return [_parse(part.strip(), item) for part in text.split(",") if part.strip()]
     if hint is bool:
         return _WORDS.get(text.lower(), text)

@@ -134,7 +134,7 @@ def test_entries_of_tables_are_set_one_by_one() -> None:
 def test_settings_are_read_by_the_type_of_their_field() -> None:
     made = from_settings(
         Outer,
-        ["out=a=b", "flag=yes", "fps=none", "pair=3,4", "steps=1"],
+        ["out=a=b", "flag=yes", "fps=none", "pair=[3, 4]", "steps=1"],
         where="--set",
     )
     assert made == Outer(out=Path("a=b"), flag=True, fps=None, pair=(3, 4), steps=(1,))

@@ -130,10 +130,10 @@ def describe(
 
     options = from_settings(MODELS[model], settings, where=f"model {model!r}")
     clip = _clip(options, lengths)
-    description = _described(options, clip, classes, receptive_field=receptive_field)
     memory = None
-    if training:
+    if training:  # first, for receptive fields take longer
         memory = training_memory(options, clip, classes, batch=batch, optimiser=optimiser)
+    description = _described(options, clip, classes, receptive_field=receptive_field)
     if as_json:
         click.echo(json.dumps(as_data(description, memory, batch=batch), indent=2))
         return

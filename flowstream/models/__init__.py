@@ -93,13 +93,16 @@ def build_model(
     from flowstream.models.model import ClipShape
     from flowstream.recipe import build
 
-    if classes < 1:
-        raise ParameterError(f"model {name!r}: got {classes} classes, expected at least 1")
+    if not isinstance(classes, int) or classes < 1:
+        raise ParameterError(f"model {name!r}: got {classes!r} classes, expected at least 1")
     model = build(MODELS[name], options, where=f"model {name!r}")
     if (channels is None) != (len(model.streams) > 1):
         expected = "3 for RGB or 2 for flow" if channels is None else "None: it takes RGB and flow"
         raise ParameterError(f"model {name!r}: got {channels} channels, expected {expected}")
-    rows, columns = (size, size) if isinstance(size, int) else size
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise ParameterError(f"model {name!r}: got size {size!r}, expected rows and columns")
+    rows, columns = sides
     clip = ClipShape(2 if channels is None else channels, frames, rows, columns)
     return model.build(clip, classes)
 

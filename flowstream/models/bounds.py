@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.models.live_bytes import LiveBytes
 from flowstream.models.trace import Use
 
 MOST_FLOPS = 2e13
@@ -20,7 +22,7 @@ Measured on slow_fusion, recurrent_conv and c3d. C3D on 16 x 224 x 224 takes 1e1
 """
 
 MOST_BYTES = 2**32
-"""Of receptive fields: weights and a batch's largest maps; what a small computer has to spare."""
+"""Of receptive fields, at their peak: what a small computer has to spare."""
 
 BATCH = 4
 """Clips that `receptive_fields` runs at once; more would save little and cost memory."""
@@ -64,20 +66,22 @@ class Cost:
     flops: float
     """Of one clip."""
     memory: float
-    """Bytes of the weights, of what goes into and out of the largest part, of a note each unit."""
+    """Bytes: weights, the most tensors there are at once for a batch, a note each unit."""
 
     @classmethod
     def of(cls, network: nn.Module, inputs: Sequence[Tensor], uses: Sequence[Use]) -> Cost:
         """Of a network whose parts were used so on one clip, when several are run at once."""
         weights = sum(part.numel() for part in network.parameters())
-        maps = [*inputs, *(use.output for use in uses)]
-        largest = max(map(Tensor.numel, maps))
+        live = LiveBytes()
+        with torch.no_grad(), live:
+            network(*inputs)
         units = sum(use.output[:, :1].numel() for use in uses)
         # first and last slice, 4 bytes each, kept; spoilt or not, a byte for each clip
         notes = units * (8 + BATCH)
+        given = sum(map(Tensor.numel, inputs))
         return cls(
             flops=sum(use.flops for use in uses),
-            memory=4 * (weights + 2 * BATCH * largest) + notes,
+            memory=4 * (weights + BATCH * given) + BATCH * live.peak + notes,
         )
 
 

@@ -42,7 +42,8 @@ class TrainingMemory:
     1.36 (early_fusion) times the total, or by 5 to 61 MB more, with either optimiser; on 16 clips
     of 112 x 112, with SGD, six models by 1.01 to 1.04 times. Most of it at early_fusion is oneDNN's
     workspace within the backward pass of a convolution, of which no shape tells: without oneDNN
-    it was 1.07 times.
+    it was 1.07 times. That is with an allocator that gives back what is freed
+    (MALLOC_MMAP_THRESHOLD_=65536); glibc's own keeps pieces, and recurrent_conv grew by 1.54 times.
     """
 
     raw_video: int

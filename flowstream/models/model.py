@@ -25,8 +25,8 @@ class ClipShape:
 
     def __post_init__(self) -> None:
         for axis, length, most in zip(AXES, self.lengths, LONGEST, strict=True):
-            if length < 1:
-                raise ParameterError(f"clip: got {length} {axis}, expected at least 1")
+            if not isinstance(length, int) or length < 1:
+                raise ParameterError(f"clip: got {length!r} {axis}, expected at least 1, whole")
             if length > most:
                 raise ParameterError(f"clip: got {length} {axis}, expected {most} at most")
 

@@ -35,7 +35,10 @@ def test_a_rate_of_dropout_that_is_none_is_refused(model_name: str, arguments: A
     ("change", "message"),
     [
         ({"classes": 0}, "got 0 classes"),
+        ({"classes": "5"}, "got '5' classes"),
         ({"frames": 0}, "got 0 frames"),
+        ({"frames": 4.5}, "got 4.5 frames"),
+        ({"size": (16, 16, 3)}, "got size .* expected rows and columns"),
         ({"size": (0, 16)}, "got 0 rows"),
         ({"size": (16, 0)}, "got 0 columns"),
     ],
