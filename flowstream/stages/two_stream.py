@@ -90,7 +90,7 @@ def train_streams(recipe: Recipe, *, progress: bool = True) -> Result:
     Raises
     ------
     SplitError
-        If there is nothing to test on.
+        If there is nothing to test on, or nothing to tell apart.
     FlowstreamError
         As the stages do.
     """
@@ -102,6 +102,11 @@ def train_streams(recipe: Recipe, *, progress: bool = True) -> Result:
     split = read_split(recipe.split, recipe.stack_folder)
     if not split.test:
         raise SplitError(f"{recipe.stack_folder}: no test video of the split is there")
+    if len(split.classes) < 2:
+        raise SplitError(
+            f"{recipe.stack_folder}: videos of one class alone ({split.classes[0]!r}), expected "
+            "two at least: there is nothing to tell apart"
+        )
     seen: Part = "validation" if split.validation else "train"
     fitting, testing = [], []
     for name, stream in recipe.streams.items():

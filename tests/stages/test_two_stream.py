@@ -112,6 +112,17 @@ def test_a_split_without_test_videos_is_refused(folder: Path, tmp_path: Path) ->
         train_streams(build(Recipe, values, where="test"), progress=False)
 
 
+def test_one_class_alone_is_refused(folder: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    lines = (folder / "videos" / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    manifest.write_text("\n".join([lines[0], *(x for x in lines if "red_left," in x)]) + "\n")
+    split = {"layout": "manifest", "files": str(manifest)}
+    changes = {"out": str(tmp_path / "run"), "stacks": str(folder / "run" / "stacks")}
+    recipe = build(Recipe, described(folder, split=split, **changes), where="test")
+    with pytest.raises(SplitError, match=r"one class alone \('red_left'\), expected two at least"):
+        train_streams(recipe, progress=False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
