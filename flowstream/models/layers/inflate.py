@@ -22,8 +22,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from flowstream.errors import ParameterError, ShapeError
-from flowstream.models.layers.folding import Folded, fold, tell_count
-from flowstream.models.layers.submodule import replace_submodule
+from flowstream.models.layers.folding import Folded, fold, tell_count, unfold
+from flowstream.models.layers.submodule import replace_everywhere
 
 # Parameters of torch's conv2d, in their order.
 _CONV2D = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -91,9 +91,7 @@ class InflatedConv(nn.Conv3d, Folded):
         if isinstance(padding, str):
             frames, padding = self._padded(frames, padding), 0
         kernel = self.kernel_size[0]
-        # (N, T, H, W, C): so padded clips lie as their maps do
-        clips = frames.permute(0, 2, 3, 1)
-        clips = clips.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+        clips = unfold(frames, self.count).permute(0, 2, 3, 4, 1)  # padded so, they lie so
         before, after = (kernel - 1) // 2, kernel // 2
         first, last = clips[:, :1], clips[:, -1:]
         padded = [first.expand(-1, before, -1, -1, -1), clips, last.expand(-1, after, -1, -1, -1)]
@@ -106,7 +104,7 @@ class InflatedConv(nn.Conv3d, Folded):
             dilation=(1, *_pair(dilation)),
             groups=groups,
         )
-        return result.transpose(1, 2).flatten(0, 1)
+        return fold(result)
 
     def _padded(self, frames: Tensor, padding: str) -> Tensor:
         """Frames with the zeros of torch's padding "same"; "valid" has none."""
@@ -225,21 +223,18 @@ def check_kernel(kernel: int) -> None:
 
 def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
     check_kernel(kernel)
-    spatial = [
-        (name, part)
-        for name, part in network.named_modules(remove_duplicate=False)
+    spatial = {
+        name: part
+        for name, part in network.named_modules()
         if isinstance(part, nn.Conv2d) and max(part.kernel_size) > 1
-    ]
+    }
     if not spatial:
         raise ParameterError(f"{type(network).__name__}: has no spatial convolution to inflate")
-    for name, conv in spatial:
+    for name, conv in spatial.items():
         if not isinstance(conv._parameters.get("weight"), nn.Parameter):
             raise ParameterError(
                 f"inflation: the weights of {name!r} are computed from others; make them its own "
                 "first (torch.nn.utils.parametrize.remove_parametrizations, prune.remove)"
             )
-    made: dict[nn.Conv2d, InflatedConv] = {}  # a part may stand under several names
-    for name, conv in spatial:
-        made.setdefault(conv, InflatedConv(conv, kernel))
-        replace_submodule(network, name, made[conv])
+    replace_everywhere(network, {conv: InflatedConv(conv, kernel) for conv in spatial.values()})
     return network

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.models.layers.folding import OnClips
 from flowstream.models.layers.inflate import InflatedMaps
-from flowstream.models.layers.submodule import replace_submodule
+from flowstream.models.layers.submodule import replace_everywhere
 from flowstream.models.model import ClipShape
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
@@ -155,15 +155,14 @@ def insert_nonlocal(
             )
         made = NonlocalBlock(shape[1], pairwise=pairwise, pool=pool)
         block: nn.Module = OnClips(made) if in_frames else made
-        block.train(part.training)
-        for some in network.parameters():
-            block.to(device=some.device, dtype=some.dtype)
-            break
+        block.to(_some_parameter(network)).train(part.training)
         blocks[part] = Followed(part, block)
-    # A part may stand under several names.
-    for name, part in [*network.named_modules(remove_duplicate=False)]:
-        if part in blocks:
-            replace_submodule(network, name, blocks[part])
+    replace_everywhere(network, blocks)
+
+
+def _some_parameter(network: nn.Module) -> Tensor:
+    """Of the network's type and on its device."""
+    return next(network.parameters(), torch.empty(0))
 
 
 def _is_part_of(clip: ClipShape, shape: Sequence[int]) -> bool:
@@ -202,9 +201,8 @@ def _map_shapes(
     handles = [parts[name].register_forward_hook(watch(name)) for name in names]
     try:
         network.eval()  # so that norms keep their statistics
-        some = next(network.parameters(), torch.empty(0))
         with torch.no_grad():
-            network(some.new_zeros(1, *clip.lengths))
+            network(_some_parameter(network).new_zeros(1, *clip.lengths))
     finally:
         for handle in handles:
             handle.remove()
