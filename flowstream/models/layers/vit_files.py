@@ -49,16 +49,7 @@ def check_vit(weights: str, size: ViTSize) -> None:
         If they are neither a file nor one of torchvision's ViTs, the file is damaged or holds
         something else, or another width, patch or number of heads, or fewer layers, is expected.
     """
-    try:
-        if weights in _names():
-            with torch.random.fork_rng(devices=[]), torch.device("meta"):
-                network: Any = models.get_model(weights)
-            heads = network.encoder.layers[0].num_heads
-            _refuse_misfit(network.state_dict(), size, heads=heads)
-        else:
-            _refuse_misfit(_read(weights), size, heads=HEADS.get(size.width, size.heads))
-    except CheckpointError as error:
-        raise CheckpointError(f"weights {weights!r}: {error}") from error
+    _checked(weights, size)
 
 
 def read_vit(weights: str, size: ViTSize) -> dict[str, Tensor]:
@@ -69,9 +60,9 @@ def read_vit(weights: str, size: ViTSize) -> dict[str, Tensor]:
     CheckpointError
         As `check_vit` does, or if they cannot be downloaded.
     """
-    check_vit(weights, size)
+    state = _checked(weights, size)
     if weights not in _names():
-        return _read(weights)
+        return state
     try:
         network: nn.Module = models.get_model(weights, weights="DEFAULT", progress=False)
     except Exception as error:  # hubs, sockets and files that were cut off raise many kinds
@@ -80,6 +71,21 @@ def read_vit(weights: str, size: ViTSize) -> dict[str, Tensor]:
             f"weights {weights!r}: cannot be downloaded: {line}; go online once, or give a file"
         ) from error
     return dict(network.state_dict())
+
+
+def _checked(weights: str, size: ViTSize) -> dict[str, Tensor]:
+    """The tensors of a file, or without values those of one of torchvision's, which all fit."""
+    try:
+        if weights in _names():
+            with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                network: Any = models.get_model(weights)
+            state, heads = dict(network.state_dict()), network.encoder.layers[0].num_heads
+        else:
+            state, heads = _read(weights), HEADS.get(size.width, size.heads)
+        _refuse_misfit(state, size, heads=heads)
+    except CheckpointError as error:
+        raise CheckpointError(f"weights {weights!r}: {error}") from error
+    return state
 
 
 def _names() -> list[str]:
