@@ -52,7 +52,7 @@ def run_stages(recipe: Recipe, *, progress: bool = True) -> Result:
     """
     recipe.check_networks()
     extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
-    return train_streams(recipe, progress=progress)
+    return train_checked(recipe, progress=progress)
 
 
 def extract_flow(recipe: ExtractRecipe, folder: Path, *, progress: bool = True) -> Summary:
@@ -94,11 +94,16 @@ def train_streams(recipe: Recipe, *, progress: bool = True) -> Result:
     FlowstreamError
         As the stages do.
     """
+    recipe.check_networks()
+    return train_checked(recipe, progress=progress)
+
+
+def train_checked(recipe: Recipe, *, progress: bool = True) -> Result:
+    """What `train_streams` does, of a recipe whose networks have been checked."""
     from flowstream.dataset import read_split
     from flowstream.scores import write_scores
     from flowstream.train.fit import fit
 
-    recipe.check_networks()
     split = read_split(recipe.split, recipe.stack_folder)
     if not split.test:
         raise SplitError(f"{recipe.stack_folder}: no test video of the split is there")

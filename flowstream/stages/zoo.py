@@ -16,7 +16,7 @@ from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, RecipeError
 from flowstream.recipe import build
 from flowstream.stages.recipe import ExtractRecipe, Recipe, check_names
-from flowstream.stages.two_stream import extract_flow, train_streams
+from flowstream.stages.two_stream import extract_flow, train_checked
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
     from flowstream.train.clips import steps_an_epoch
 
     experiment = recipe.experiment(name)
-    result = train_streams(experiment, progress=progress)
+    result = train_checked(experiment, progress=progress)
     stream = experiment.streams[name]
     log = experiment.out / name / "log.csv"
     with log.open(encoding="utf-8", newline="") as rows:
