@@ -73,7 +73,7 @@ class Cost:
         """Of a network whose parts were used so on one clip, when several are run at once."""
         weights = sum(part.numel() for part in network.parameters())
         live = LiveBytes()
-        with torch.no_grad(), live:
+        with torch.no_grad(), live:  # once more, for `uses` hold their outputs
             network(*inputs)
         units = sum(use.output[:, :1].numel() for use in uses)
         # first and last slice, 4 bytes each, kept; spoilt or not, a byte for each clip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flowstream.models.bounds import MOST_BYTES, MOST_FLOPS, Cost, countable_sizes, refuse_costly
 from flowstream.models.model import Classifier, ClipShape, Model
 from flowstream.models.operations import operation
-from flowstream.models.receptive_field import Extent, receptive_fields, spoilt_clips
+from flowstream.models.receptive_field import Extent, receptive_fields, slivers, spoilt_clips
 from flowstream.models.trace import Key, Use, run
 
 
@@ -106,17 +106,10 @@ def _refuse_costly_fields(model: Model, clip: ClipShape, whole: Cost) -> None:
     They are found in clips as small as the model takes along two axes of three, so that these are
     traced where whole clips would take too much.
     """
-    _, rows, columns = model.smallest
-    slices = spoilt_clips(model, clip)
-    if whole.flops * slices <= MOST_FLOPS and whole.memory <= MOST_BYTES:
+    if whole.flops * spoilt_clips(model, clip) <= MOST_FLOPS and whole.memory <= MOST_BYTES:
         return
-    spoilings = (
-        (replace(clip, rows=rows, columns=columns), slices - clip.rows - clip.columns),
-        (replace(clip, columns=columns), clip.rows),
-        (replace(clip, rows=rows), clip.columns),
-    )
     flops = memory = 0.0
-    for sliver, count in spoilings:
+    for sliver, count in slivers(model, clip):
         network = shadow(model, sliver, 2).eval()
         inputs = blank_inputs(model, sliver, batch=1)
         cost = Cost.of(network, inputs, run(network, inputs))

@@ -54,14 +54,8 @@ def receptive_fields(
     mapping from Key to (frames, rows, columns)
         0 where nothing of the clip matters.
     """
-    _, least_rows, least_columns = model.smallest
-    slivers = (
-        replace(clip, rows=least_rows, columns=least_columns),
-        replace(clip, columns=least_columns),
-        replace(clip, rows=least_rows),
-    )
     along: list[dict[Key, int]] = []
-    for axis, sliver in enumerate(slivers):
+    for axis, (sliver, _) in enumerate(slivers(model, clip)):
         shapes = model.inputs(sliver)
         with torch.random.fork_rng(devices=[]):
             network = model.spoilt_apart(model.build(sliver, 2, blank=True)).to(DTYPE).eval()
@@ -75,7 +69,18 @@ def receptive_fields(
 
 def spoilt_clips(model: Model, clip: ClipShape) -> int:
     """How many clips `receptive_fields` runs the network on."""
-    return sum(shape.frames for shape in model.inputs(clip)) + clip.rows + clip.columns
+    return sum(count for _, count in slivers(model, clip))
+
+
+def slivers(model: Model, clip: ClipShape) -> tuple[tuple[ClipShape, int], ...]:
+    """Clips that frames, rows and columns are looked for in, and how many are spoilt of each."""
+    _, rows, columns = model.smallest
+    frames = sum(shape.frames for shape in model.inputs(clip))
+    return (
+        (replace(clip, rows=rows, columns=columns), frames),
+        (replace(clip, columns=columns), clip.rows),
+        (replace(clip, rows=rows), clip.columns),
+    )
 
 
 @dataclass(frozen=True)
