@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from flowstream.models.layers.feature_maps import feature_maps
 from flowstream.models.layers.folding import fold
+from flowstream.models.layers.submodule import evaluating
 from flowstream.models.model import ClipShape, VideoClassifier
 
 
@@ -52,9 +53,6 @@ class FrameFeatures(VideoClassifier):
 
 def map_shape(maps: nn.Module, clip: ClipShape) -> tuple[int, int, int]:
     """(D, H', W') of the maps that a network makes of one frame; it is left as it was."""
-    training = maps.training
-    maps.eval()  # so that norms keep their statistics
-    with torch.no_grad():
+    with evaluating(maps), torch.no_grad():
         shape = maps(torch.zeros(1, clip.channels, clip.rows, clip.columns)).shape
-    maps.train(training)
     return shape[1], shape[2], shape[3]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.models.layers.folding import OnClips
 from flowstream.models.layers.inflate import InflatedMaps
-from flowstream.models.layers.submodule import replace_everywhere
+from flowstream.models.layers.submodule import evaluating, replace_everywhere
 from flowstream.models.model import ClipShape
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
@@ -190,7 +190,6 @@ def _map_shapes(
     """
     seen: dict[str, set[tuple[int, ...]]] = {name: set() for name in names}
     parts = dict(network.named_modules())
-    training = {part: part.training for part in parts.values()}
 
     def watch(name: str) -> Callable[[nn.Module, object, object], None]:
         def look(_: nn.Module, inputs: object, output: object) -> None:
@@ -200,14 +199,11 @@ def _map_shapes(
 
     handles = [parts[name].register_forward_hook(watch(name)) for name in names]
     try:
-        network.eval()  # so that norms keep their statistics
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             network(_some_parameter(network).new_zeros(1, *clip.lengths))
     finally:
         for handle in handles:
             handle.remove()
-        for part, mode in training.items():
-            part.training = mode
     return {
         name: min(shapes) if len({shape[1:2] for shape in shapes}) == 1 else ()
         for name, shapes in seen.items()

@@ -1,10 +1,23 @@
-"""Exchange of modules of a network for others."""
+"""Exchange of modules of a network for others, and of their modes for a while."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from torch import nn
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, so that norms keep their statistics; then each part's own mode again."""
+    training = {part: part.training for part in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in training.items():
+            part.training = mode
 
 
 def replace_submodule(network: nn.Module, name: str, module: nn.Module) -> None:
