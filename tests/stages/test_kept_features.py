@@ -14,18 +14,11 @@ from flowstream.errors import RecipeError
 from flowstream.recipe import build
 from flowstream.stages import Recipe, extract_flow, train_streams
 from flowstream.stages.features import keep_features
-from flowstream.synthetic import write_action_set
+from tests.stages.two_hues import write_two_hues
 
 pytestmark = pytest.mark.usefixtures("pretrained_small_cnn")
 
-RECIPE = """
-out = "{folder}/run"
-[extract]
-sources = ["{folder}/videos/manifest.csv"]
-method = "farneback"
-[split]
-layout = "manifest"
-files = "{folder}/videos/manifest.csv"
+STREAMS = """
 [streams.spatial]
 stream = "rgb"
 model = "cnn_rnn"
@@ -44,19 +37,7 @@ evaluation = {{ segments = 1, crops = 1 }}
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe of one stream that keeps features, its stacks made."""
-    folder = tmp_path_factory.mktemp("features")
-    write_action_set(
-        folder / "videos",
-        appearances=2,
-        motions=1,
-        train=2,
-        validation=1,
-        test=1,
-        size=(32, 32),
-        frames=6,
-    )
-    (folder / "recipe.toml").write_text(RECIPE.format(folder=folder.as_posix()))
-    return folder / "recipe.toml"
+    return write_two_hues(tmp_path_factory.mktemp("features"), STREAMS)
 
 
 def said(path: Path, *arguments: str) -> Any:

@@ -16,19 +16,12 @@ from flowstream.errors import CheckpointError
 from flowstream.recipe import build, load_recipe
 from flowstream.stages import Recipe, run_stages, train_streams
 from flowstream.stages.zoo import ZooRecipe, compare_models
-from flowstream.synthetic import write_action_set
 from flowstream.train.checkpoint import load_checkpoint
 from tests.command_line import call, refusal
+from tests.stages.two_hues import write_two_hues
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = """
-out = "{folder}/run"
-[extract]
-sources = ["{folder}/videos/manifest.csv"]
-method = "farneback"
-[split]
-layout = "manifest"
-files = "{folder}/videos/manifest.csv"
+STREAMS = """
 [streams.spatial]
 stream = "rgb"
 model = "single_frame"
@@ -58,19 +51,8 @@ def transformer(**changes: int) -> dict[str, Any]:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """Of two streams, the second from a 2D transformer that is there and fits."""
-    write_action_set(
-        tmp_path / "videos",
-        appearances=2,
-        motions=1,
-        train=2,
-        validation=1,
-        test=1,
-        size=(32, 32),
-        frames=6,
-    )
     torch.save(transformer(), tmp_path / "vit.pt")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=tmp_path.as_posix()))
-    return tmp_path / "recipe.toml"
+    return write_two_hues(tmp_path, STREAMS)
 
 
 def gone(weights: Path) -> None:

@@ -1,0 +1,35 @@
+"""The smallest action set that can be learnt, and a recipe's tables for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowstream.synthetic import write_action_set
+
+TABLES = """
+out = "{folder}/run"
+[extract]
+sources = ["{folder}/videos/manifest.csv"]
+method = "farneback"
+[split]
+layout = "manifest"
+files = "{folder}/videos/manifest.csv"
+"""
+"""To be formatted with the folder; streams follow."""
+
+
+def write_two_hues(folder: Path, streams: str) -> Path:
+    """Two classes of four videos in `folder/videos`; the recipe, `TABLES` and streams."""
+    write_action_set(
+        folder / "videos",
+        appearances=2,
+        motions=1,
+        train=2,
+        validation=1,
+        test=1,
+        size=(32, 32),
+        frames=6,
+    )
+    path = folder / "recipe.toml"
+    path.write_text((TABLES + streams).format(folder=folder.as_posix()))
+    return path
