@@ -1,40 +1,47 @@
-# Each target sets up what it needs in .venv; repeated, it costs nothing.
+# Each target installs what it needs into .venv; a repeated call installs nothing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := flowstream pipelines tests benchmarks
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint types demo bench clean
+.PHONY: help setup test lint types demo bench faults docs pictures clean
 
-help:  ## this list
-	@echo "make TARGET   [PYTHON=python3.x: any Python >= 3.10]"
-	@sed -n 's/^\([a-z]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 10
+help:  ## print this list
+	@echo "make TARGET   [PYTHON=python3.x, any Python >= 3.10]"
+	@sed -n 's/^\([a-z]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-setup: $(VENV)/.dev  ## set up .venv with everything, tests and linters included
+setup: $(VENV)/.dev  ## install everything into .venv, including tests and linters
 
-test: setup lint types  ## lint, types and tests; FLOWSTREAM_TEST_DATA=folder adds the tests on real data
-	$(BIN)/python -m pytest
+test: setup lint types  ## run lint, types and tests; FLOWSTREAM_TEST_DATA=directory adds the tests on real data
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
-lint: setup  ## ruff: rules and format
+lint: setup  ## run ruff: rules and format
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 
-types: setup  ## mypy, strict
+types: setup  ## run mypy in strict mode
 	$(BIN)/mypy
 
-demo: $(VENV)/.all  ## the main job on a toy action set, into demo/; VIDEOS=class/video/tree: on your own
+demo: $(VENV)/.all  ## run all stages on a toy action set, into demo/; VIDEOS=class/video/tree uses your videos
 	$(BIN)/python pipelines/demo.py $(if $(VIDEOS),"$(VIDEOS)")
 
-bench: setup  ## speed and end-point error against the peers, one table each
+bench: setup  ## measure speed and end-point error against other tools, one table each
 	$(BIN)/python benchmarks/tvl1.py
 	$(BIN)/python benchmarks/store.py
 
-clean:  ## remove .venv, demo/ and every cache
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+faults: setup  ## inject faults (kills, full disks, damaged files) for about 15 minutes; SEED=0
+	$(BIN)/python -m benchmarks.faults --seed $(SEED)
+
+docs: setup  ## build the documentation site into site/
+	$(BIN)/mkdocs build --strict
+
+clean:  ## remove .venv, demo/, site/ and all caches
+	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- set-up: a stamp a step, so that make demo does not wait for the linters -----------------------
+# --- installation: one stamp per step, so that make demo does not install the linters ---------------
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -49,5 +56,5 @@ $(VENV)/.all: $(VENV)/.python setup.cfg pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all
-	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,docs]'
 	@touch $@

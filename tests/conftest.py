@@ -1,4 +1,4 @@
-"""What all tests share: the hypothesis profile and the real data, where there is some."""
+"""Provide the hypothesis profile and the real data to all tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No deadline: the first call of a kernel compiles it. Derandomised: the suite gives one verdict.
+# No deadline, because the first call of a kernel compiles it. Derandomised, so that the suite
+# gives the same result each time.
 settings.register_profile(
     "flowstream",
     deadline=None,
@@ -21,19 +22,19 @@ settings.load_profile("flowstream")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real videos, image pairs and weights that FLOWSTREAM_TEST_DATA names."""
-    folder = os.environ.get("FLOWSTREAM_TEST_DATA")
-    if not folder:
-        pytest.skip("FLOWSTREAM_TEST_DATA is unset: no real data to test on")
-    path = Path(folder).resolve()
+    """Return the directory of real videos, image pairs and weights: FLOWSTREAM_TEST_DATA."""
+    directory = os.environ.get("FLOWSTREAM_TEST_DATA")
+    if not directory:
+        pytest.skip("FLOWSTREAM_TEST_DATA is unset; no real data to test on")
+    path = Path(directory).resolve()
     if not path.is_dir():
-        pytest.fail(f"FLOWSTREAM_TEST_DATA={folder}: no such folder")
+        pytest.fail(f"FLOWSTREAM_TEST_DATA={directory}: no such directory")
     return path
 
 
 @pytest.fixture
 def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretrained weights of `small_cnn`: the CNN that has some wants images of 32 pixels."""
+    """Give `small_cnn` pretrained weights; real pretrained CNNs need 32 px images."""
     import torch
 
     from flowstream.models.small_cnn import SmallCNN
@@ -45,5 +46,5 @@ def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
             torch.manual_seed(11)
             return random(self, False)
 
-    monkeypatch.setattr(SmallCNN, "weights", ("drawn",))
+    monkeypatch.setattr(SmallCNN, "weights", ("random",))
     monkeypatch.setattr(SmallCNN, "network", pretrained)

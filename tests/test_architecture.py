@@ -1,4 +1,4 @@
-"""The shape of the code itself: layers, light imports, sizes and names."""
+"""Check the structure of the code: layers, light imports, sizes and names."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LAYERS = [
     {"types", "plugins", "recipe", "disk", "device"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
-    {"extract", "dataset"},
-    {"train", "fusion", "report"},
+    {"convert", "extract", "dataset"},
+    {"train", "fusion", "report", "view"},
     {"stages"},
     {"cli"},
 ]
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base"}
 
-# A kernel may be longer, with a note in it that says why.
+# A kernel may be longer; a note in it gives the reason.
 KERNELS = PACKAGE / "flow" / "kernels"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [
@@ -39,7 +39,7 @@ SOURCES = [
 ]
 
 
-def parsed(path: Path) -> ast.Module:
+def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
@@ -47,10 +47,10 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_parts(path: Path) -> set[str]:
-    """The parts of flowstream that a module imports anywhere, also inside functions."""
+def imported_packages(path: Path) -> set[str]:
+    """Return the parts of flowstream that a module imports, also inside functions."""
     parts = set()
-    for node in ast.walk(parsed(path)):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; write the whole name"
             names = (
@@ -71,18 +71,18 @@ def test_imports_go_only_downward(path: Path) -> None:
     part = part_of(path)
     if part == "__init__":
         return
-    assert part in LEVEL, f"{part} stands in no layer: give it one"
-    for other in imported_parts(path) - {part}:
+    assert part in LEVEL, f"{part} is in no layer; add it to LAYERS"
+    for other in imported_packages(path) - {part}:
         assert LEVEL[other] < LEVEL[part], f"{path}: {part} imports {other}, which is not below it"
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+    return [node for node in ast.walk(parse(path)) if isinstance(node, kinds)]
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function after its docstring."""
+    """Return the number of lines of a function after its docstring."""
     body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
     return (node.end_lineno or 0) - body[0].lineno + 1
 
@@ -93,16 +93,16 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if path.is_relative_to(KERNELS):
         return
-    assert len(text.splitlines()) <= 300, f"{path} has grown too long: split it by idea"
+    assert len(text.splitlines()) <= 300, f"{path} has more than 300 lines; split it by idea"
     for node in functions(path):
-        assert body_lines(node) <= 60, f"{path}:{node.lineno} {node.name} does not fit a screen"
+        assert body_lines(node) <= 60, f"{path}:{node.lineno} {node.name} has more than 60 lines"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
     path: Path,
 ) -> None:
-    for node in ast.walk(parsed(path)):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"{path}:{node.lineno} bare except"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -119,7 +119,7 @@ def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
 
 
 def is_callback(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Click gives commands their parameters by keyword; torch has its own order."""
+    """Return whether click or torch, not our own code, calls a function."""
     return function.name in ("__torch_dispatch__", "__torch_function__") or any(
         "click" in ast.unparse(decorator) for decorator in function.decorator_list
     )
@@ -133,21 +133,21 @@ def public_modules() -> list[str]:
     ]
 
 
-def test_every_module_says_what_it_is_for() -> None:
+def test_every_module_has_a_docstring() -> None:
     for path in MODULES:
-        assert ast.get_docstring(parsed(path)), f"{path} has no docstring"
+        assert ast.get_docstring(parse(path)), f"{path} has no docstring"
 
 
 def test_every_public_class_and_function_has_a_docstring() -> None:
     kinds = (ast.FunctionDef, ast.ClassDef)
     for path in MODULES:
-        for node in parsed(path).body:
+        for node in parse(path).body:
             if isinstance(node, kinds) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name}: no docstring"
 
 
-def loaded_by(code: str) -> set[str]:
-    """Which of the heavy packages a fresh interpreter has loaded after running `code`."""
+def packages_loaded_by(code: str) -> set[str]:
+    """Return the heavy packages that a new interpreter loads when it runs `code`."""
     heavy = "torch torchvision cv2 numba h5py av matplotlib joblib"
     report = f"{code}\nimport sys; print(*[m for m in {heavy.split()!r} if m in sys.modules])"
     done = subprocess.run(
@@ -157,7 +157,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_flowstream_loads_nothing_heavy() -> None:
-    assert loaded_by("import flowstream") == set()
+    assert packages_loaded_by("import flowstream") == set()
 
 
 def test_asking_for_help_loads_nothing_heavy() -> None:
@@ -166,7 +166,7 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    main(['--help'])"
     )
-    assert loaded_by(code) == set()
+    assert packages_loaded_by(code) == set()
 
 
 def test_classical_flow_and_the_store_load_no_torch() -> None:
@@ -175,10 +175,10 @@ def test_classical_flow_and_the_store_load_no_torch() -> None:
         "[flowstream.METHODS[name] for name in ('tvl1', 'tvl1_opencv', 'farneback', 'dis')]\n"
         "[flowstream.CODECS[name]() for name in flowstream.CODECS]"
     )
-    assert "torch" not in loaded_by(code)
+    assert "torch" not in packages_loaded_by(code)
 
 
-def test_every_promised_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     for name in flowstream.__all__:
         assert getattr(flowstream, name) is not None
     assert dir(flowstream) == sorted(flowstream.__all__)
