@@ -2,7 +2,7 @@
 
 A recipe is a documented dataclass; this module builds any of them. Unknown keys are refused with
 the nearest known name, values of a wrong type with the type that was expected, and each message
-names the place: `recipes/demo.toml: temporal.lenght: unknown key; ...`.
+names the place: `demo.toml: temporal.lenght: unknown key; ...`.
 """
 
 from __future__ import annotations
@@ -199,6 +199,8 @@ def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
 
 
 def _convert_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if items == (int, int) and isinstance(value, str):
+        return _parse_size(value, where)
     if not isinstance(value, list | tuple):
         raise RecipeError(f"{where}: got {value!r}, expected a list")
     if len(items) == 2 and items[1] is Ellipsis:
@@ -209,6 +211,14 @@ def _convert_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any,
         _convert(item, hint, f"{where}[{i}]")
         for i, (item, hint) in enumerate(zip(value, items, strict=True))
     )
+
+
+def _parse_size(text: str, where: str) -> tuple[int, int]:
+    """Return (rows, columns) of a size that is written `WxH`, as people write it."""
+    width, _, height = text.strip().lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise RecipeError(f"{where}: got {text!r}, expected WIDTHxHEIGHT, such as '340x256'")
+    return int(height), int(width)
 
 
 def _parse(text: str, hint: Any) -> Any:
@@ -226,6 +236,8 @@ def _parse(text: str, hint: Any) -> Any:
         return text
     if origin is Literal:
         return next((value for value in get_args(hint) if str(value) == text), text)
+    if get_args(hint) == (int, int) and "x" in text.lower():
+        return text
     if origin is tuple:
         item = get_args(hint)[0] if get_args(hint) else str
         text = text.removeprefix("[").removesuffix("]")

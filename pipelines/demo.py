@@ -13,6 +13,7 @@ from flowstream.cli import Program
 from flowstream.cli.look import show
 from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
+from flowstream.recipes import recipe_path
 from flowstream.report.measures import grouped_accuracy
 from flowstream.scores import read_scores
 from flowstream.stages import Recipe, run_stages
@@ -29,7 +30,7 @@ def main(context: click.Context, videos: Path | None) -> None:
         out = Path("demo") / videos.resolve().name
         settings = (f"out={out.as_posix()!r}", f"extract.sources=[{str(videos)!r}]")
     recipe = load_recipe(
-        Path(__file__).parent / "recipes" / f"{'folder' if videos else 'demo'}.toml",
+        recipe_path("folder" if videos else "demo"),
         Recipe,
         settings=settings,
     )

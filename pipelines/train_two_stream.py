@@ -1,26 +1,25 @@
 """Stage two of a recipe: train its streams on the stacks that are there, fuse, report.
 
-python pipelines/train_two_stream.py pipelines/recipes/ucf101.toml
+python pipelines/train_two_stream.py ucf101-tsn
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import click
 
 from flowstream.cli import Program
 from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
+from flowstream.recipes import find_recipe
 from flowstream.stages import Recipe, train_streams
 
 
 @click.command(cls=Program)
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe")
 @click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override it.")
-def main(recipe: Path, settings: tuple[str, ...]) -> None:
+def main(recipe: str, settings: tuple[str, ...]) -> None:
     """Train, evaluate and fuse the streams of RECIPE; what is done already is skipped."""
-    click.echo(describe(train_streams(load_recipe(recipe, Recipe, settings=settings))))
+    click.echo(describe(train_streams(load_recipe(find_recipe(recipe), Recipe, settings=settings))))
 
 
 if __name__ == "__main__":

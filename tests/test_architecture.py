@@ -18,7 +18,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "recipe", "disk", "device"},
+    {"types", "plugins", "recipe", "recipes", "disk", "device"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"convert", "extract", "dataset"},

@@ -164,3 +164,15 @@ def test_building_does_not_change_its_values() -> None:
     values: dict[str, Any] = {"out": "x", "steps": [1], "options": {"a": 1}}
     build(Outer, values, where="here")
     assert values == {"out": "x", "steps": [1], "options": {"a": 1}}
+
+
+@dataclass(frozen=True)
+class Sized:
+    size: tuple[int, int] = (1, 2)
+
+
+def test_sizes_are_written_width_by_height() -> None:
+    assert build(Sized, {"size": "340x256"}, where="it").size == (256, 340)
+    assert from_settings(Sized, ["size=340x256"], where="it").size == (256, 340)
+    with pytest.raises(RecipeError, match=r"it: size.*'340x'.*'340x256'"):
+        build(Sized, {"size": "340x"}, where="it")

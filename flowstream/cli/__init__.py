@@ -28,6 +28,7 @@ VERBS = {
     "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
     "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
     "train": ("flowstream.cli.train:train", "Train two streams by a recipe, and fuse them."),
+    "recipes": ("flowstream.cli.recipes:recipes", "List the shipped recipes, or print one."),
 }
 """Verb to the command that does it, and its line in `flowstream --help`."""
 

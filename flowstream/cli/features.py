@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +19,7 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe")
 @click.argument("streams", nargs=-1, metavar="[STREAM]...")
 @click.option(
     "--set",
@@ -32,7 +31,7 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def features(
-    recipe: Path, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
+    recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
 ) -> None:
     """Compute the features of a CNN that is not trained once, and time what that saves.
 
@@ -41,10 +40,11 @@ def features(
     that are missing are made first.
     """
     from flowstream.recipe import load_recipe
+    from flowstream.recipes import find_recipe
     from flowstream.stages import Recipe, extract_flow
     from flowstream.stages.features import caching_streams, keep_features
 
-    loaded = load_recipe(recipe, Recipe, settings=settings)
+    loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     names = caching_streams(loaded, streams)
     loaded.check_networks()
     extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)

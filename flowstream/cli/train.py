@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
     from flowstream.stages import Result
 
 EXAMPLE = """\
-flowstream train pipelines/recipes/ucf101.toml
+flowstream train ucf101-tsn
 flowstream train recipe.toml --set streams.spatial.epochs=5 --set out=runs/short"""
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe")
 @click.option(
     "--set",
     "settings",
@@ -32,20 +31,22 @@ flowstream train recipe.toml --set streams.spatial.epochs=5 --set out=runs/short
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(
-    recipe: Path, settings: tuple[str, ...], device: str | None, quiet: bool, as_json: bool
+    recipe: str, settings: tuple[str, ...], device: str | None, quiet: bool, as_json: bool
 ) -> None:
     """Train the streams of a recipe, fuse them, and write a report.
 
-    RECIPE is a TOML file; pipelines/recipes has examples. All stages are run that are not done yet:
+    RECIPE is a TOML file, or the name of a shipped recipe (see `flowstream recipes`). All stages
+    are run that are not done yet:
     extraction of the flow, training, evaluation, fusion, report. A run that was stopped goes on
     when it is started again.
     """
     from flowstream.recipe import load_recipe
+    from flowstream.recipes import find_recipe
     from flowstream.stages import Recipe, run_stages
 
     if device is not None:
         settings = (*settings, f"device={device}")
-    loaded = load_recipe(recipe, Recipe, settings=settings)
+    loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     result = run_stages(loaded, progress=not quiet)
     if as_json:
         click.echo(json.dumps({**asdict(result), "report": str(result.report)}, indent=2))

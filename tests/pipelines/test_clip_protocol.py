@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from flowstream.dataset.window import Window
 from flowstream.recipe import load_recipe
+from flowstream.recipes import recipe_path
 from flowstream.stages import Recipe
 from flowstream.train.recipe import StreamRecipe
 
-RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "recipes" / "clips.toml"
+RECIPE = recipe_path("ucf101-clips")
 
 
 @pytest.mark.parametrize("name", ["spatial", "temporal"])

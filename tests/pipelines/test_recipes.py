@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from flowstream.recipe import load_recipe
+from flowstream.recipes import DIRECTORY, recipe_path
 from flowstream.stages import Recipe
 
-RECIPES = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "recipes").glob("*.toml"))
+RECIPES = sorted(DIRECTORY.glob("*.toml"))
 TWO_STREAM = [path for path in RECIPES if "[streams." in path.read_text(encoding="utf-8")]
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    assert {"demo", "ucf101", "hmdb51", "folder"} <= {path.stem for path in TWO_STREAM}
+    assert {"demo", "ucf101-tsn", "hmdb51-tsn", "folder"} <= {path.stem for path in TWO_STREAM}
 
 
 @pytest.mark.parametrize("path", TWO_STREAM, ids=lambda path: path.stem)
@@ -27,9 +28,9 @@ def test_a_shipped_recipe_builds_everything_that_it_names(path: Path) -> None:
         assert stream.architecture.name == stream.model
 
 
-@pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
+@pytest.mark.parametrize("name", ["ucf101-tsn", "hmdb51-tsn"])
 def test_networks_with_weights_of_imagenet_get_its_size_on_the_benchmarks(name: str) -> None:
-    recipe = load_recipe(RECIPES[0].with_name(f"{name}.toml"), Recipe)
+    recipe = load_recipe(recipe_path(name), Recipe)
     for stream in recipe.streams.values():
         assert stream.options["pretrained"]
         assert stream.rows_columns == (224, 224)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from flowstream.models import MODELS
 from flowstream.recipe import load_recipe
+from flowstream.recipes import DIRECTORY
 from flowstream.stages.zoo import ZooRecipe
 
-RECIPES = Path(__file__).resolve().parents[2] / "pipelines" / "recipes"
-RECIPE = RECIPES / "zoo.toml"
+RECIPE = DIRECTORY / "zoo.toml"
 STREAMS = load_recipe(RECIPE, ZooRecipe).streams
 
 
@@ -45,7 +43,7 @@ def test_what_is_rendered_is_what_is_read() -> None:
 
 
 def test_on_real_clips_each_model_sees_rgb_and_flow() -> None:
-    recipe = load_recipe(RECIPES / "zoo_ucf101.toml", ZooRecipe)
+    recipe = load_recipe(DIRECTORY / "zoo-ucf101.toml", ZooRecipe)
     seen = {(stream.model, stream.stream) for stream in recipe.streams.values()}
     models = {model for model, _ in seen}
     assert {"c3d", "cnn_rnn", "i3d", "nonlocal", "video_transformer"} <= models

@@ -1,0 +1,40 @@
+"""`flowstream recipes`: list the shipped recipes, or print one."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from flowstream.cli.options import GroupedCommand
+
+EXAMPLE = """\
+flowstream recipes
+flowstream recipes show folder > mine.toml
+flowstream train mine.toml"""
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument("action", required=False, type=click.Choice(["show"]))
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def recipes(action: str | None, name: str | None, as_json: bool) -> None:
+    """List the recipes that come with flowstream, or print one of them.
+
+    `flowstream recipes show NAME` prints the recipe NAME, to be copied and changed.
+    `flowstream train NAME` runs it as it is.
+    """
+    from flowstream.recipes import recipe_names, recipe_path, recipe_title
+
+    if action == "show":
+        if name is None:
+            raise click.UsageError(f"missing NAME; expected one of: {', '.join(recipe_names())}")
+        click.echo(recipe_path(name).read_text(encoding="utf-8"), nl=False)
+        return
+    titles = {known: recipe_title(known) for known in recipe_names()}
+    if as_json:
+        click.echo(json.dumps(titles, indent=2))
+        return
+    width = max(map(len, titles)) + 2
+    for known, title in titles.items():
+        click.echo(f"{known:{width}}{title}")
