@@ -37,7 +37,7 @@ def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give `small_cnn` pretrained weights; real pretrained CNNs need 32 px images."""
     import torch
 
-    from flowstream.models.small_cnn import SmallCNN
+    from flowstream.models.backbones.small_cnn import SmallCNN
 
     random = SmallCNN.network
 

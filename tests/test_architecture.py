@@ -76,6 +76,14 @@ def test_imports_go_only_downward(path: Path) -> None:
         assert LEVEL[other] < LEVEL[part], f"{path}: {part} imports {other}, which is not below it"
 
 
+def test_layers_do_not_import_models() -> None:
+    for path in sorted((PACKAGE / "models" / "layers").glob("*.py")):
+        for node in ast.walk(parse(path)):
+            name = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            above = name.startswith("flowstream.models") and ".layers" not in name
+            assert not above, f"{path}: imports {name}; a layer knows only other layers"
+
+
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [node for node in ast.walk(parse(path)) if isinstance(node, kinds)]

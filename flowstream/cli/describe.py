@@ -12,8 +12,8 @@ from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
 from flowstream.cli.text import readable, table
 
 if TYPE_CHECKING:
-    from flowstream.models.describe import Description
-    from flowstream.models.memory import TrainingMemory
+    from flowstream.models.inspect.describe import Description
+    from flowstream.models.inspect.memory import TrainingMemory
     from flowstream.models.model import ClipShape, Model
 
 EXAMPLE = """\
@@ -125,7 +125,7 @@ def describe(
     pretrained weights are not looked at.
     """
     from flowstream.models import MODELS
-    from flowstream.models.memory import training_memory
+    from flowstream.models.inspect.memory import training_memory
     from flowstream.recipe import from_settings
 
     options = from_settings(MODELS[model], settings, where=f"model {model!r}")
@@ -163,8 +163,8 @@ def _described(
 ) -> Description:
     from tqdm import tqdm
 
-    from flowstream.models.describe import describe as trace
-    from flowstream.models.receptive_field import spoilt_clips
+    from flowstream.models.inspect.describe import describe as trace
+    from flowstream.models.inspect.receptive_field import spoilt_clips
 
     total = spoilt_clips(model, clip)
     # a delay of any length: what is refused before the first clip shows no bar

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from flowstream.models import MODELS
-from flowstream.models.describe import describe
+from flowstream.models.inspect.describe import describe
 from flowstream.models.model import ClipShape
 
 # The clips of the 3D CNNs' papers: Tran et al. 2015, arXiv:1412.0767, section 3.2.

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
-from flowstream.models.frame_features import map_shape
-from flowstream.models.image_cnn import ImageCNN
-from flowstream.models.layers.feature_maps import feature_maps
+from flowstream.models.backbones.image_cnn import ImageCNN
+from flowstream.models.layers.feature_maps import feature_maps, map_shape
 from flowstream.models.layers.inflate import check_kernel, inflate_maps
 from flowstream.models.model import ClipShape, FeatureClassifier
 
@@ -92,7 +91,7 @@ class RecurrentClassifier(FeatureClassifier):
     ) -> None:
         super().__init__(clip, classes)
         maps = feature_maps(trunk)
-        width = map_shape(maps, clip)[0] * options.grid**2
+        width = map_shape(maps, clip.lengths)[0] * options.grid**2
         self.maps = inflate_maps(maps, options.kernel)
         self.average = nn.AdaptiveAvgPool2d(options.grid)
         self.recurrent = CELLS[options.cell](

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
-from flowstream.models.image_cnn import ImageCNN
+from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.layers.head import replace_head
 from flowstream.models.layers.inflate import check_kernel, inflate
 from flowstream.models.model import ClipShape, VideoClassifier

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import nn
 
 from flowstream.errors import ParameterError
-from flowstream.models.frame_features import FrameFeatures
-from flowstream.models.image_cnn import ImageCNN
+from flowstream.models.backbones.frame_features import FrameFeatures
+from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.model import ClipShape
 
 

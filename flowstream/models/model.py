@@ -237,9 +237,3 @@ def check_weights(what: str, pretrained: bool | str, known: Sequence[str]) -> No
     if pretrained is not False and not had:
         listed = ", ".join(known) or "none; set pretrained = false"
         raise ParameterError(f"{what}: no weights {pretrained!r}; known: {listed}")
-
-
-def check_dropout(rate: float) -> None:
-    """Refuse what is not a fraction of features to drop."""
-    if not 0 <= rate < 1:
-        raise ParameterError(f"dropout: got {rate}, expected 0 <= dropout < 1")

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from flowstream.errors import ParameterError
 from flowstream.models import MODELS
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.nonlocal_block import Pairwise, check_pairwise, insert_nonlocal
 from flowstream.models.model import (
     Classifier,
     ClipShape,
     Model,
     PixelStatistics,
-    check_dropout,
 )
 from flowstream.recipe import build
 
@@ -92,6 +92,6 @@ class Nonlocal(Model):
         self.refuse_smaller(clip)
         network = self.of_base.build(clip, classes, blank=blank)
         insert_nonlocal(
-            network, self.behind, clip=clip, pairwise=self.pairwise, pool=self.attended_pool
+            network, self.behind, clip=clip.lengths, pairwise=self.pairwise, pool=self.attended_pool
         )
         return network

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.conv_rnn import GATES, ConvRNN
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.model import (
     HALF_TO_ONE,
     ClipShape,
     Model,
     PixelStatistics,
     VideoClassifier,
-    check_dropout,
 )
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from flowstream.models.image_cnn import ImageClassifier, ImageCNN
+from flowstream.models.backbones.image_cnn import ImageClassifier, ImageCNN
 from flowstream.models.layers.folding import fold
 from flowstream.models.model import ClipShape
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.model import (
     HALF_TO_ONE,
     ClipShape,
     Model,
     PixelStatistics,
     VideoClassifier,
-    check_dropout,
 )
 
 

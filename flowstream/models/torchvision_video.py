@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
+from flowstream.models.backbones.torchvision_weights import torchvision_network, weight_names
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.stem import cross_modality_weights
 from flowstream.models.layers.submodule import replace_submodule
 from flowstream.models.model import (
@@ -16,10 +18,8 @@ from flowstream.models.model import (
     Model,
     PixelStatistics,
     VideoClassifier,
-    check_dropout,
     check_weights,
 )
-from flowstream.models.torchvision_weights import torchvision_network, weight_names
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
-from flowstream.models.image_cnn import ImageCNN
+from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.model import ClipShape, PairClassifier
 
 

@@ -8,8 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from flowstream.models.frame_features import map_shape
-from flowstream.models.layers.feature_maps import feature_maps
+from flowstream.models.layers.feature_maps import feature_maps, map_shape
 from flowstream.models.model import ClipShape, PairClassifier
 from flowstream.models.two_stream import PairedCNN
 
@@ -51,7 +50,7 @@ class ConvFusionNet(PairClassifier):
     ) -> None:
         super().__init__(inputs, classes)
         self.spatial, self.temporal = spatial, temporal
-        width, _, _ = map_shape(spatial, inputs[0])
+        width, _, _ = map_shape(spatial, inputs[0].lengths)
         self.fuse = nn.Conv2d(2 * width, width, 1)
         with torch.no_grad():
             # Identity over identity, an example of section 3.1: at first the maps are summed.

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
+from flowstream.models.backbones.vit_files import ViTSize, check_vit, read_vit
+from flowstream.models.backbones.vit_weights import load_vit
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.space_time_attention import (
     DividedBlock,
     JointBlock,
     SpatialBlock,
     encoder_block,
 )
-from flowstream.models.layers.vit_files import ViTSize, check_vit, read_vit
-from flowstream.models.layers.vit_weights import load_vit
 from flowstream.models.model import (
     HALF_TO_ONE,
     IMAGENET,
@@ -24,7 +25,6 @@ from flowstream.models.model import (
     Model,
     PixelStatistics,
     VideoClassifier,
-    check_dropout,
 )
 
 ATTENTIONS = {"joint": JointBlock, "divided": DividedBlock, "factorised": SpatialBlock}

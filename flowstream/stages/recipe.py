@@ -158,7 +158,7 @@ class Recipe:
         CheckpointError
             If pretrained weights that lie in a file are not there or do not fit.
         """
-        from flowstream.models.describe import shadow
+        from flowstream.models.inspect.describe import shadow
         from flowstream.train.run import LAST
 
         for name, stream in self.streams.items():

@@ -221,8 +221,8 @@ def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]
 
 def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> Contender:
     """Train and test one model, and tell its cost."""
-    from flowstream.models.describe import describe
-    from flowstream.models.memory import training_memory
+    from flowstream.models.inspect.describe import describe
+    from flowstream.models.inspect.memory import training_memory
     from flowstream.report.comparison import Contender
     from flowstream.train.clips import steps_an_epoch
 

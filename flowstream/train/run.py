@@ -15,7 +15,7 @@ from torch import nn
 from flowstream.dataset.paired import PairedClips
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError
-from flowstream.models.bounds import countable_sizes
+from flowstream.models.inspect.bounds import refuse_huge_tensors
 from flowstream.models.model import Classifier, FeatureClassifier
 from flowstream.train.checkpoint import (
     Checkpoint,
@@ -123,7 +123,7 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
         )
     found = load_checkpoint(out / LAST) if (out / LAST).exists() else None
     torch.manual_seed(recipe.seed)
-    with countable_sizes():
+    with refuse_huge_tensors():
         model = recipe.architecture.build(recipe.clip, len(split.classes), blank=found is not None)
         model.to(device)
     if recipe.layers == "head":

@@ -8,7 +8,7 @@ import torch
 from flowstream.errors import RecipeError
 from flowstream.models import build_model
 from flowstream.models.c3d import C3D, C3DNet
-from flowstream.models.describe import Layer, describe
+from flowstream.models.inspect.describe import Layer, describe
 from flowstream.models.model import ClipShape
 
 PAPER = ClipShape(3, 16, 112, 112)

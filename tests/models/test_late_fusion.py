@@ -10,7 +10,7 @@ from torch.nn import functional
 from flowstream.errors import ParameterError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
-from flowstream.models.frame_features import FrameFeatures
+from flowstream.models.backbones.frame_features import FrameFeatures
 from flowstream.models.late_fusion_fc import LateFusionFC
 from flowstream.models.layers.feature_maps import feature_maps
 

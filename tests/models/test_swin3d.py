@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
-from flowstream.models.describe import describe
+from flowstream.models.inspect.describe import describe
 from flowstream.models.model import ClipShape
 from flowstream.models.swin3d import Swin3DT, spoil_windows
 

@@ -13,7 +13,7 @@ from torchvision import models
 
 from flowstream.errors import CheckpointError, RecipeError
 from flowstream.models import MODELS, build_model
-from flowstream.models.describe import shadow
+from flowstream.models.inspect.describe import shadow
 from flowstream.models.layers.stem import cross_modality_weights
 from flowstream.models.model import ClipShape
 from flowstream.models.torchvision_video import (

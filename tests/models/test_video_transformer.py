@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models import build_model
-from flowstream.models.layers.vit_weights import inflated_filters, resampled_positions
+from flowstream.models.backbones.vit_weights import inflated_filters, resampled_positions
 from flowstream.models.model import ClipShape
 from flowstream.models.video_transformer import TubeletTransformer, VideoTransformer
 

@@ -12,7 +12,7 @@ import pytest
 from flowstream.dataset.split import Split
 from flowstream.fusion import FUSIONS
 from flowstream.models import MODELS
-from flowstream.models.describe import shadow
+from flowstream.models.inspect.describe import shadow
 from flowstream.train.fit import fit
 from flowstream.train.predict import predict
 from flowstream.train.recipe import Evaluation, StreamRecipe

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torchvision.models import DenseNet
 
 from flowstream.errors import ParameterError
+from flowstream.models.layers.submodule import evaluating
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLED = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Linear)
@@ -35,6 +39,21 @@ def feature_maps(network: nn.Module) -> nn.Module:
     if isinstance(network, DenseNet):
         parts.append(nn.ReLU())  # which its forward applies as a function
     return nn.Sequential(*parts)
+
+
+def map_shape(maps: nn.Module, clip: Sequence[int]) -> tuple[int, int, int]:
+    """Return (D, H', W') of the maps that a network computes from one frame of a clip.
+
+    Parameters
+    ----------
+    maps : torch.nn.Module
+        From (N, C, H, W) to (N, D, H', W'); unchanged afterwards.
+    clip : (C, T, H, W)
+    """
+    channels, _, rows, columns = clip
+    with evaluating(maps), torch.no_grad():
+        shape = maps(torch.zeros(1, channels, rows, columns)).shape
+    return shape[1], shape[2], shape[3]
 
 
 def _keeps_maps(part: nn.Module) -> bool:

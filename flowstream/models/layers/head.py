@@ -6,7 +6,6 @@ from torch import nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.submodule import replace_submodule
-from flowstream.models.model import check_dropout
 
 
 def replace_head(network: nn.Module, *, classes: int, dropout: float) -> nn.Module:
@@ -47,3 +46,9 @@ def replace_head(network: nn.Module, *, classes: int, dropout: float) -> nn.Modu
     head = nn.Sequential(nn.Dropout(dropout), nn.Linear(linear.in_features, classes))
     replace_submodule(network, name, head)
     return head
+
+
+def check_dropout(rate: float) -> None:
+    """Refuse what is not a fraction of features to drop."""
+    if not 0 <= rate < 1:
+        raise ParameterError(f"dropout: got {rate}, expected 0 <= dropout < 1")

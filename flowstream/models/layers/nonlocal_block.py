@@ -12,7 +12,6 @@ from flowstream.errors import ParameterError, did_you_mean
 from flowstream.models.layers.folding import OnClips
 from flowstream.models.layers.inflate import InflatedMaps
 from flowstream.models.layers.submodule import evaluating, replace_everywhere
-from flowstream.models.model import ClipShape
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
@@ -106,7 +105,7 @@ class Followed(nn.Module):
 
 
 def insert_nonlocal(
-    network: nn.Module, names: Sequence[str], *, clip: ClipShape, pairwise: Pairwise, pool: int
+    network: nn.Module, names: Sequence[str], *, clip: Sequence[int], pairwise: Pairwise, pool: int
 ) -> None:
     """Put a new nonlocal block behind each of the named parts of any 3D network.
 
@@ -120,8 +119,8 @@ def insert_nonlocal(
         From (N, C, T, H, W); changed in place.
     names : sequence of str
         Parts that make maps, as `named_modules` calls them; none inside another.
-    clip : ClipShape
-        Of clips that it takes.
+    clip : (C, T, H, W)
+        Shape of one clip that it accepts.
     pairwise, pool
         See `NonlocalBlock`.
 
@@ -165,15 +164,13 @@ def _some_parameter(network: nn.Module) -> Tensor:
     return next(network.parameters(), torch.empty(0))
 
 
-def _is_part_of(clip: ClipShape, shape: Sequence[int]) -> bool:
+def _is_part_of(clip: Sequence[int], shape: Sequence[int]) -> bool:
     """Whether (N, D, T, H, W) are maps of a clip, at most a margin of padding larger.
 
     So tokens (N, T, H, W, D) are told from maps, in most cases: D is no length of the clip.
     """
     margin = 4
-    return all(
-        side <= length + margin for side, length in zip(shape[2:], clip.lengths[1:], strict=True)
-    )
+    return all(side <= length + margin for side, length in zip(shape[2:], clip[1:], strict=True))
 
 
 def _within(name: str, other: str) -> bool:
@@ -182,7 +179,7 @@ def _within(name: str, other: str) -> bool:
 
 
 def _map_shapes(
-    network: nn.Module, names: Sequence[str], clip: ClipShape
+    network: nn.Module, names: Sequence[str], clip: Sequence[int]
 ) -> dict[str, tuple[int, ...]]:
     """What each part makes of one clip; the network stays as it is.
 
@@ -200,7 +197,7 @@ def _map_shapes(
     handles = [parts[name].register_forward_hook(watch(name)) for name in names]
     try:
         with evaluating(network), torch.no_grad():
-            network(_some_parameter(network).new_zeros(1, *clip.lengths))
+            network(_some_parameter(network).new_zeros(1, *clip))
     finally:
         for handle in handles:
             handle.remove()

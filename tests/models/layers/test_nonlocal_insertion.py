@@ -19,7 +19,6 @@ from flowstream.models.layers.nonlocal_block import (
     Pairwise,
     insert_nonlocal,
 )
-from flowstream.models.model import ClipShape
 
 PAIRWISE: tuple[Pairwise, ...] = get_args(Pairwise)
 
@@ -56,7 +55,7 @@ def test_inserting_blocks_into_a_trained_network_leaves_its_outputs(
     with torch.no_grad():
         network(clips)  # its norms learn what clips look like
         before = network.eval()(clips)
-        insert_nonlocal(network, behind, clip=ClipShape(3, 8, 32, 32), pairwise=pairwise, pool=2)
+        insert_nonlocal(network, behind, clip=(3, 8, 32, 32), pairwise=pairwise, pool=2)
         assert not any(part.training for part in network.modules() if part not in new(network))
         network.eval()
         assert [block.norm.num_features for block in blocks_in(network)] == channels
@@ -75,9 +74,7 @@ def test_blocks_in_an_inflated_network_relate_places_of_all_frames() -> None:
     network = inflate(BACKBONES["small_cnn"]("small_cnn").network(False), 2).eval()
     clips = torch.randn(2, 3, 4, 16, 16)
     before = network(clips)
-    insert_nonlocal(
-        network, ["network.pool1"], clip=ClipShape(3, 4, 16, 16), pairwise="gaussian", pool=1
-    )
+    insert_nonlocal(network, ["network.pool1"], clip=(3, 4, 16, 16), pairwise="gaussian", pool=1)
     network.eval()
     assert torch.equal(network(clips), before)
     (block,) = blocks_in(network)
@@ -98,7 +95,7 @@ def test_inserting_changes_neither_statistics_nor_modes() -> None:
     insert_nonlocal(
         network,
         ["network.layer4"],
-        clip=ClipShape(3, 4, 16, 16),
+        clip=(3, 4, 16, 16),
         pairwise="dot_product",
         pool=1,
     )
@@ -164,7 +161,7 @@ def test_parts_that_make_no_maps_are_refused_before_anything_changes(
         insert_nonlocal(
             network,
             ["layer1", name],
-            clip=ClipShape(3, 2, 16, 16),
+            clip=(3, 2, 16, 16),
             pairwise="gaussian",
             pool=1,
         )
@@ -188,7 +185,7 @@ class Twice(nn.Module):
 
 def test_blocks_take_the_type_and_mode_of_their_network_and_all_names_of_their_part() -> None:
     network = Twice().double().eval()
-    insert_nonlocal(network, ["first"], clip=ClipShape(3, 2, 6, 6), pairwise="gaussian", pool=1)
+    insert_nonlocal(network, ["first"], clip=(3, 2, 6, 6), pairwise="gaussian", pool=1)
     assert isinstance(network.first, Followed)
     assert network.first is network.second
     assert not any(part.training for part in network.modules())
@@ -208,7 +205,7 @@ def test_blocks_take_the_type_and_mode_of_their_network_and_all_names_of_their_p
 )
 def test_what_is_no_map_of_one_width_is_refused(network: nn.Module, name: str) -> None:
     with pytest.raises(ParameterError, match=f"part '{name}' makes .* of a clip, expected maps"):
-        insert_nonlocal(network, [name], clip=ClipShape(3, 4, 32, 32), pairwise="gaussian", pool=1)
+        insert_nonlocal(network, [name], clip=(3, 4, 32, 32), pairwise="gaussian", pool=1)
 
 
 def test_maps_of_single_frames_are_refused() -> None:
@@ -230,5 +227,5 @@ def test_parts_inside_each_other_are_refused_before_anything_changes(names: list
     network = torchvision.models.video.r3d_18()
     before = str(network)
     with pytest.raises(ParameterError, match="name one only"):
-        insert_nonlocal(network, names, clip=ClipShape(3, 2, 16, 16), pairwise="gaussian", pool=1)
+        insert_nonlocal(network, names, clip=(3, 2, 16, 16), pairwise="gaussian", pool=1)
     assert str(network) == before

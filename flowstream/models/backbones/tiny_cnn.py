@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from flowstream.models.backbones import UntrainedBackbone
+from flowstream.models.backbones.backbone import UntrainedBackbone
 
 
 @dataclass(frozen=True)

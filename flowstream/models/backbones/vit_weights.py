@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flowstream.models.layers.vit_files import LAYER, square_side
+from flowstream.models.backbones.vit_files import LAYER, square_side
 
 
 class Transformer(Protocol):

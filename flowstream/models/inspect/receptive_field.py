@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flowstream.models.bounds import BATCH
+from flowstream.models.inspect.bounds import BATCH
+from flowstream.models.inspect.trace import Key, Use, watched
 from flowstream.models.model import Classifier, ClipShape, Model
-from flowstream.models.trace import Key, Use, watched
 
 Extent = tuple[int, int, int]
 """Frames, rows and columns, from the first that matters to the last."""

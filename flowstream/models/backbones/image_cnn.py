@@ -9,7 +9,7 @@ from torch import nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.backbones import BACKBONES, Backbone
-from flowstream.models.layers.head import replace_head
+from flowstream.models.layers.head import check_dropout, replace_head
 from flowstream.models.layers.partial_norm import freeze_norms
 from flowstream.models.layers.stem import replace_stem
 from flowstream.models.model import (
@@ -17,7 +17,6 @@ from flowstream.models.model import (
     Model,
     PixelStatistics,
     VideoClassifier,
-    check_dropout,
 )
 
 

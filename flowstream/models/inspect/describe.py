@@ -8,11 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flowstream.models.bounds import MOST_BYTES, MOST_FLOPS, Cost, countable_sizes, refuse_costly
+from flowstream.models.inspect.bounds import (
+    MAX_BYTES,
+    MAX_FLOPS,
+    estimate_bytes,
+    refuse_costly,
+    refuse_huge_tensors,
+)
+from flowstream.models.inspect.operations import operation
+from flowstream.models.inspect.receptive_field import (
+    Extent,
+    receptive_fields,
+    slivers,
+    spoilt_clips,
+)
+from flowstream.models.inspect.trace import Key, Use, run
 from flowstream.models.model import Classifier, ClipShape, Model
-from flowstream.models.operations import operation
-from flowstream.models.receptive_field import Extent, receptive_fields, slivers, spoilt_clips
-from flowstream.models.trace import Key, Use, run
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Description:
         return sum(layer.flops for layer in self.layers)
 
 
-@countable_sizes()
+@refuse_huge_tensors()
 def describe(
     model: Model,
     clip: ClipShape,
@@ -82,7 +93,8 @@ def describe(
     uses = run(network, inputs)
     fields: dict[Key, Extent] = {}
     if receptive_field:
-        _refuse_costly_fields(model, clip, Cost.of(network, inputs, uses))
+        flops = sum(use.flops for use in uses)
+        _refuse_costly_fields(model, clip, flops, estimate_bytes(network, inputs, uses))
         fields = receptive_fields(model, clip, [use.key for use in uses], progress=progress)
     counted: set[int] = set()
     layers = tuple(
@@ -100,21 +112,22 @@ def describe(
     return Description(model.name, model.inputs(clip), classes, layers, trained)
 
 
-def _refuse_costly_fields(model: Model, clip: ClipShape, whole: Cost) -> None:
-    """Refuse receptive fields that would take too much, which `whole` clips' cost bounds.
+def _refuse_costly_fields(model: Model, clip: ClipShape, flops: float, memory: float) -> None:
+    """Raise `ParameterError` if receptive fields need too much time or memory.
 
-    They are found in clips as small as the model takes along two axes of three, so that these are
-    traced where whole clips would take too much.
+    The cost of the whole clip (`flops`, `memory`) is an upper bound. Receptive fields are computed
+    on clips that are minimal along two of three axes; these are traced only if the bound fails.
     """
-    if whole.flops * spoilt_clips(model, clip) <= MOST_FLOPS and whole.memory <= MOST_BYTES:
+    if flops * spoilt_clips(model, clip) <= MAX_FLOPS and memory <= MAX_BYTES:
         return
     flops = memory = 0.0
     for sliver, count in slivers(model, clip):
         network = shadow(model, sliver, 2).eval()
         inputs = blank_inputs(model, sliver, batch=1)
-        cost = Cost.of(network, inputs, run(network, inputs))
-        flops, memory = flops + count * cost.flops, max(memory, cost.memory)
-        refuse_costly(flops, memory)  # at once, for recurrent networks take long to trace
+        uses = run(network, inputs)
+        flops += count * sum(use.flops for use in uses)
+        memory = max(memory, estimate_bytes(network, inputs, uses))
+        refuse_costly(flops, memory)  # at once, because tracing recurrent networks is slow
 
 
 def shadow(model: Model, clip: ClipShape, classes: int) -> Classifier:

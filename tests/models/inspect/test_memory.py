@@ -12,8 +12,8 @@ from flowstream.errors import ParameterError
 from flowstream.models import MODELS
 from flowstream.models.c3d import C3D
 from flowstream.models.cnn_rnn import CNNRNN
-from flowstream.models.live_bytes import LiveBytes
-from flowstream.models.memory import TrainingMemory, saved_sizes, training_memory
+from flowstream.models.inspect.live_bytes import LiveBytes
+from flowstream.models.inspect.memory import TrainingMemory, saved_sizes, training_memory
 from flowstream.models.model import ClipShape, Model
 from flowstream.models.slow_fusion import SlowFusion
 from flowstream.train.recipe import StreamRecipe

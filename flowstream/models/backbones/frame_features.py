@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
-from flowstream.models.layers.feature_maps import feature_maps
+from flowstream.models.layers.feature_maps import feature_maps, map_shape
 from flowstream.models.layers.folding import fold
-from flowstream.models.layers.submodule import evaluating
 from flowstream.models.model import ClipShape, VideoClassifier
 
 
@@ -35,7 +33,7 @@ class FrameFeatures(VideoClassifier):
     ) -> None:
         super().__init__(clip, classes)
         self.maps = feature_maps(trunk)
-        self.classifier = classifier(*map_shape(self.maps, clip))
+        self.classifier = classifier(*map_shape(self.maps, clip.lengths))
 
     @property
     def head(self) -> nn.Module:
@@ -49,10 +47,3 @@ class FrameFeatures(VideoClassifier):
         maps = maps.reshape(len(clips), self.clip.frames, *maps.shape[1:]).transpose(1, 2)
         scores: Tensor = self.classifier(maps)  # of (N, D, T, H', W')
         return scores
-
-
-def map_shape(maps: nn.Module, clip: ClipShape) -> tuple[int, int, int]:
-    """(D, H', W') of the maps that a network makes of one frame; it is left as it was."""
-    with evaluating(maps), torch.no_grad():
-        shape = maps(torch.zeros(1, clip.channels, clip.rows, clip.columns)).shape
-    return shape[1], shape[2], shape[3]

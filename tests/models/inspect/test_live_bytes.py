@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from flowstream.models.live_bytes import LiveBytes
+from flowstream.models.inspect.live_bytes import LiveBytes
 
 
 def test_what_was_there_counts_once_with_all_its_views() -> None:

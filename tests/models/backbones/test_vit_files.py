@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.models.vision_transformer import VisionTransformer
 
 from flowstream.errors import CheckpointError
-from flowstream.models.layers.vit_files import HEADS, ViTSize, check_vit, read_vit
+from flowstream.models.backbones.vit_files import HEADS, ViTSize, check_vit, read_vit
 from flowstream.models.video_transformer import VideoTransformer
 
 SIZE = ViTSize(patch=8, width=16, depth=2, heads=2)

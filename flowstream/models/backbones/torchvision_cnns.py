@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from flowstream.models.backbones import Backbone
+from flowstream.models.backbones.backbone import Backbone
+from flowstream.models.backbones.torchvision_weights import torchvision_network, weight_names
 from flowstream.models.model import HALF_TO_ONE, PixelStatistics
-from flowstream.models.torchvision_weights import torchvision_network, weight_names
 
 # Auxiliary classifiers would make the output a tuple in training. Their truncated-normal start
 # is slow, and torchvision warns that it will go.
