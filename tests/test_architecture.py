@@ -196,4 +196,6 @@ def test_every_public_name_exists() -> None:
 
 @pytest.mark.parametrize("name", public_modules())
 def test_every_module_can_be_imported(name: str) -> None:
+    if name.endswith("_triton"):
+        pytest.importorskip("triton", reason="Triton comes with CUDA builds of torch")
     importlib.import_module(name)
