@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read without waiting for ever."""
+"""Safe file access: atomic writes, and reads that never block."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import IO
 
 
 def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
-    """A file opened for reading; a pipe or device, which could be waited for, is refused.
+    """Open a regular file for reading; refuse pipes and devices, which could block forever.
 
     Raises
     ------
     OSError
-        If it cannot be opened, or is no regular file.
+        If the file cannot be opened, or is not a regular file.
     """
     mode = path.stat().st_mode
-    # of a folder, `open` says what it is
+    # For a directory, `open` raises the clearest error.
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     return path.open("rb", buffering=buffering)
@@ -28,15 +28,15 @@ def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which gets its name when all went well.
+    """Yield a path beside `path` to write to; rename it to `path` at the end of the block.
 
-    The content is on the disk before the rename; whatever goes wrong, nothing half-written stays
-    and an older file of that name is as it was.
+    The content is flushed to the disk before the rename. After an error the new file is removed,
+    and an older file at `path` is unchanged.
 
     Raises
     ------
     OSError
-        If the file cannot be written; the caller says what it was to be.
+        If the file cannot be written; the caller adds what the file is.
     """
     part = path.with_name(path.name + ".part")
     try:

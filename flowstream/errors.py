@@ -1,8 +1,8 @@
-"""What can go wrong, each with one line that says what, where, seen, expected and the way out.
+"""Exceptions, each with a one-line message: place, problem, expected and actual value, way out.
 
-Every error that flowstream raises on purpose is a `FlowstreamError` and also the builtin that a
-caller who does not know flowstream would catch. The command line turns exactly these into one line
-and exit code 1; anything else is a bug and keeps its traceback.
+Every error that flowstream raises on purpose is a `FlowstreamError` and also the builtin exception
+that a caller who does not know flowstream would catch. The command line prints these as one line
+and exits with code 1; any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -12,70 +12,70 @@ from collections.abc import Iterable
 
 
 class FlowstreamError(Exception):
-    """Base of all errors that flowstream raises on purpose."""
+    """Base class of all errors that flowstream raises on purpose."""
 
     def __str__(self) -> str:
-        # KeyError would print the repr of its message, OSError a tuple.
+        # KeyError would print the repr of its message, and OSError a tuple.
         return str(self.args[0]) if self.args else ""
 
 
 class ShapeError(FlowstreamError, ValueError):
-    """An array has the wrong number of axes, or a wrong length along one."""
+    """Array with a wrong number of axes, or a wrong length along one."""
 
 
 class ParameterError(FlowstreamError, ValueError):
-    """A parameter is outside what it may be."""
+    """Parameter outside its valid range."""
 
 
 class UnknownNameError(FlowstreamError, KeyError):
-    """A name is not in a table."""
+    """Name that is not in a table of plug-ins."""
 
 
 class MissingDependencyError(FlowstreamError, ImportError):
-    """A part needs a package that is not installed."""
+    """Package that is needed but not installed."""
 
 
 class RecipeError(FlowstreamError, ValueError):
-    """A recipe, or a `key=value` setting, does not describe what it should."""
+    """Invalid recipe or `key=value` setting."""
 
 
 class VideoError(FlowstreamError, OSError):
-    """A video cannot be opened or decoded."""
+    """Video that cannot be opened or decoded."""
 
 
 class DamagedVideoError(VideoError):
-    """A video holds clearly fewer frames than its header says."""
+    """Video with missing or corrupt frames."""
 
 
 class CodecError(FlowstreamError, ValueError):
-    """Flow cannot be encoded or decoded."""
+    """Flow that cannot be encoded or decoded."""
 
 
 class FlowFileError(FlowstreamError, OSError):
-    """A `.flo`, `.pfm` or KITTI PNG file does not hold a flow field."""
+    """Invalid `.flo`, `.pfm` or KITTI PNG file."""
 
 
 class StackError(FlowstreamError, OSError):
-    """A file is not a complete stack that this version can read."""
+    """File that is not a complete stack of this version."""
 
 
 class ExtractionError(FlowstreamError, RuntimeError):
-    """A batch of videos cannot be planned or was not extracted whole."""
+    """Batch of videos that cannot be planned or was not extracted completely."""
 
 
 class SplitError(FlowstreamError, ValueError):
-    """A split file, manifest or folder tree does not describe a data set."""
+    """Split file, manifest or directory tree that does not describe a dataset."""
 
 
 class CheckpointError(FlowstreamError, ValueError):
-    """A checkpoint cannot be used: not one, damaged, or bound to other flow."""
+    """Checkpoint that is invalid, corrupted, or bound to other flow."""
 
 
 class ScoresError(FlowstreamError, ValueError):
-    """Score files cannot be read, or do not fit together."""
+    """Score files that cannot be read, or do not match."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` for the nearest of the known names, or an empty string."""
+    """Return ` Did you mean 'x'?` with the nearest known name, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

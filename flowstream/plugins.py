@@ -1,8 +1,8 @@
-"""Lazy tables of plug-ins, and the provenance of what was made with one.
+"""Lazy tables of plug-ins, and their provenance as plain data.
 
-A plug-in is one file and one line `name → "module:object"` in a table; nothing is imported before
-it is asked for, so that listing the methods never loads torch. Methods, codecs and the like are
-frozen dataclasses: `provenance` writes one down as plain data, `rebuild` makes it again.
+A plug-in is one file and one line `name → "module:object"` in a table. It is imported on first
+use, so that listing the methods never loads torch. Methods and codecs are frozen dataclasses:
+`provenance` converts one to plain data, `rebuild` converts it back.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Plugins(Mapping[str, T], Generic[T]):
-    """A read-only mapping from a name to a class or function, imported when first asked for.
+    """Read-only mapping from a name to a class or function that is imported on first use.
 
     Parameters
     ----------
     kind : str
-        What the table holds, for messages: `flow method`, `codec`.
+        Singular noun for messages, such as `flow method` or `codec`.
     table : mapping from name to "module:object"
-    extras : mapping from the top-level name of a package to the extra of flowstream that brings it
+    extras : mapping from a top-level package to the extra of flowstream that installs it
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Plugins(Mapping[str, T], Generic[T]):
 
 
 def lazy_attributes(module: str, table: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's `__getattr__` (PEP 562) that imports a name from its module when first asked for.
+    """Return a package's `__getattr__` (PEP 562) that imports each name on first use.
 
     Parameters
     ----------
@@ -87,10 +87,9 @@ def lazy_attributes(module: str, table: Mapping[str, str]) -> Callable[[str], An
 
 
 def provenance(plugin: Any) -> dict[str, Any]:
-    """The name and parameters of a frozen dataclass, as plain data that JSON can hold.
+    """Return the name and parameters of a frozen dataclass as plain data for JSON.
 
-    Fields declared with `compare=False` say how to compute (device, threads, batch), not what:
-    they change no result and are left out.
+    Fields declared with `compare=False` (device, threads, batch) change no result and are omitted.
     """
     parameters = {
         field.name: _plain(getattr(plugin, field.name))
@@ -102,7 +101,7 @@ def provenance(plugin: Any) -> dict[str, Any]:
 
 
 def rebuild(table: Mapping[str, type[T]], record: Mapping[str, Any]) -> T:
-    """Make a plug-in again from its `provenance`."""
+    """Build a plug-in from its `provenance`."""
     parameters = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in record.items()

@@ -25,7 +25,6 @@ else:
 T = TypeVar("T")
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def load_recipe(path: str | Path, recipe: type[T], *, settings: Iterable[str] = ()) -> T:
@@ -93,40 +92,43 @@ def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 
 def from_settings(recipe: type[T], settings: Iterable[str], *, where: str) -> T:
-    """Make the dataclass `recipe` from `key=value` texts, as `--set` takes them.
-
-    An entry of a table is `table.key=value`, its value as in TOML; what is none there is text.
+    """Make the dataclass `recipe` from `key=value` strings, as `--set` takes them.
 
     Raises
     ------
     RecipeError
-        If a text has no `=`, a key stands twice or is unknown, or a value does not fit.
+        If a string is no setting, a key is set twice or unknown, or a value does not fit.
+    """
+    return build(recipe, read_settings(settings, where=where), where=where)
+
+
+def read_settings(settings: Iterable[str], *, where: str) -> dict[str, Any]:
+    """Read `key=value` strings into nested tables.
+
+    This is the one grammar of `--set`: an entry of a table is `table.key=value`; the value is read
+    as TOML, and is a string where it is no TOML.
+
+    Raises
+    ------
+    RecipeError
+        If a string has no `=`, or a key is set twice.
     """
     values: dict[str, Any] = {}
     seen: set[str] = set()
-    hints = get_type_hints(recipe)
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise RecipeError(f"{where}: {setting!r} is not a setting; write key=value")
+        key = setting.partition("=")[0].strip()
         if key in seen:
             raise RecipeError(f"{where}: {key}: set twice")
         seen.add(key)
-        table, dot, _ = key.partition(".")
-        hint = hints.get(table)
-        if dot and (_is_mapping(hint) or _is_mapping(get_origin(hint))):
-            _override(values, setting, where=where)
-        else:
-            values[key] = _parse(text.strip(), hints[key]) if key in hints else text
-    return build(recipe, values, where=where)
+        _override(values, setting, where=where)
+    return values
 
 
 def _override(values: dict[str, Any], setting: str, *, where: str) -> None:
     key, equals, text = setting.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise RecipeError(f"{where}: {setting!r} is not a setting; write table.key=value")
+        raise RecipeError(f"{where}: {setting!r} is not a setting; write key=value")
     table = values
     for name in names[:-1]:
         table = table.setdefault(name, {})
@@ -188,6 +190,9 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
 
 
 def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    # TOML has no null; where a string is not allowed, "none" can only mean it
+    if value == "none" and type(None) in options and str not in options:
+        return None
     message = ""
     for option in options:
         try:
@@ -219,34 +224,3 @@ def _parse_size(text: str, where: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise RecipeError(f"{where}: got {text!r}, expected WIDTHxHEIGHT, such as '340x256'")
     return int(height), int(width)
-
-
-def _parse(text: str, hint: Any) -> Any:
-    """The value that a text most plainly stands for under a type hint; checked by `_convert`."""
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        if text.lower() in ("none", "null") and type(None) in get_args(hint):
-            return None
-        for option in get_args(hint):
-            value = _parse(text, option)
-            try:
-                return _convert(value, option, "")
-            except RecipeError:
-                continue
-        return text
-    if origin is Literal:
-        return next((value for value in get_args(hint) if str(value) == text), text)
-    if get_args(hint) == (int, int) and "x" in text.lower():
-        return text
-    if origin is tuple:
-        item = get_args(hint)[0] if get_args(hint) else str
-        text = text.removeprefix("[").removesuffix("]")
-        return [_parse(part.strip(), item) for part in text.split(",") if part.strip()]
-    if hint is bool:
-        return _WORDS.get(text.lower(), text)
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            return text
-    return text

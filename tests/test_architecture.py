@@ -18,7 +18,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "recipe", "recipes", "disk", "device"},
+    {"types", "plugins", "ranges", "recipe", "recipes", "disk", "device", "interrupts"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"convert", "extract", "dataset"},

@@ -131,10 +131,10 @@ def test_entries_of_tables_are_set_one_by_one() -> None:
     assert made.options == {"widths": [4, 6], "own": {"kind": "resnet18"}, "deep": True}
 
 
-def test_settings_are_read_by_the_type_of_their_field() -> None:
+def test_settings_are_read_as_toml_and_else_as_strings() -> None:
     made = from_settings(
         Outer,
-        ["out=a=b", "flag=yes", "fps=none", "pair=[3, 4]", "steps=1"],
+        ["out=a=b", "flag=true", "fps=none", "pair=[3, 4]", "steps=[1]"],
         where="--set",
     )
     assert made == Outer(out=Path("a=b"), flag=True, fps=None, pair=(3, 4), steps=(1,))

@@ -1,4 +1,4 @@
-"""`flowstream extract`: videos in, one HDF5 flow stack each out."""
+"""`flowstream extract`: compute flow stacks of videos."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.extract_settings import extract_settings, named_devices
-from flowstream.cli.flow_options import frame_options
+from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
 from flowstream.cli.options import Folder, GroupedCommand, GroupedOption, NameIn
 from flowstream.errors import ExtractionError
 
@@ -52,112 +51,119 @@ _flow, _motion, _frames, _stacks, _run = map(
     default="tvl1",
     show_default=True,
     type=NameIn("flow method", "flowstream.flow:METHODS"),
-    help="How flow is estimated; 'flowstream list methods' has all.",
+    help="Flow method; see 'flowstream list methods'.",
 )
 @_flow(
     "--set",
-    "method_settings",
+    "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A parameter of the method; may be given several times.",
+    help="Set a parameter of the method; may be given several times.",
 )
-@_flow("--device", metavar="NAME", help="Where the method computes: auto, cpu, cuda, cuda:1.")
-@_motion("--backward", is_flag=True, help="Store the flow from each frame back to the last, too.")
+@_flow("--device", metavar="NAME", help="Device of the method: auto, cpu, cuda, cuda:1.")
+@_motion("--backward", is_flag=True, help="Also store the flow from each frame to the one before.")
 @_motion(
     "--consistency",
     is_flag=True,
-    help="Store where the flow there and back agrees: a mask and its fraction of each pair.",
+    help="Store the pixels where forward and backward flow agree, and their fraction.",
 )
 @_motion(
     "--stabilise",
     type=click.Choice(["none", "homography"]),
     default="none",
     show_default=True,
-    help="Take the camera's motion out of the flow, by a homography for each pair, which is "
-    "stored.",
+    help="Remove the camera motion from the flow; the homography of each pair is stored.",
 )
 @_motion(
     "--stabilise-set",
     "stabiliser_settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A parameter of --stabilise, such as features=sift; may be given several times.",
+    help="Set a parameter of --stabilise, such as features=sift.",
 )
 @frame_options("Frames")
 @_frames(
     "--allow-truncated",
     is_flag=True,
-    help="Take a video that holds clearly fewer frames than its header says.",
+    help="Accept a video that holds clearly fewer frames than its header says.",
 )
 @_stacks(
     "--out",
     required=True,
     type=Folder(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder for the stacks, NAME.h5 each, and the journal extract.jsonl.",
+    help="Directory for the stacks (NAME.h5) and the journal extract.jsonl.",
 )
 @_stacks(
     "--codec",
     default="centred8",
     show_default=True,
     type=NameIn("codec", "flowstream.codec:CODECS"),
-    help="How vectors are quantised.",
+    help="Quantisation of the vectors.",
 )
 @_stacks(
     "--bound",
     type=float,
     metavar="B",
-    help="Largest displacement that the codec holds, in pixels; beyond, values clip.",
+    help="Largest displacement that the codec can store, in pixels; larger ones are clipped.",
 )
 @_stacks(
     "--compression",
     default="lz4hc",
     show_default=True,
     type=NameIn("compression", "flowstream.store:COMPRESSIONS"),
-    help="lz4hc reads fastest, zstd is smaller, gzip needs no plugin to read; or none.",
+    help="lz4hc is the fastest to read, zstd is smaller, gzip needs no plug-in; or none.",
 )
 @_stacks(
     "--rgb/--no-rgb",
     default=True,
     show_default=True,
-    help="Store the frames beside the flow, as JPEG.",
+    help="Store the frames as JPEG images beside the flow.",
+)
+@_stacks(
+    "--jpeg-quality",
+    type=click.IntRange(1, 100),
+    metavar="Q",
+    help="Quality of the JPEG images.  [default: 95]",
 )
 @_run(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Videos at once.  [default: one a usable core; 1 on a GPU]",
+    help="Number of videos processed in parallel.  [default: number of CPU cores; 1 on a GPU]",
 )
 @_run(
     "--devices",
     metavar="NAME,...",
-    help="Where the method computes, a worker on each: cuda:0,cuda:1. In place of --device.",
+    help="Devices of the method, one worker on each: cuda:0,cuda:1. Replaces --device.",
 )
-@_run("--limit", type=click.IntRange(min=1), metavar="N", help="Take only the first N videos.")
-@_run("--overwrite", is_flag=True, help="Make stacks anew that are there already.")
-@_run("--dry-run", is_flag=True, help="Print what would be made, and an estimate; make nothing.")
+@_run("--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N videos.")
+@_run("--overwrite", is_flag=True, help="Recompute existing stacks.")
+@_run("--dry-run", is_flag=True, help="Print the jobs and an estimate, and write nothing.")
 @_run(
     "--backend",
     type=click.Choice(["loky", "sequential", "dask", "ray"]),
     default="loky",
     show_default=True,
-    help="Processes here, this process, or a cluster that sees the files.",
+    help="Processes of this machine, this process, or a cluster that can read the files.",
 )
-@_run("--scheduler", metavar="ADDRESS", help="Of a running dask or ray cluster.")
+@_run("--scheduler", metavar="ADDRESS", help="Address of a running dask or ray cluster.")
 @_run("--quiet", is_flag=True, help="Print only errors.")
 @_run("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
 def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Estimate the optical flow of videos; write one HDF5 stack for each.
+    """Compute the optical flow of videos and write one HDF5 stack for each.
 
-    SOURCE is a video file, a folder (searched through, its layout kept; a folder of numbered images
-    is one video), or a CSV file with a column 'video'. What is made already is skipped, so a run
-    that was stopped is continued by the same command. One bad video stops nothing else: the
-    exit code is 1, and extract.jsonl says why.
+    SOURCE is a video file, a directory (searched recursively, its layout is kept; a directory of
+    numbered images is one video), or a CSV file with a column 'video'. Existing stacks are skipped:
+    the same command continues a run that was stopped. A video that fails does not stop the others;
+    the exit code is then 1, and extract.jsonl holds the reason.
     """
     from flowstream.extract import extract as extract_jobs
     from flowstream.extract import plan
 
-    settings = extract_settings(options)
+    _check_options(options)
+    with usage_errors():
+        settings = read_recipe(_with_device(options), sources=sources).settings()
     jobs = plan(sources, out)
     if options["dry_run"]:
         _print_plan(jobs[: options["limit"]], settings, options)
@@ -172,9 +178,27 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
         progress=not options["quiet"],
         backend=options["backend"],
         scheduler=options["scheduler"],
-        devices=named_devices(options),
+        devices=_device_names(options),
     )
     _print_summary(summary, out, options)
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    if options["scheduler"] and options["backend"] not in ("dask", "ray"):
+        raise click.UsageError("--scheduler needs --backend dask or ray.")
+    if options["device"] and options["devices"]:
+        raise click.UsageError("--device and --devices: use only one of them.")
+    if options["stabiliser_settings"] and options["stabilise"] == "none":
+        raise click.UsageError("--stabilise-set needs --stabilise homography.")
+
+
+def _device_names(options: dict[str, Any]) -> list[str]:
+    return [name.strip() for name in (options["devices"] or "").split(",") if name.strip()]
+
+
+def _with_device(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the first of several devices; each worker gets its own later."""
+    return {**options, "device": options["device"] or next(iter(_device_names(options)), None)}
 
 
 def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, Any]) -> None:
@@ -183,7 +207,7 @@ def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, A
     from flowstream.extract.forecast import readable_bytes, readable_seconds, try_first
 
     expected, trial = estimate(jobs, settings), try_first(jobs, settings)
-    asked = options["jobs"] or default_workers(settings.method, named_devices(options))
+    asked = options["jobs"] or default_workers(settings.method, _device_names(options))
     workers = min(len(jobs), asked)
     pairs = sum(expected.pairs)
     seconds, size = trial.seconds * pairs / workers, trial.bytes * pairs
@@ -202,7 +226,7 @@ def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, A
 
 
 def _print_summary(summary: Summary, out: Path, options: dict[str, Any]) -> None:
-    """The table or the JSON of a run; raises if a video failed."""
+    """Print the summary of a run, and raise if a video failed."""
     if options["as_json"]:
         click.echo(json.dumps(asdict(summary), indent=2))
     elif not options["quiet"]:
@@ -213,7 +237,7 @@ def _print_summary(summary: Summary, out: Path, options: dict[str, Any]) -> None
         total = len(summary.done) + len(summary.skipped) + len(summary.failed)
         raise ExtractionError(
             f"{len(summary.failed)} of {total} videos failed; "
-            f"{out / 'extract.jsonl'} says why, and the same command tries them again"
+            f"{out / 'extract.jsonl'} holds the reasons. Run the same command again to retry them"
         )
 
 

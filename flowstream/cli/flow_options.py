@@ -1,15 +1,20 @@
-"""The options by which verbs ask for flow of videos, and what they stand for."""
+"""Options of all verbs that compute flow of videos, and the recipe that they fill."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowstream.cli.options import FrameSize, GroupedOption
+from flowstream.errors import ParameterError, RecipeError
 
 if TYPE_CHECKING:
+    from flowstream.extract import ExtractRecipe
     from flowstream.flow import FlowMethod
     from flowstream.video import Sampling
 
@@ -19,7 +24,7 @@ _FRAMES: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "type": click.IntRange(min=1),
             "metavar": "N",
-            "help": "Resize so that the shorter side is N; the aspect is kept.",
+            "help": "Resize the shorter side to N pixels and keep the aspect ratio.",
         },
     ),
     ("--size", {"type": FrameSize(), "help": "Resize to this width and height."}),
@@ -28,21 +33,21 @@ _FRAMES: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "type": float,
             "metavar": "F",
-            "help": "Resample to F frames a second, by time stamps.",
+            "help": "Resample to F frames per second, by time stamps.",
         },
     ),
     (
         "--step",
-        {"type": click.IntRange(min=1), "metavar": "N", "help": "Take every N-th frame."},
+        {"type": click.IntRange(min=1), "metavar": "N", "help": "Use every N-th frame."},
     ),
 )
 
 
 def frame_options(group: str) -> Callable[[Any], Any]:
-    """The options of a `Sampling`, under a title of the help."""
+    """Return a decorator that adds the options of a `Sampling` to a command."""
 
     def add(command: Any) -> Any:
-        # the last decorator is the first option
+        # Decorators apply from the last to the first.
         for name, settings in reversed(_FRAMES):
             command = click.option(name, cls=GroupedOption, group=group, **settings)(command)
         return command
@@ -50,18 +55,35 @@ def frame_options(group: str) -> Callable[[Any], Any]:
     return add
 
 
-def sampling_of(options: Mapping[str, Any]) -> Sampling:
-    """The sampling that `frame_options` ask for."""
-    from flowstream.video import Sampling
+def read_recipe(options: Mapping[str, Any], *, sources: Iterable[Path] = ()) -> ExtractRecipe:
+    """Fill the `[extract]` recipe from options whose names are its fields.
 
-    asked = {name: options[name] for name in ("step", "fps", "short_side", "size")}
-    return Sampling(**{name: value for name, value in asked.items() if value is not None})
+    `settings` are those of `--set`, `stabiliser_settings` those of `--stabilise-set`; options that
+    were not given keep the recipe's defaults.
+    """
+    from flowstream.extract import ExtractRecipe
+    from flowstream.recipe import build, read_settings
+
+    names = {field.name for field in fields(ExtractRecipe)}
+    values = {name: options[name] for name in names & options.keys() if options[name] is not None}
+    parameters = read_settings(options.get("settings", ()), where="--set")
+    if options.get("device"):
+        parameters["device"] = options["device"]
+    stabiliser = read_settings(options.get("stabiliser_settings", ()), where="--stabilise-set")
+    values.update(sources=tuple(sources), parameters=parameters, stabiliser=stabiliser)
+    return build(ExtractRecipe, values, where="extract")
 
 
-def method_of(name: str, settings: Iterable[str], *, device: str | None) -> FlowMethod:
-    """The method of that name, with `KEY=VALUE` settings and a device where one is given."""
-    from flowstream.flow import METHODS
-    from flowstream.recipe import from_settings
+def read_flow(options: Mapping[str, Any]) -> tuple[FlowMethod, Sampling]:
+    """Build the flow method and the sampling that the options describe."""
+    recipe = read_recipe(options)
+    return recipe.build_method(), recipe.build_sampling()
 
-    texts = [*settings, f"device={device}"] if device else [*settings]
-    return from_settings(METHODS[name], texts, where=f"method {name!r}")
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn values that do not fit into usage errors."""
+    try:
+        yield
+    except (ParameterError, RecipeError) as error:
+        raise click.UsageError(str(error)) from error

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.flow_options import frame_options, method_of, sampling_of
+from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
 from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
 from flowstream.cli.text import wrapped
 from flowstream.disk import open_regular
-from flowstream.errors import FlowstreamError, ParameterError, RecipeError
+from flowstream.errors import FlowstreamError, ParameterError
 
 if TYPE_CHECKING:
     from flowstream.flow import FlowMethod
@@ -48,7 +48,7 @@ _output = partial(click.option, cls=GroupedOption, group="Output")
     type=NameIn("flow method", "flowstream.flow:METHODS"),
     help="How flow is estimated.  [default: tvl1]",
 )
-@_videos("--set", multiple=True, metavar="KEY=VALUE", help="A parameter of the method.")
+@_videos("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the method.")
 @_videos("--device", metavar="NAME", help="Where the method computes: auto, cpu, cuda, cuda:1.")
 @frame_options("Videos")
 @_output(
@@ -111,14 +111,11 @@ def _asked(
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if all(map(_is_stack, sources)):
         for name in given:
-            option = name.replace("_", "-")
+            option = "set" if name == "settings" else name.replace("_", "-")
             raise click.UsageError(f"--{option} is for videos; a stack's flow is made already.")
         return None
-    try:
-        method = method_of(options["method"] or "tvl1", options["set"], device=options["device"])
-        return method, sampling_of(options)
-    except (ParameterError, RecipeError) as error:
-        raise click.UsageError(str(error)) from error
+    with usage_errors():
+        return read_flow(options)
 
 
 def _is_stack(path: Path) -> bool:

@@ -1,8 +1,7 @@
-"""The batch stage: many videos to one stack file each, in parallel, resumable.
+"""The batch stage: compute one stack for each of many videos, in parallel and resumable.
 
-`plan` says which video becomes which file, `extract` makes the files. One bad video never stops the
-rest; a run that was killed is continued by starting it again. Everything is imported when first
-used.
+`plan` lists the jobs, `extract` runs them. A video that fails never stops the others; the same call
+continues a run that was killed. Everything is imported on first use.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ if TYPE_CHECKING:
     from flowstream.extract.forecast import Estimate, estimate
     from flowstream.extract.jobs import Job, plan
     from flowstream.extract.journal import Outcome, Summary, read_journal
+    from flowstream.extract.recipe import ExtractRecipe
     from flowstream.extract.settings import ExtractSettings
 
 _LAZY = {
     "Estimate": "flowstream.extract.forecast",
+    "ExtractRecipe": "flowstream.extract.recipe",
     "ExtractSettings": "flowstream.extract.settings",
     "Job": "flowstream.extract.jobs",
     "Outcome": "flowstream.extract.journal",
@@ -32,6 +33,7 @@ _LAZY = {
 
 __all__ = [
     "Estimate",
+    "ExtractRecipe",
     "ExtractSettings",
     "Job",
     "Outcome",

@@ -1,4 +1,4 @@
-"""Everything that decides what a stack file holds, besides the video itself."""
+"""Settings that determine the content of a stack, besides the video itself."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow import FlowMethod
 from flowstream.flow.camera import Stabiliser
+from flowstream.ranges import check_between
 from flowstream.store import COMPRESSIONS
 from flowstream.video import Sampling
 
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """How each video of a batch is turned into a stack.
+    """Settings by which each video of a batch becomes a stack.
 
     Parameters
     ----------
     method : FlowMethod
     sampling : Sampling
-        Which frames, and at what size; flow is estimated on the resized frames.
+        Selection and size of the frames; flow is estimated on the resized frames.
     codec : Codec
-        How vectors are quantised. Default: 8 bits, 0.157 px a step, bound 20 px as TSN's.
+        Quantisation of the vectors. Default: 8 bits, 0.157 px per step, bound 20 px as in TSN.
     compression : str
         A name in `flowstream.store.COMPRESSIONS`.
     rgb : bool
-        Whether the sampled frames are stored beside the flow, as JPEG.
+        Store the sampled frames as JPEG images beside the flow.
     jpeg_quality : int
-        1 to 100; 95 is OpenCV's default, and what the field's RGB frames are stored with.
+        1 to 100; 95 is OpenCV's default, with which published RGB frames were stored.
     allow_truncated : bool
-        Whether a video that holds clearly fewer frames than its header says is taken as it is.
+        Accept a video that holds clearly fewer frames than its header says.
     backward : bool
-        Whether the flow from each frame to the one before it is stored too.
+        Also store the flow from each frame to the one before it.
     consistency : bool
-        Whether masks are stored of the pixels where forward and backward flow agree, as they were
-        estimated. The backward flow is computed for it, and stored only with `backward`.
+        Store masks of the pixels where the estimated forward and backward flow agree. The backward
+        flow is computed for them, but stored only with `backward`.
     stabilise : Stabiliser, optional
-        Takes the camera's motion out of the flow of both directions; the homographies are stored.
+        Removes the camera motion from the flow of both directions; the homographies are stored.
 
     Raises
     ------
@@ -62,5 +63,4 @@ class ExtractSettings:
             known = ", ".join(COMPRESSIONS)
             hint = did_you_mean(self.compression, COMPRESSIONS)
             raise ParameterError(f"unknown compression {self.compression!r}; known: {known}.{hint}")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise ParameterError(f"jpeg_quality: got {self.jpeg_quality}, expected 1 to 100")
+        check_between("jpeg_quality", self.jpeg_quality, (1, 100))

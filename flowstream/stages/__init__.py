@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowstream.stages.recipe import ExtractRecipe, FusionRecipe, Recipe
+from flowstream.extract import ExtractRecipe
+from flowstream.stages.recipe import FusionRecipe, Recipe
 from flowstream.stages.two_stream import Result, extract_flow, run_stages, train_streams
 
 __all__ = [

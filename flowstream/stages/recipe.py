@@ -3,95 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstream.dataset import SplitRecipe
 from flowstream.errors import CheckpointError, ParameterError, RecipeError, ShapeError
+from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
-    from flowstream.extract import ExtractSettings
     from flowstream.fusion import Fusion
-
-
-@dataclass(frozen=True)
-class ExtractRecipe:
-    """The `[extract]` table: which videos, and how their flow is made.
-
-    Parameters
-    ----------
-    sources : tuple of Path
-        Videos, folders or manifests, from the working directory.
-    method : str
-        A key of `METHODS`; `parameters` are its fields.
-    step, fps, short_side, size
-        See `flowstream.video.Sampling`.
-    codec : str
-        A key of `CODECS`; `bound` is its bound in pixels, where it has one to set.
-    compression, rgb, jpeg_quality, allow_truncated, backward, consistency
-        See `flowstream.extract.ExtractSettings`.
-    stabilise : str
-        A key of `STABILISERS`, or "none"; `stabiliser` are its fields.
-    jobs : int or None
-        Videos at once; None is one a core. Changes no result.
-    """
-
-    sources: tuple[Path, ...]
-    method: str = "tvl1"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    step: int = 1
-    fps: float | None = None
-    short_side: int | None = None
-    size: tuple[int, int] | None = None
-    codec: str = "centred8"
-    bound: float | None = None
-    compression: str = "lz4hc"
-    rgb: bool = True
-    jpeg_quality: int = 95
-    allow_truncated: bool = False
-    backward: bool = False
-    consistency: bool = False
-    stabilise: str = "none"
-    stabiliser: Mapping[str, Any] = field(default_factory=dict)
-    jobs: int | None = field(default=None, compare=False)
-
-    def settings(self) -> ExtractSettings:
-        """What the batch stage takes.
-
-        Raises
-        ------
-        UnknownNameError, RecipeError, ParameterError
-            If a name is unknown, or a parameter does not fit.
-        """
-        from flowstream.codec import CODECS
-        from flowstream.extract import ExtractSettings
-        from flowstream.flow import METHODS, STABILISERS
-        from flowstream.video import Sampling
-
-        shared = {
-            option.name: getattr(self, option.name)
-            for option in fields(ExtractSettings)
-            if hasattr(self, option.name) and option.name not in ("method", "codec", "stabilise")
-        }
-        if self.stabilise != "none":
-            where = f"stabiliser {self.stabilise!r}"
-            shared["stabilise"] = build(STABILISERS[self.stabilise], self.stabiliser, where=where)
-        elif self.stabiliser:
-            raise ParameterError("stabiliser: parameters of none; set stabilise = 'homography'")
-        bound = {} if self.bound is None else {"bound": self.bound}
-        return ExtractSettings(
-            method=build(
-                METHODS[self.method], self.parameters, where=f"parameters of {self.method!r}"
-            ),
-            sampling=Sampling(
-                step=self.step, fps=self.fps, short_side=self.short_side, size=self.size
-            ),
-            codec=build(CODECS[self.codec], bound, where=f"codec {self.codec!r}"),
-            **shared,
-        )
 
 
 @dataclass(frozen=True)

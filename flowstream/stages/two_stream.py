@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flowstream.errors import ExtractionError, ScoresError, SplitError
-from flowstream.stages.recipe import ExtractRecipe, Recipe
+from flowstream.extract import ExtractRecipe
+from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split

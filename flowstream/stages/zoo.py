@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from flowstream.dataset import SplitRecipe
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, RecipeError
+from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
-from flowstream.stages.recipe import ExtractRecipe, Recipe, check_names
+from flowstream.stages.recipe import Recipe, check_names
 from flowstream.stages.two_stream import extract_flow, train_checked
 from flowstream.train.recipe import StreamRecipe
 

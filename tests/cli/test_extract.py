@@ -185,7 +185,7 @@ def test_a_folder_named_like_a_video_holds_no_videos(tmp_path: Path) -> None:
         ("--jobs 0", "'--jobs': 0 is not in the range"),
         ("--limit 0", "'--limit': 0 is not in the range"),
         ("--backend lokki", "'lokki' is not one of"),
-        ("--scheduler tcp://x", "--scheduler goes with --backend dask or ray"),
+        ("--scheduler tcp://x", "--scheduler needs --backend dask or ray"),
         ("--frobnicate", "No such option '?--frobnicate"),
     ],
 )

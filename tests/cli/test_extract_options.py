@@ -61,7 +61,7 @@ def test_the_stabiliser_takes_parameters(clip: Path) -> None:
         assert stack.stabiliser is not None
         assert stack.stabiliser["features"] == "sift"
     for arguments, message in (
-        (["features=sift"], "--stabilise-set goes with --stabilise homography"),
+        (["features=sift"], "--stabilise-set needs --stabilise homography"),
         (["features=surf", "--stabilise", "homography"], "expected one of: orb, sift"),
         (["feature=orb", "--stabilise", "homography"], "Did you mean 'features'"),
     ):
@@ -73,7 +73,7 @@ def test_the_stabiliser_takes_parameters(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--device", "cpu", "--devices", "cpu,cpu"], "give one of them"),
+        (["--device", "cpu", "--devices", "cpu,cpu"], "use only one of them"),
         (["--stabilise", "affine"], "'affine' is not one of 'none', 'homography'"),
         (["--method", "dis", "--devices", "cpu,cpu"], "device: unknown key"),
     ],

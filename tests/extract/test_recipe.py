@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flowstream.errors import FlowstreamError
+from flowstream.extract import ExtractRecipe
 from flowstream.flow.camera import Stabiliser
 from flowstream.recipe import build
-from flowstream.stages.recipe import ExtractRecipe
 
 PLAIN: dict[str, Any] = {"sources": ["videos"], "method": "dis"}
 
