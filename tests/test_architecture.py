@@ -18,13 +18,15 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "ranges", "recipe", "recipes", "disk", "device", "interrupts"},
+    {"types", "plugins", "ranges", "recipe", "recipes", "disk", "device", "interrupts", "progress"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"convert", "extract", "dataset"},
-    {"train", "fusion", "report", "view"},
+    {"train", "fusion", "view"},
+    {"report"},
     {"stages"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "core", "base"}

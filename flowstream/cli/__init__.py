@@ -1,7 +1,7 @@
-"""The `flowstream` command: one verb a module, imported when it is asked for.
+"""The `flowstream` command: each verb is a module that is imported when it runs.
 
-Errors become one line and an exit code here, and only here: 0 all well, 1 what flowstream refuses
-or could not do, 2 wrong usage, 130 interrupted.
+Errors become one line and an exit code here, and only here: 0 success, 1 an error that flowstream
+raises on purpose, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,86 +10,128 @@ import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from flowstream import __version__
-from flowstream.errors import FlowstreamError
+from flowstream.cli.options import VERBOSE
+from flowstream.cli.text import escape_controls
+from flowstream.errors import FlowstreamError, did_you_mean
 
-VERBS = {
-    "extract": ("flowstream.cli.extract:extract", "Make flow stacks of videos."),
-    "info": ("flowstream.cli.look:info", "Say what a video, stack, checkpoint or score file is."),
-    "stats": ("flowstream.cli.look:stats", "Sum up the motion in a stack."),
-    "show": ("flowstream.cli.look:show", "Draw a flow field of a stack."),
-    "quality": ("flowstream.cli.quality:quality", "Judge flow without knowing the truth."),
-    "list": ("flowstream.cli.tables:list_command", "List methods, codecs or models."),
-    "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
-    "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
-    "train": ("flowstream.cli.train:train", "Train two streams by a recipe, and fuse them."),
-    "recipes": ("flowstream.cli.recipes:recipes", "List the shipped recipes, or print one."),
+GROUPS = {
+    "Flow": {
+        "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos, as stacks."),
+    },
+    "Look": {
+        "info": ("flowstream.cli.look:info", "Print what a file is and what made it."),
+        "stats": ("flowstream.cli.look:stats", "Summarise the motion in stacks."),
+        "show": ("flowstream.cli.look:show", "Draw a flow field of a stack."),
+        "quality": ("flowstream.cli.quality:quality", "Check flow quality without ground truth."),
+    },
+    "Train": {
+        "train": ("flowstream.cli.train:train", "Train, evaluate and fuse streams by a recipe."),
+        "recipes": ("flowstream.cli.recipes:recipes", "List the shipped recipes, or print one."),
+        "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
+    },
+    "Reference": {
+        "list": ("flowstream.cli.tables:list_command", "List methods, codecs, models and fusions."),
+        "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
+        "completion": ("flowstream.cli.completion:completion", "Print shell completion code."),
+    },
 }
-"""Verb to the command that does it, and its line in `flowstream --help`."""
+"""Verbs by the group that `flowstream --help` lists them under."""
+
+VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
+"""All verbs: `"module:command"` and the line in `flowstream --help`."""
 
 
 class Program(click.Command):
-    """A command that ends in one line and an exit code whatever goes wrong."""
+    """Command that turns every error into one line and an exit code."""
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
-        """Run a command line, and exit with its code."""
+        """Run a command line and exit with its code."""
         try:
             code = super().main(args, **{**extra, "standalone_mode": False})
             sys.stdout.flush()
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx else "flowstream"
             message = error.format_message().rstrip(".")
-            code = _told(f"{message} (see '{path} --help')", error.exit_code)
+            code = _report_error(f"{message} (see '{path} --help')", error.exit_code)
         except click.ClickException as error:
-            code = _told(error.format_message(), error.exit_code)
+            code = _report_error(error.format_message(), error.exit_code)
         except FlowstreamError as error:
-            code = _told(str(error), 1)
+            code = _report_error(str(error), 1)
         except (click.Abort, KeyboardInterrupt):
-            code = _told("interrupted", 130)
+            code = _report_error("interrupted", 130)
         except OSError as error:
             if error.errno != errno.EPIPE:
                 raise
-            # Nobody reads on, as in `flowstream ... | head`; nothing more may be flushed at exit.
+            # The reader is gone, as in `flowstream ... | head`; nothing may be flushed at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
 
 class Verbs(Program, click.Group):
-    """A group whose commands are imported when they run."""
+    """Group whose commands are imported when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order of the work."""
+        """Return the verbs in the order of GROUPS."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb's command, imported now."""
+        """Import and return a verb's command."""
         if cmd_name not in VERBS:
             return None
         module, _, attribute = VERBS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; an unknown verb is a usage error."""
+        verb = args[0]
+        if self.get_command(ctx, verb) is None and not verb.startswith("-"):
+            ctx.fail(f"unknown verb {verb!r}.{did_you_mean(verb, VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; with -v, print the traceback of an error before its line."""
+        try:
+            return super().invoke(ctx)
+        except (FlowstreamError, click.ClickException):
+            if ctx.meta.get(VERBOSE):
+                traceback.print_exc()
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+        """List the verbs by group without importing any."""
+        width = max(map(len, VERBS))
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{verb:{width}}", line) for verb, (_, line) in verbs.items()])
 
 
-def _told(message: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+def _report_error(message: str, code: int) -> int:
+    """Print an error in one line; lines of a list below it begin with two spaces."""
+    lines = [escape_controls(" ".join(line.split())) for line in message.split("\n  ")]
+    click.echo("Error: " + "\n  ".join(lines), err=True)
     return code
 
 
-@click.command("flowstream", cls=Verbs, invoke_without_command=True)
+@click.command(
+    "flowstream",
+    cls=Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="flowstream", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Dense optical flow of whole video data sets, and two-stream networks on it."""
+    """Dense optical flow of whole video datasets, and two-stream networks trained on it."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

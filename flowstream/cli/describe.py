@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
-from flowstream.cli.text import readable, table
+from flowstream.cli.text import format_table, format_value
 
 if TYPE_CHECKING:
     from flowstream.models.inspect.describe import Description
@@ -161,17 +161,14 @@ def _clip(model: Model, lengths: tuple[int, ...] | None) -> ClipShape:
 def _described(
     model: Model, clip: ClipShape, classes: int, *, receptive_field: bool
 ) -> Description:
-    from tqdm import tqdm
-
     from flowstream.models.inspect.describe import describe as trace
     from flowstream.models.inspect.receptive_field import spoilt_clips
+    from flowstream.progress import Progress
 
     total = spoilt_clips(model, clip)
-    # a delay of any length: what is refused before the first clip shows no bar
-    bar = tqdm(
-        total=total, desc="receptive fields", disable=not receptive_field, leave=False, delay=0.1
-    )
-    with bar:
+    with Progress(
+        total, title="receptive fields", unit="clip", enabled=receptive_field, keep=False
+    ) as bar:
         return trace(model, clip, classes, receptive_field=receptive_field, progress=bar.update)
 
 
@@ -215,7 +212,7 @@ def as_text(description: Description) -> str:
         f"{description.parameters:,} parameters, {description.trained:,} of them trained; "
         f"{description.flops / 1e9:.3g} GFLOPs for a clip of {inputs}"
     )
-    return f"{table(rows, left=2)}\n\n{total}"
+    return f"{format_table(rows, left=2)}\n\n{total}"
 
 
 def _times(lengths: tuple[int, ...]) -> str:
@@ -234,4 +231,4 @@ def memory_table(memory: TrainingMemory) -> str:
         ("temporary at the peak, beyond these", memory.temporary),
         ("total at the peak, but for the raw video", memory.total),
     )
-    return table((f"  {name}", readable("bytes", size)) for name, size in rows)
+    return format_table((f"  {name}", format_value("bytes", size)) for name, size in rows)

@@ -88,6 +88,7 @@ _flow, _motion, _frames, _stacks, _run = map(
     help="Accept a video that holds clearly fewer frames than its header says.",
 )
 @_stacks(
+    "-o",
     "--out",
     required=True,
     type=Folder(file_okay=False, path_type=Path),
@@ -148,7 +149,7 @@ _flow, _motion, _frames, _stacks, _run = map(
     help="Processes of this machine, this process, or a cluster that can read the files.",
 )
 @_run("--scheduler", metavar="ADDRESS", help="Address of a running dask or ray cluster.")
-@_run("--quiet", is_flag=True, help="Print only errors.")
+@_run("-q", "--quiet", is_flag=True, help="Print only errors.")
 @_run("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
 def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Compute the optical flow of videos and write one HDF5 stack for each.

@@ -28,7 +28,7 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
     metavar="TABLE.KEY=VALUE",
     help="Override a value of the recipe; may be given several times.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def features(
     recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.options import GroupedCommand
-from flowstream.cli.text import listing, table
+from flowstream.cli.text import format_record, format_table
 from flowstream.disk import whole_file
 from flowstream.errors import FlowFileError, ParameterError, StackError
 
@@ -64,12 +64,12 @@ def _described(record: Mapping[str, Any]) -> str:
     sections = []
     for name, value in record.items():
         if name == "recipe":
-            sections.append(f"\n{name}\n{listing(value)}")
+            sections.append(f"\n{name}\n{format_record(value)}")
         elif name == "facts":
             tables = {key: item for key, item in value.items() if isinstance(item, Mapping)}
-            sections += [f"\n{key}\n{listing(item)}" for key, item in tables.items()]
+            sections += [f"\n{key}\n{format_record(item)}" for key, item in tables.items()]
             plain = {key: item for key, item in value.items() if key not in tables}
-            sections += [f"\n{name}\n{listing(plain)}"] if plain else []
+            sections += [f"\n{name}\n{format_record(plain)}"] if plain else []
         elif name == "classes":
             more = f" and {len(value) - _MOST_CLASSES} more" if len(value) > _MOST_CLASSES else ""
             flat["classes"] = f"{len(value)}: {', '.join(value[:_MOST_CLASSES])}{more}"
@@ -79,7 +79,7 @@ def _described(record: Mapping[str, Any]) -> str:
             flat |= {f"{name} {key}": _share(item) for key, item in value.items()}
         else:
             flat[name] = value
-    return "\n".join([listing(flat), *sections])
+    return "\n".join([format_record(flat), *sections])
 
 
 def _share(share: Mapping[str, Any]) -> str:
@@ -178,13 +178,13 @@ def _block(record: Mapping[str, Any]) -> str:
     ]
     lines = [
         f"{record['path']}: {record['fields']} fields of {columns}x{rows}, {often}",
-        table([["speed", *speeds["frame"]], *units]),
+        format_table([["speed", *speeds["frame"]], *units]),
         f"mean dx {record['mean_dx']:.3f}, dy {record['mean_dy']:.3f} pixels/frame; "
         f"still {record['still']:.2%}, clipped {record['clipped']:.3%}",
     ]
     if "frames" in record:
         fields = [_cells(_FIELD, {"field": k, **found}) for k, found in enumerate(record["frames"])]
-        lines += ["", table([_FIELD, *fields], left=0)]
+        lines += ["", format_table([_FIELD, *fields], left=0)]
     return "\n".join(lines)
 
 
@@ -208,6 +208,7 @@ def _cell(name: str, value: Any) -> str:
 @click.argument("path", metavar="STACK", type=_FILE)
 @click.option("--at", type=click.IntRange(min=0), metavar="K", help="Which field.  [default: 0]")
 @click.option(
+    "-o",
     "--out",
     required=True,
     type=_Picture(dir_okay=False, path_type=Path),

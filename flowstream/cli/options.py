@@ -1,12 +1,18 @@
-"""Option types, and a command whose help lists its options in titled groups."""
+"""Option types, and the command class of all verbs: titled groups, an example, -h, -v and -q.
+
+rich-click was tried in its place. It draws boxes that a pipe or a narrow terminal breaks, and it
+brings rich, pygments and markdown-it to replace the thirty lines of `GroupedCommand`.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from flowstream.errors import did_you_mean
 
@@ -14,14 +20,14 @@ if TYPE_CHECKING:
     from flowstream.types import Size
 
 
-# Generic since click 8.2, so that older ones refuse an argument.
+# Generic since click 8.2; older versions refuse a type argument.
 class FrameSize(click.ParamType):  # type: ignore[type-arg]
-    """`WxH` on the command line, (rows, columns) inside."""
+    """Frame size: `WxH` on the command line, (rows, columns) in Python."""
 
     name = "WxH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
-        """Rows and columns of `340x256`, or a usage error."""
+        """Return (rows, columns) of `340x256`; anything else is a usage error."""
         if isinstance(value, tuple):
             return value
         width, _, height = str(value).lower().partition("x")
@@ -31,17 +37,17 @@ class FrameSize(click.ParamType):  # type: ignore[type-arg]
 
 
 class Folder(click.Path):
-    """A folder, where an empty text (an unset variable of a script) is not the current one."""
+    """Path of a directory; an empty string (an unset variable of a script) is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, or a usage error."""
+        """Return the path; an empty string is a usage error."""
         if value == "":
             self.fail("the name is empty", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class NameIn(click.ParamType):  # type: ignore[type-arg]
-    """A name in a table that is imported when a name is checked: help stays fast.
+    """Name in a table that is imported only when a name is checked, so that help stays fast.
 
     Parameters
     ----------
@@ -56,19 +62,30 @@ class NameIn(click.ParamType):  # type: ignore[type-arg]
         self.kind = kind
         self.table = table
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name itself, or a usage error that gives the known names."""
+    def names(self) -> Collection[str]:
+        """Return the names of the table."""
         module, _, attribute = self.table.partition(":")
         known: Collection[str] = getattr(importlib.import_module(module), attribute)
+        return known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; an unknown name is a usage error that lists the known ones."""
+        known = self.names()
         if value not in known:
             names = ", ".join(known)
             hint = did_you_mean(str(value), known)
             self.fail(f"unknown {self.kind} {value!r}; known: {names}.{hint}", param, ctx)
         return str(value)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that start with what has been typed."""
+        return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
+
 
 class GroupedOption(click.Option):
-    """An option that stands under the title `group` in its command's help."""
+    """Option that is listed under the title `group` in its command's help."""
 
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,31 +93,76 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options by group, and then an example.
+    """Command whose help lists its options by group, followed by an example.
+
+    Every command has `-v/--verbose` and `-q/--quiet`; a command that has a parameter `quiet`
+    of its own keeps it.
 
     Parameters
     ----------
     example : str
-        Command lines, shown as they are.
+        Command lines, shown unchanged.
     """
 
     def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
+        taken = {param.name for param in self.params}
+        self.params += [option for option in _verbosity() if option.name not in taken]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Each group of options under its title, in order of definition."""
+        """Write each group of options under its title, in the order of definition."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None and not isinstance(param, click.Argument):
                 groups.setdefault(getattr(param, "group", "Options"), []).append(record)
-        for title, records in groups.items():
+        general = groups.pop("Options", [])
+        for title, records in [*groups.items(), ("Options", general)]:
             with formatter.section(title):
                 formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The example."""
+        """Write the example."""
         with formatter.section("Example"):
             for line in self.example.splitlines():
                 formatter.write(f"  {line}\n")
+
+
+QUIET = "flowstream.quiet"
+VERBOSE = "flowstream.verbose"
+
+
+def _verbosity() -> list[click.Option]:
+    """Return the options -v and -q, whose values are kept in the context."""
+
+    def keep(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+        # the context of the verb and those above it share `meta`
+        ctx.meta[VERBOSE if param.name == "verbose" else QUIET] = value
+        if value and param.name == "verbose":
+            logging.basicConfig(format="%(name)s: %(message)s")
+            logging.getLogger("flowstream").setLevel(logging.DEBUG)
+        return value
+
+    return [
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=keep,
+            help="Print log messages, and the traceback of an error.",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=keep,
+            help="Print no progress.",
+        ),
+    ]
+
+
+def progress_is_wanted() -> bool:
+    """Return True unless the running command was given -q."""
+    context = click.get_current_context(silent=True)
+    return context is None or not context.meta.get(QUIET, False)

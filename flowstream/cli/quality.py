@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -15,9 +15,10 @@ import click
 
 from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
 from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
-from flowstream.cli.text import wrapped
+from flowstream.cli.text import wrap_text
 from flowstream.disk import open_regular
 from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.progress import track
 
 if TYPE_CHECKING:
     from flowstream.flow import FlowMethod
@@ -84,7 +85,7 @@ def quality(
         counter, fields = QualityCounter(), []
         try:
             with _judged(path, asked) as (name, found):
-                for field in _shown(islice(found, limit), path):
+                for field in track(islice(found, limit), title=path.name, unit="field"):
                     counter.add(field)
                     if per_frame:
                         fields.append(field)
@@ -145,16 +146,6 @@ def _judged(
         yield method.name, video_quality(path, method, sampling=sampling, codec=Centred8())
 
 
-def _shown(fields: Iterable[FieldQuality], path: Path) -> Iterable[FieldQuality]:
-    """The fields, counted by a bar on a terminal."""
-    from tqdm import tqdm
-
-    bar: Iterable[FieldQuality] = tqdm(
-        fields, desc=path.name, unit="field", leave=False, disable=None
-    )
-    return bar
-
-
 def _row(field: FieldQuality) -> str:
     """A line that says all about a field."""
     place = f"field {field.field} (frame {field.frame}, {field.time:.2f} s)"
@@ -189,5 +180,5 @@ def _text(summary: Quality) -> str:
         facts["textured"] = f"{summary.textured:.1%}"
     lines = [f"{name:<12}{value}" for name, value in facts.items()]
     for number, field in enumerate(summary.worst):
-        lines.append(wrapped(f"{'' if number else 'worst':<12}{_row(field)}", indent=12))
+        lines.append(wrap_text(f"{'' if number else 'worst':<12}{_row(field)}", indent=12))
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from flowstream.cli.options import GroupedCommand
-from flowstream.cli.text import wrapped
+from flowstream.cli.text import wrap_text
 from flowstream.errors import MissingDependencyError
 
 TABLES = {
@@ -111,13 +111,13 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def _print_entry(kind: str, entry: Mapping[str, Any], *, indent: int) -> None:
     text = entry["missing"] or entry["summary"]
     mark = "not installed: " if entry["missing"] else ""
-    click.echo(wrapped(f"{'  ' + entry['name']:<{indent}}{mark}{text}", indent=indent))
+    click.echo(wrap_text(f"{'  ' + entry['name']:<{indent}}{mark}{text}", indent=indent))
     if "measured" in entry:
         for line in importlib.import_module(MEASURED[kind]).lines(entry["measured"]):
-            click.echo(wrapped(f"{'':{indent}}{line}", indent=indent))
+            click.echo(wrap_text(f"{'':{indent}}{line}", indent=indent))
     if entry["parameters"]:
         pairs = [f"{name}={_shown(told['default'])}" for name, told in entry["parameters"].items()]
-        click.echo(wrapped(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))
+        click.echo(wrap_text(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))
 
 
 def _shown(default: Any) -> str:

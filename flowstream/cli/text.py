@@ -2,29 +2,85 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# A line of a wide terminal is hard to read; a narrow one is taken as it is.
-_WIDEST = 100
+import click
+
+# A line of a wide terminal is hard to read; a narrow one is used as it is.
+_MAX_WIDTH = 100
+
+_SHARES = frozenset(
+    {
+        "below_step",
+        "clipped",
+        "clipped_backward",
+        "consistency",
+        "inliers",
+        "known",
+        "stabilised",
+        "still",
+    }
+)
 
 
-def listing(record: Mapping[str, Any]) -> str:
-    """`name  value` a line, values aligned, and wrapped beside themselves."""
-    names = [name.replace("_", " ") for name in record]
-    indent = max(map(len, names), default=0) + 2
+def escape_controls(text: str) -> str:
+    r"""Replace control characters and undecodable bytes by visible escapes such as `\x1b`.
+
+    Names of files and classes come from outside; printed as they are, they could move the
+    cursor or recolour the terminal. Every text that verbs print passes through here.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def colour_is_wanted() -> bool:
+    """Return True if stdout is a terminal that shows colour and NO_COLOR is not set."""
+    return (
+        sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "") != "dumb"
+    )
+
+
+def paint(text: str, **style: Any) -> str:
+    """Style text as `click.style` does where colour is wanted; elsewhere return it unchanged."""
+    return click.style(text, **style) if colour_is_wanted() else text
+
+
+def text_width(text: str) -> int:
+    """Return the number of terminal columns that text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        for letter in text
+    )
+
+
+def format_record(record: Mapping[str, Any]) -> str:
+    """Write one `name  value` line per entry, with aligned and wrapped values."""
+    names = [escape_controls(name.replace("_", " ")) for name in record]
+    indent = max(map(text_width, names), default=0) + 2
     return "\n".join(
-        wrapped(f"{name:<{indent}}{readable(key, value)}", indent=indent)
+        wrap_text(f"{_pad(name, indent)}{format_value(key, value)}", indent=indent)
         for name, (key, value) in zip(names, record.items(), strict=True)
     )
 
 
-def wrapped(text: str, *, indent: int) -> str:
-    """The text in lines of the terminal's width, all but the first indented."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
-    # Paths and parameters are to be copied: never broken within a word.
+def wrap_text(text: str, *, indent: int) -> str:
+    """Break text into lines of the terminal's width; all lines but the first are indented."""
+    width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
+    # Paths and parameters are copied by people: never break them within a word.
     return textwrap.fill(
         text,
         width=max(width, indent + 20),
@@ -35,57 +91,82 @@ def wrapped(text: str, *, indent: int) -> str:
     )
 
 
-def table(rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """Columns two spaces apart; the first `left` are flush left, the others flush right."""
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+def format_table(
+    rows: Iterable[Sequence[str]], *, head: Sequence[Sequence[str]] = (), left: int = 1
+) -> str:
+    """Write aligned columns, two spaces apart, under bold headings.
+
+    Parameters
+    ----------
+    rows : cells of each row
+        Cells are never shortened.
+    head : rows of headings
+        Usually the names and, below them, the units.
+    left : int
+        Number of columns that are aligned to the left; the others are aligned to the right.
+    """
+    rows, head = [[*map(escape_controls, row)] for row in rows], [*map(list, head)]
+    columns = zip(*head, *rows, strict=True)
+    widths = [max(map(text_width, column)) for column in columns]
+    styles = [{"bold": True}, *({"dim": True} for _ in head[1:])]
+    lines = [paint(format_row(row, widths, left=left), **style) for row, style in zip(head, styles)]  # noqa: B905 - no head, no style
+    return "\n".join([*lines, *(format_row(row, widths, left=left) for row in rows)])
 
 
-def readable(name: str, value: Any) -> str:
-    """A value as people write it; where it is a measure, its name says of what."""
+def format_row(cells: Sequence[str], widths: Sequence[int], *, left: int = 1) -> str:
+    """Write one row of a table whose column widths are known."""
+    padded = [
+        _pad(escape_controls(cell), width, right=index >= left)
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _pad(text: str, width: int, *, right: bool = False) -> str:
+    space = " " * (width - text_width(text))
+    return space + text if right else text + space
+
+
+def format_value(name: str, value: Any) -> str:
+    """Write a value for people; its name decides the unit."""
     if value is None:
         return "unknown"
     if isinstance(value, Mapping):
-        return _inline(value)
+        return _format_mapping(value)
     if isinstance(value, list) and name.endswith("size") and len(value) == 2:
         return f"{value[1]}x{value[0]}"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _measure(name, value)
-    return _item(name, value)
+        return _format_number(name, value)
+    return _format_item(name, value)
 
 
-def _measure(name: str, value: float) -> str:
+def _format_number(name: str, value: float) -> str:
     if name.endswith("bytes"):
         from flowstream.extract.forecast import readable_bytes
 
         return readable_bytes(value)
-    if name in ("clipped", "clipped_backward", "consistency", "inliers", "known", "still"):
+    if name in _SHARES:
         return f"{value:.3%}"
-    return f"{value:.2f} s" if name.endswith("seconds") else _item(name, value)
+    return f"{value:.2f} s" if name.endswith("seconds") else _format_item(name, value)
 
 
-def _inline(record: Mapping[str, Any]) -> str:
-    """`tvl1: preset fast, levels 5`; what is None was left as it is, which goes without saying."""
+def _format_mapping(record: Mapping[str, Any]) -> str:
+    """Write `tvl1: preset fast, levels 5`; entries that are None are left out."""
     given = [
-        f"{key} {_item(key, item)}"
+        f"{key} {_format_item(key, item)}"
         for key, item in record.items()
         if key != "name" and item is not None
     ]
     return ": ".join(filter(None, [str(record.get("name", "")), ", ".join(given)]))
 
 
-def _item(name: str, value: Any) -> str:
+def _format_item(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_item(name, item) for item in value) or "none"
-    return readable(name, value) if isinstance(value, Mapping) else str(value)
+        return ", ".join(_format_item(name, item) for item in value) or "none"
+    if isinstance(value, Mapping):
+        return format_value(name, value)
+    return escape_controls(str(value))

@@ -28,7 +28,7 @@ flowstream train recipe.toml --set streams.spatial.epochs=5 --set out=runs/short
     help="Override a value of the recipe; may be given several times.",
 )
 @click.option("--device", metavar="NAME", help="Where the networks compute: auto, cpu, cuda:1.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(
     recipe: str, settings: tuple[str, ...], device: str | None, quiet: bool, as_json: bool

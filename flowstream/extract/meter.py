@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,17 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from flowstream.extract.forecast import estimate
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.worker import COUNTER
+from flowstream.progress import Progress
 
 REFRESH_SECONDS = 0.5
-# A log file gets a line now and then, a terminal a moving bar.
-LOG_SECONDS = 30.0
 
 
 class Board:
@@ -50,21 +47,14 @@ class Meter:
         self, jobs: Sequence[Job], settings: ExtractSettings, *, board: Board, workers: int
     ) -> None:
         expected = estimate(jobs, settings)
-        tqdm.write(f"To extract: {expected}; {workers} at once.", file=sys.stderr)
         self._expected = list(expected.pairs)
         self._final: dict[int, int] = {}
         self._failed = 0
         self._board = board
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._refresh, daemon=True)
-        self._bar = tqdm(
-            total=sum(self._expected),
-            unit="pair",
-            file=sys.stderr,
-            mininterval=0.1 if sys.stderr.isatty() else LOG_SECONDS,
-            smoothing=0.05,
-            dynamic_ncols=True,
-        )
+        self._bar = Progress(sum(self._expected), unit="pair")
+        self._bar.say(f"To extract: {expected}; {workers} at once.")
 
     def __enter__(self) -> Meter:
         self._thread.start()
@@ -89,8 +79,7 @@ class Meter:
     def _show(self) -> None:
         counts = self._board.read()
         done = sum(self._final.get(slot, pairs) for slot, pairs in enumerate(counts))
-        self._bar.total = max(done, sum(self._expected))
-        text = f"{len(self._final)}/{len(self._expected)} videos"
+        text = f"{len(self._final)} of {len(self._expected)} videos"
         failed = f", {self._failed} failed" if self._failed else ""
-        self._bar.set_postfix_str(text + failed, refresh=False)
-        self._bar.update(max(0, done - self._bar.n))
+        total = max(done, sum(self._expected))
+        self._bar.set_done(max(done, self._bar.done), total=total, note=text + failed)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from flowstream.dataset.split import Split
 from flowstream.device import choose_device
 from flowstream.errors import CheckpointError, ParameterError
+from flowstream.progress import Progress
 from flowstream.train.clips import training_batches
 from flowstream.train.device import autocast
 from flowstream.train.log import Epoch, Log
@@ -69,15 +69,14 @@ def fit(
             log = Log(out, done=len(run.history))
         except OSError as error:
             raise CheckpointError(f"{out}: cannot write there: {error.strerror}") from error
-        bar = tqdm(total=recipe.epochs, desc=recipe.stream, unit="epoch", disable=not progress)
-        bar.update(len(run.history))
+        bar = Progress(recipe.epochs, title=recipe.stream, unit="epoch", enabled=progress)
+        bar.skip(len(run.history))
         try:
             for epoch in range(len(run.history), recipe.epochs):
                 run.history.append(train_epoch(run, epoch, progress=progress))
                 log.write(run.history)
                 run.save(out)
-                bar.set_postfix_str(run.history[-1].summary())
-                bar.update()
+                bar.update(note=run.history[-1].summary())
         finally:
             bar.close()
             log.close()
@@ -95,8 +94,10 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
     run.model.train(run.recipe.layers == "all")
     run.model.head.train()
     loss_sum, right, seen = 0.0, 0, 0
-    bar = tqdm(batches, desc=f"epoch {epoch + 1}", unit="step", disable=not progress, leave=False)
-    for step, (values, labels, _) in enumerate(bar):
+    bar = Progress(
+        len(batches), title=f"epoch {epoch + 1}", unit="step", enabled=progress, keep=False
+    )
+    for step, (values, labels, _) in enumerate(batches):
         # the middle of the step: neither the first nor the last has a rate of zero
         rate = learning_rate(run.recipe, epoch + (step + 0.5) / len(batches))
         loss, scores = train_step(run, values, labels, rate=rate)
@@ -108,7 +109,8 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
         loss_sum += loss * len(labels)
         right += int((scores.argmax(dim=1).cpu() == labels).sum())
         seen += len(labels)
-        bar.set_postfix_str(f"loss {loss_sum / seen:.3f}, top-1 {right / seen:.3f}")
+        bar.update(note=f"loss {loss_sum / seen:.3f}, top-1 {right / seen:.3f}")
+    bar.close()
     seconds = round(time.perf_counter() - started, 3)
     validation_loss, validation_top1 = validate(run, epoch)
     return Epoch(

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from tqdm import tqdm
 
 from flowstream.dataset.split import Sample, Split
 from flowstream.device import choose_device
 from flowstream.errors import CheckpointError
+from flowstream.progress import Progress
 from flowstream.scores import Scores
 from flowstream.train.checkpoint import check_spec, load_checkpoint
 from flowstream.train.clips import Clips, viewed_batches, viewed_clips
@@ -104,7 +104,7 @@ def score_videos(
     """
     model.eval()
     means: list[torch.Tensor] = []
-    bar = tqdm(total=len(clips), desc="predict", unit="video", disable=not progress, leave=False)
+    bar = Progress(len(clips), title="predict", unit="video", enabled=progress, keep=False)
     with bar, torch.inference_mode(), autocast(device, recipe.amp):
         for values, labels, _ in viewed_batches(recipe, clips, device):
             scores = [

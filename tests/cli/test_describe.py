@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flowstream.cli import main
-from flowstream.cli.text import readable
+from flowstream.cli.text import format_value
 
 SLOW = ["slow_fusion", "--input", "3x20x64x64", "--set", "widths=12,24", "--set", "pool=4"]
 
@@ -85,7 +85,9 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
     assert "training on 4 clips at once with adamw, in float32:" in printed
     assert "raw video, a byte a value" in printed
     last = " ".join(printed.splitlines()[-1].split())
-    assert last == f"total at the peak, but for the raw video {readable('bytes', memory['total'])}"
+    assert (
+        last == f"total at the peak, but for the raw video {format_value('bytes', memory['total'])}"
+    )
 
 
 def test_without_an_input_it_is_the_clip_of_the_3d_cnns() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner, Result
 
 from flowstream.cli import VERBS, Verbs, main
@@ -39,10 +41,46 @@ def test_the_version_is_one_line() -> None:
     assert flowstream("--version").stdout.startswith("flowstream 0.")
 
 
-def test_an_unknown_verb_is_a_usage_error() -> None:
+def test_an_unknown_verb_is_a_usage_error_that_names_the_nearest() -> None:
     result = flowstream("extrakt")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Error: No such command 'extrakt' (see 'flowstream --help')\n"
+    assert "unknown verb 'extrakt'" in result.stderr
+    assert "Did you mean 'extract'?" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_short_help_an_example_and_verbosity(verb: str) -> None:
+    page = flowstream(verb, "-h").stdout
+    assert page == flowstream(verb, "--help").stdout
+    assert "\nExample:\n  flowstream " in page
+    assert "-v, --verbose" in page
+    assert "-q, --quiet" in page
+
+
+def test_the_package_runs_as_a_module_and_quickly() -> None:
+    command = [sys.executable, "-m", "flowstream", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == flowstream("--version").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_code_asks_the_program(shell: str) -> None:
+    code = flowstream("completion", shell).stdout
+    assert "_FLOWSTREAM_COMPLETE" in code
+
+
+def test_completion_offers_verbs_and_names() -> None:
+    def completed(words: str) -> str:
+        environment = {
+            "_FLOWSTREAM_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
+        return CliRunner(env=environment).invoke(main, [], prog_name="flowstream").stdout
+
+    assert "plain,extract" in completed("flowstream ext")
+    assert "plain,farneback" in completed("flowstream extract --method far")
 
 
 def reporting(error: BaseException) -> Result:
@@ -64,6 +102,19 @@ def test_errors_become_one_line_in_one_place() -> None:
     assert (result.exit_code, result.output) == (1, "Error: clip.mp4: no video\n")
     result = reporting(KeyboardInterrupt())
     assert (result.exit_code, result.output.strip()) == (130, "Error: interrupted")
+
+
+def test_a_list_below_an_error_keeps_its_lines() -> None:
+    result = reporting(VideoError("clip.mp4: differs:\n  fps: 25\n  size:\x1b[31m 3x4"))
+    assert result.output == "Error: clip.mp4: differs:\n  fps: 25\n  size:\\x1b[31m 3x4\n"
+
+
+def test_verbose_prints_the_traceback_of_an_error(tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"no stack")
+    result = flowstream("info", "-v", str(tmp_path / "bad.h5"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_a_bug_keeps_its_traceback() -> None:

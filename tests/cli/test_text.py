@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.cli.text import listing, readable, table, wrapped
+from flowstream.cli.text import (
+    escape_controls,
+    format_record,
+    format_table,
+    format_value,
+    paint,
+    wrap_text,
+)
 
 names = st.sampled_from(["size", "bytes", "seconds", "clipped", "name", "fps", "other_bytes"])
 values = st.recursive(
@@ -20,7 +27,7 @@ values = st.recursive(
 
 @given(record=st.dictionaries(names, values, max_size=4))
 def test_any_plain_data_can_be_shown(record: dict[str, Any]) -> None:
-    assert isinstance(listing(record), str)
+    assert isinstance(format_record(record), str)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +46,14 @@ def test_any_plain_data_can_be_shown(record: dict[str, Any]) -> None:
     ],
 )
 def test_values_are_written_as_people_write_them(name: str, value: Any, expected: str) -> None:
-    assert readable(name, value) == expected
+    assert format_value(name, value) == expected
 
 
 def test_names_and_values_are_aligned_and_wrapped_beside_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    text = listing({"a": 1, "long_name": "word " * 12})
+    text = format_record({"a": 1, "long_name": "word " * 12})
     lines = text.splitlines()
     assert lines[0] == "a          1"
     assert all(line.startswith(" " * 11) for line in lines[2:])
@@ -56,8 +63,32 @@ def test_names_and_values_are_aligned_and_wrapped_beside_themselves(
 def test_a_path_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     path = "/a-very-long/path-that-does-not/fit-on-a-line.h5"
-    assert path in wrapped(f"path  {path}", indent=6)
+    assert path in wrap_text(f"path  {path}", indent=6)
 
 
-def test_tables_are_flush_left_then_flush_right() -> None:
-    assert table([["a", "bb", "c"], ["long", "1", "22"]]) == "a     bb   c\nlong   1  22"
+def test_tables_are_aligned_left_then_right_under_headings() -> None:
+    assert format_table([["a", "bb", "c"], ["long", "1", "22"]]) == "a     bb   c\nlong   1  22"
+    text = format_table([["clip", "1.5"]], head=[["name", "speed"], ["", "px"]])
+    assert text == "name  speed\n         px\nclip    1.5"
+
+
+def test_names_that_take_two_columns_a_letter_stay_aligned() -> None:
+    first, second = format_table([["走る", "1"], ["runs", "2"]]).splitlines()
+    assert first == "走る  1"
+    assert second == "runs  2"
+
+
+def test_control_characters_are_shown_and_not_obeyed() -> None:
+    assert escape_controls("a\x1b[2Jb\n\u202e\udcff") == "a\\x1b[2Jb\\n\\u202e\\udcff"
+    assert "\x1b" not in format_table([["\x1b[31m", "1"]])
+    assert "\x1b" not in format_record({"na\x1bme": "va\x1blue", "list": ["\x1b"]})
+
+
+def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert paint("x", bold=True) == "x"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert paint("x", bold=True) == "\x1b[1mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("x", bold=True) == "x"

@@ -1,0 +1,83 @@
+"""Arguments that name stacks and videos: files, directories and glob patterns alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from flowstream.cli.paths import distinct_names, find_inputs, find_stacks, find_videos, is_stack
+from flowstream.errors import ParameterError
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A directory of empty files; names alone decide here."""
+    for name in (
+        "b/clip10.h5", "b/clip2.h5", "b/.hidden.h5", "b/clip3.h5.part", "a/other.h5", "notes.txt",
+        "videos/one.mp4", "videos/deep/two.AVI", "videos/images/f1.jpg", "videos/images/f2.jpg",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def below(tree: Path, paths: list[Path]) -> list[str]:
+    return [path.relative_to(tree).as_posix() for path in paths]
+
+
+def test_a_directory_is_searched_recursively_in_natural_order(tree: Path) -> None:
+    assert below(tree, find_stacks([tree])) == ["a/other.h5", "b/clip2.h5", "b/clip10.h5"]
+
+
+def test_patterns_work_where_the_shell_did_not_expand_them(tree: Path) -> None:
+    assert below(tree, find_stacks([tree / "b" / "*.h5"])) == ["b/clip2.h5", "b/clip10.h5"]
+    assert len(find_stacks([f"{tree}/**/*.h5"])) == 3
+
+
+def test_a_file_is_taken_whatever_its_name_and_only_once(tree: Path) -> None:
+    file = tree / "notes.txt"
+    assert find_stacks([file, file]) == [file]
+
+
+def test_a_directory_of_numbered_images_is_one_video(tree: Path) -> None:
+    expected = ["videos/deep/two.AVI", "videos/images", "videos/one.mp4"]
+    assert below(tree, find_videos([tree / "videos"])) == expected
+    assert find_videos([tree / "videos" / "images"]) == [tree / "videos" / "images"]
+
+
+def test_stacks_come_before_videos_where_a_directory_has_both(tree: Path) -> None:
+    assert len(find_inputs([tree])) == 3
+    assert len(find_inputs([tree / "videos"])) == 3
+
+
+def test_a_link_to_a_directory_above_ends_the_search(tree: Path) -> None:
+    (tree / "b" / "loop").symlink_to(tree)
+    assert len(find_stacks([tree])) == 3
+
+
+def test_what_is_missing_is_a_usage_error_and_what_is_empty_an_error(tree: Path) -> None:
+    with pytest.raises(click.UsageError, match="no such file"):
+        find_stacks([tree / "gone.h5"])
+    with pytest.raises(click.UsageError, match="no file matches"):
+        find_stacks([tree / "*.h6"])
+    with pytest.raises(ParameterError, match="no stacks"):
+        find_stacks([tree / "videos"])
+
+
+def test_names_lose_only_what_all_share(tree: Path) -> None:
+    paths = [tree / "a" / "x.h5", tree / "b" / "x.h5"]
+    assert distinct_names(paths) == ["a/x.h5", "b/x.h5"]
+    assert distinct_names(paths[:1]) == ["x.h5"]
+    assert distinct_names([]) == []
+
+
+def test_a_stack_is_known_by_its_first_bytes(tree: Path) -> None:
+    file = tree / "b" / "clip2.h5"
+    assert not is_stack(file)
+    file.write_bytes(b"\x89HDF\r\n\x1a\n....")
+    assert is_stack(file)
+    with pytest.raises(ParameterError, match=r"gone\.h5"):
+        is_stack(tree / "gone.h5")
