@@ -6,7 +6,6 @@ import io
 
 import pytest
 
-from flowstream import progress
 from flowstream.progress import Progress, format_seconds, track
 
 
@@ -21,7 +20,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which tests set."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
 
 

@@ -245,14 +245,11 @@ def test_scaling_the_loss_for_half_precision_changes_no_step(
 
 
 def test_progress_goes_to_stderr(
-    split: Split,
-    recipe: Recipes,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    split: Split, recipe: Recipes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flowstream.progress.LOG_SECONDS", 0.0)
-    fit(recipe(epochs=1), split, tmp_path, device="cpu", progress=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flowstream.progress.LOG_SECONDS", 0.0)
+        fit(recipe(epochs=1), split, tmp_path, device="cpu", progress=True)
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "flow: 1 of 1 epochs" in shown.err
