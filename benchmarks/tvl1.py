@@ -34,7 +34,7 @@ from flowstream import METHODS, synthetic
 from flowstream.flow import measure
 from flowstream.flow.files import read_flow
 from flowstream.flow.kernels.tvl1_numba import Solver
-from flowstream.flow.kernels.tvl1_presets import PRESETS, Preset
+from flowstream.flow.kernels.tvl1_parameters import PRESETS, Preset
 from flowstream.flow.tvl1 import TVL1
 from flowstream.video import Sampling, read_frames
 

@@ -1,7 +1,7 @@
 """Dense optical flow: methods, and operations on fields.
 
-`METHODS[name](**parameters)` gives a callable on batches of frame pairs; see
-`flowstream.flow.method` for the contract.
+`METHODS[name](**parameters)` returns a callable that estimates flow for batches of frame pairs; the
+contract is in `flowstream.flow.method`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ METHODS: Plugins[type[FlowMethod]] = Plugins(
 STABILISERS: Plugins[type[Stabiliser]] = Plugins(
     "stabiliser", {"homography": "flowstream.flow.camera:Stabiliser"}
 )
-"""Ways to find the camera's motion, by name."""
+"""Estimators of camera motion by name."""
 
 __all__ = ["METHODS", "STABILISERS", "FlowMethod"]

@@ -1,4 +1,4 @@
-"""TV-L1: dense flow that keeps motion boundaries, by total variation and absolute differences."""
+"""TV-L1: dense flow with sharp motion boundaries, by total variation and absolute differences."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from flowstream.errors import ParameterError, did_you_mean
-from flowstream.flow.kernels.tvl1_numbers import Grids, Numbers, make_grids
-from flowstream.flow.kernels.tvl1_presets import (
+from flowstream.flow.kernels.tvl1_parameters import (
     CHOICES,
     PRESETS,
     RANGES,
     Alignment,
     Engine,
     Gradients,
+    Grids,
+    Numbers,
     Outside,
     Preset,
     Scheme,
+    make_grids,
 )
 from flowstream.flow.method import FlowMethod
 from flowstream.types import Images, Size, Vectors
@@ -26,87 +28,88 @@ from flowstream.types import Images, Size, Vectors
 
 @dataclass(frozen=True)
 class TVL1(FlowMethod):
-    """Dense flow that minimises the total variation of the flow plus |difference of brightness|.
+    """Dense flow that minimises the total variation of the flow plus |brightness difference|.
 
     The energy is E(u) = ∫ |∇u| + λ |I₂(x + u) − I₁(x)| (Zach, Pock & Bischof 2007, equation 3),
     linearised at each warp (equation 5) on a pyramid from coarse to fine.
 
-    A parameter left None has its preset's number; after construction none is None, so that a record
-    of the method says every number whichever way it was given. `dataclasses.replace` therefore
-    keeps the numbers of the preset it started from.
+    A parameter that is not given has the value of the preset. The defaults shown are those of the
+    preset "default".
 
     Parameters
     ----------
     preset : {"default", "fast", "accurate", "opencv"}
-        Where numbers that are not given come from. `opencv` has the parameters, schedule and
-        border of OpenCV's DualTVL1, for data that must match older data.
+        Values of the parameters that are not given. "opencv" has the parameters, schedule and
+        border of OpenCV's DualTVL1, for compatibility with existing data.
     scheme : {"joint", "separate"}
         "joint": primal-dual iterations for the energy itself (Chambolle & Pock 2011), |∇u| over
         both components together. "separate": v and p in turn (Zach et al., equations 9 to 12; IPOL
         2013, algorithm 1), |∇u₁| + |∇u₂|.
     attachment : float
-        λ, the weight of brightness, of images in 0...255: smaller is smoother.
+        λ, the weight of brightness for grey values 0...255; a smaller value gives smoother flow.
     tightness : float
         θ. "separate": the coupling (u − v)² / 2θ (Zach et al., equation 6). "joint": the primal
-        step only; it changes how fast, not where to the iterations go.
+        step; it changes the speed of convergence only.
     time_step : float
-        τ: the dual step is τ/θ (IPOL 2013, equation 17). At most 1/4 in practice; the proof for
-        "joint" asks 1/8.
+        τ: the dual step is τ/θ (IPOL 2013, equation 17). At most 1/4 in practice; the convergence
+        proof of "joint" requires 1/8.
     warps, finest_warps : int
-        Linearisations a level: `finest_warps` on the finest, one more on each coarser one, at most
-        `warps`.
+        Number of linearisations per level: `finest_warps` on the finest level, one more on each
+        coarser one, at most `warps`.
     outer_iterations, inner_iterations : int
-        Iterations a warp: `outer_iterations` times a median filter and `inner_iterations`. The
-        filter comes last in "joint", first in "separate", as in OpenCV.
+        Iterations per warp: `outer_iterations` times a median filter and `inner_iterations`. The
+        filter comes last in "joint" and first in "separate", as in OpenCV.
     tolerance : float
-        "separate": a warp ends when the flow's root mean square change in an iteration is below
-        it, pixels (IPOL 2013, ε); tested every 5. "joint" does not test.
+        "separate": a warp ends when the root mean square change of the flow in one iteration is
+        below this number of pixels (IPOL 2013, ε); tested every 5 iterations. Not used by "joint".
     pyramid_factor : float
-        Size of a level over that of the next finer one, 0.5 to 0.95.
+        Size of a level relative to the next finer one, 0.5 to 0.95.
     levels : int or "auto"
-        Levels of the pyramid, fewer where a side would fall below 16; "auto" is as many as fit.
+        Number of pyramid levels, fewer if a side would be below 16; "auto": as many as fit.
     smoothing : float
-        Gaussian before each halving: sigma is this times sqrt(1 / factor² − 1) (IPOL 2013, section
-        3.3); 0 is none.
+        Gaussian filter before each reduction: sigma is this times sqrt(1 / factor² − 1) (IPOL 2013,
+        section 3.3); 0 means none.
     alignment : {"sizes", "factor"}
-        Whether positions on two levels relate as the levels' sizes do, or by the factor (OpenCV).
+        Relation of positions on two levels: the ratio of the sizes, or the factor (OpenCV).
     median_filter : {0, 5}
-        Width of the median filter of each component (Wedel et al. 2009); 0 is none.
+        Width of the median filter of each component (Wedel et al. 2009); 0 means none.
     weighted_median : {0, 3, 5, 7, 9, 11}
-        Width of the median filter weighted by the image (Sun, Roth & Black 2010) that replaces the
+        Width of the median filter weighted by the image (Sun, Roth & Black 2010). It replaces the
         plain one after the last `weighted_warps` warps of each of the `weighted_levels` finest
-        levels; 0 is none.
+        levels; 0 means none.
     weighted_levels, weighted_warps : int
+        See `weighted_median`.
     edge_contrast : float
-        Image gradient, grey values per pixel, that halves the weight of |∇u|; 0 weighs all alike.
-        For "joint".
+        Image gradient, grey values per pixel, that halves the weight of |∇u|; 0 means equal weights
+        everywhere. Used by "joint".
     texture : float
-        Share of the image's structure that is taken away before matching, so that shadows and
-        changes of light do not move (Wedel et al. 2009); 0 matches brightness.
+        Fraction of the image's structure that is removed before matching, so that shadows and
+        changes of light cause no motion (Wedel et al. 2009); 0 matches brightness.
     texture_iterations : int
+        Iterations that compute the structure.
     gradients : {"blended", "second"}
-        "blended": five-point derivatives of both images, half and half. "second": central
-        differences of the second image, warped.
+        "blended": mean of the five-point derivatives of both images. "second": central differences
+        of the second image, warped.
     outside : {"ignored", "black"}
-        What a pixel is compared with that leaves the frame: nothing, or 0 as in OpenCV.
+        Match of a pixel that leaves the frame: none, or 0 as in OpenCV.
     cubic : float
         Keys' parameter of bicubic interpolation: −0.5 is exact for parabolas, −0.75 is OpenCV's.
     threads : int
-        Pairs of a batch computed at the same time by the numba engine; 0 is one a processor.
-        Changes no result.
+        Number of pairs of a batch computed at the same time by the numba engine; 0: one per
+        processor. It does not change the result.
     device : {"auto", "cpu", "cuda", "cuda:<i>", "mps"}
         "auto" is "cpu" unless `engine` is "torch"; then CUDA, else MPS, else the CPU.
     engine : {"auto", "numba", "torch"}
-        "auto" is numba on the CPU and torch elsewhere. Their fields differ by less than 0.02 px in
-        the mean.
+        "auto" is numba on the CPU and torch elsewhere. Their fields differ by less than 0.02 px on
+        average.
     compiled : bool
-        Whether the torch engine fuses its iterations by `torch.compile`, which takes a minute or so
+        Compile the iterations of the torch engine with `torch.compile`, which takes about a minute
         at the first call.
 
     Raises
     ------
     ParameterError
-        If a parameter is outside its range.
+        If a parameter is unknown or outside its range.
 
     References
     ----------
@@ -124,43 +127,47 @@ class TVL1(FlowMethod):
 
     name: ClassVar[str] = "tvl1"
 
-    # What stands in a record are the numbers; two ways to say the same are the same method.
+    # Provenance holds the values, so two ways to specify the same values give equal methods.
     preset: Preset = field(default="default", compare=False)
-    scheme: Scheme | None = None
-    attachment: float | None = None
-    tightness: float | None = None
-    time_step: float | None = None
-    warps: int | None = None
-    finest_warps: int | None = None
-    outer_iterations: int | None = None
-    inner_iterations: int | None = None
-    tolerance: float | None = None
-    pyramid_factor: float | None = None
-    levels: int | Literal["auto"] | None = None
-    smoothing: float | None = None
-    alignment: Alignment | None = None
-    median_filter: int | None = None
-    weighted_median: int | None = None
-    weighted_levels: int | None = None
-    weighted_warps: int | None = None
-    edge_contrast: float | None = None
-    texture: float | None = None
-    texture_iterations: int | None = None
-    gradients: Gradients | None = None
-    outside: Outside | None = None
-    cubic: float | None = None
+    scheme: Scheme = "joint"
+    attachment: float = 0.15
+    tightness: float = 0.5
+    time_step: float = 0.125
+    warps: int = 5
+    finest_warps: int = 2
+    outer_iterations: int = 1
+    inner_iterations: int = 20
+    tolerance: float = 0.0
+    pyramid_factor: float = 0.5
+    levels: int | Literal["auto"] = "auto"
+    smoothing: float = 0.6
+    alignment: Alignment = "sizes"
+    median_filter: int = 5
+    weighted_median: int = 0
+    weighted_levels: int = 0
+    weighted_warps: int = 0
+    edge_contrast: float = 12.0
+    texture: float = 0.9
+    texture_iterations: int = 30
+    gradients: Gradients = "blended"
+    outside: Outside = "ignored"
+    cubic: float = -0.75
     threads: int = field(default=1, compare=False)
     device: str = field(default="auto", compare=False)
     engine: Engine = field(default="auto", compare=False)
     compiled: bool = field(default=False, compare=False)
 
-    def __post_init__(self) -> None:
-        self._check(fields(self)[0].name)
-        for parameter, number in PRESETS[self.preset].items():
-            if getattr(self, parameter) is None:
-                object.__setattr__(self, parameter, number)
-        for parameter in (*CHOICES, *RANGES, "levels"):
-            self._check(parameter)
+    def __init__(self, preset: Preset = "default", **given: Any) -> None:
+        values = {parameter.name: parameter.default for parameter in fields(self)}
+        unknown = next((name for name in given if name not in values), None)
+        if unknown is not None:
+            raise ParameterError(
+                f"flow method 'tvl1': unknown parameter {unknown!r}.{did_you_mean(unknown, values)}"
+            )
+        _check_parameter("preset", preset)
+        for parameter, value in {**values, **PRESETS[preset], "preset": preset, **given}.items():
+            _check_parameter(parameter, value)
+            object.__setattr__(self, parameter, value)
         if self.engine == "torch" or self.device not in ("auto", "cpu"):
             from flowstream.device import choose_device
 
@@ -168,36 +175,12 @@ class TVL1(FlowMethod):
         else:
             object.__setattr__(self, "device", "cpu")
         if self.engine == "numba" and self.device != "cpu":
-            raise self._refusal("device", "'cpu', or engine='torch'")
-
-    def _check(self, parameter: str) -> None:
-        value: Any = getattr(self, parameter)
-        if parameter in CHOICES and value not in CHOICES[parameter]:
-            known = CHOICES[parameter]
-            hint = did_you_mean(str(value), map(str, known))
-            raise self._refusal(parameter, f"one of: {', '.join(map(str, known))}.{hint}")
-        if parameter in RANGES:
-            low, high = RANGES[parameter]
-            if not (low <= value <= high and value < math.inf):
-                expected = f"at least {low}" if high == math.inf else f"{low} to {high}"
-                raise self._refusal(parameter, expected)
-        if (
-            parameter == "levels"
-            and value != "auto"
-            and not (isinstance(value, int) and value >= 1)
-        ):
-            raise self._refusal(parameter, "'auto' or a number of at least 1")
-
-    def _refusal(self, parameter: str, expected: str) -> ParameterError:
-        value = getattr(self, parameter)
-        return ParameterError(
-            f"flow method 'tvl1': {parameter}: got {value!r}, expected {expected}"
-        )
+            raise _error("device", self.device, "'cpu', or engine='torch'")
 
     @property
     def batch(self) -> int:
-        """Some pairs for each thread, so that none waits long for the last."""
-        if self._by_torch:
+        """Several pairs for each thread, so that threads finish at about the same time."""
+        if self._uses_torch:
             return 16
         return 8 * self._num_threads
 
@@ -206,67 +189,87 @@ class TVL1(FlowMethod):
         return self.threads or os.cpu_count() or 1
 
     @property
-    def _by_torch(self) -> bool:
+    def _uses_torch(self) -> bool:
         return self.engine == "torch" or self.device != "cpu"
 
     def estimate(self, first: Images, second: Images) -> Vectors:
-        """Flow of each pair; one pair takes one thread."""
-        forward: Vectors = self._solved(first, second, directions=1)[0]
+        """Estimate the flow of each pair, one thread per pair."""
+        forward: Vectors = self._solve(first, second, directions=1)[0]
         return forward
 
     def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
-        """The same with the flow back, for which nothing of a frame is computed again."""
-        forward, backward = self._solved(first, second, directions=2)
+        """Estimate the flow in both directions; pyramids of a frame are computed once."""
+        forward, backward = self._solve(first, second, directions=2)
         return forward, backward
 
-    def _solved(self, first: Images, second: Images, *, directions: int) -> Vectors:
+    def _solve(self, first: Images, second: Images, *, directions: int) -> Vectors:
         rows, columns = first.shape[1:3]
-        told: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "numbers": self.numbers(),
             "grids": self.grids((rows, columns)),
             "directions": directions,
         }
-        if self._by_torch:
+        if self._uses_torch:
             from flowstream.flow.kernels.tvl1_torch import solve_batch
 
-            return solve_batch(first, second, **told, device=self.device, compiled=self.compiled)
+            return solve_batch(
+                first, second, **arguments, device=self.device, compiled=self.compiled
+            )
         from flowstream.flow.kernels.tvl1_numba import solve_pairs
 
-        return solve_pairs(first, second, **told, threads=self._num_threads)
+        return solve_pairs(first, second, **arguments, threads=self._num_threads)
 
     def grids(self, size: Size) -> Grids:
-        """The pyramid for frames of this size, as the kernels take it."""
-        given: Any = self
-        levels = 1000 if given.levels == "auto" else int(given.levels)
+        """Return the pyramid for frames of this size, in the form that the kernels use."""
         return make_grids(
             size,
-            factor=float(given.pyramid_factor),
-            levels=levels,
-            smoothing=float(given.smoothing),
+            factor=float(self.pyramid_factor),
+            levels=1000 if self.levels == "auto" else int(self.levels),
+            smoothing=float(self.smoothing),
         )
 
     def numbers(self) -> Numbers:
-        """The parameters as the kernels take them."""
-        given: Any = self
+        """Return the parameters in the form that the kernels use."""
         return Numbers(
-            joint=int(given.scheme == "joint"),
-            attachment=float(given.attachment),
-            primal_step=float(given.tightness),
-            dual_step=float(given.time_step) / float(given.tightness),
-            warps=int(given.warps),
-            finest_warps=int(given.finest_warps),
-            outer_iterations=int(given.outer_iterations),
-            inner_iterations=int(given.inner_iterations),
-            tolerance=float(given.tolerance),
-            median=int(given.median_filter),
-            weighted_radius=int(given.weighted_median) // 2,
-            weighted_levels=int(given.weighted_levels),
-            weighted_warps=int(given.weighted_warps),
-            contrast=float(given.edge_contrast),
-            texture=float(given.texture),
-            texture_iterations=int(given.texture_iterations),
-            blended=int(given.gradients == "blended"),
-            black=int(given.outside == "black"),
-            cubic=float(given.cubic),
-            shrink=float(given.pyramid_factor) if given.alignment == "factor" else 0.0,
+            joint=int(self.scheme == "joint"),
+            attachment=float(self.attachment),
+            primal_step=float(self.tightness),
+            dual_step=float(self.time_step) / float(self.tightness),
+            warps=int(self.warps),
+            finest_warps=int(self.finest_warps),
+            outer_iterations=int(self.outer_iterations),
+            inner_iterations=int(self.inner_iterations),
+            tolerance=float(self.tolerance),
+            median=int(self.median_filter),
+            weighted_radius=int(self.weighted_median) // 2,
+            weighted_levels=int(self.weighted_levels),
+            weighted_warps=int(self.weighted_warps),
+            contrast=float(self.edge_contrast),
+            texture=float(self.texture),
+            texture_iterations=int(self.texture_iterations),
+            blended=int(self.gradients == "blended"),
+            black=int(self.outside == "black"),
+            cubic=float(self.cubic),
+            shrink=float(self.pyramid_factor) if self.alignment == "factor" else 0.0,
         )
+
+
+def _check_parameter(parameter: str, value: Any) -> None:
+    """Raise `ParameterError` if the value is not valid for the parameter."""
+    if parameter in CHOICES and value not in CHOICES[parameter]:
+        names = [str(choice) for choice in CHOICES[parameter]]
+        hint = did_you_mean(str(value), names)
+        raise _error(parameter, value, f"one of: {', '.join(names)}", hint=hint)
+    if parameter in RANGES:
+        low, high = RANGES[parameter]
+        if not (low <= value <= high and value < math.inf):
+            expected = f"at least {low}" if high == math.inf else f"{low} to {high}"
+            raise _error(parameter, value, expected)
+    if parameter == "levels" and value != "auto" and not (isinstance(value, int) and value >= 1):
+        raise _error(parameter, value, "'auto' or an integer of at least 1")
+
+
+def _error(parameter: str, value: Any, expected: str, *, hint: str = "") -> ParameterError:
+    return ParameterError(
+        f"flow method 'tvl1': {parameter}: expected {expected}; got {value!r}.{hint}"
+    )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from flowstream import METHODS, synthetic
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.flow import files, measure
-from flowstream.flow.kernels.tvl1_presets import PRESETS
+from flowstream.flow.kernels.tvl1_parameters import PRESETS
 from flowstream.flow.tvl1 import TVL1
 from flowstream.plugins import provenance, rebuild
 from flowstream.video import Sampling, read_frames
@@ -51,7 +51,7 @@ def test_odd_and_tiny_frames_give_finite_flow_near_the_truth(
 @pytest.mark.parametrize("shape", [(1, 1, 64), (1, 64, 1), (1, 15, 64)])
 def test_frames_of_few_rows_or_columns_are_refused(shape: tuple[int, int, int]) -> None:
     frames = np.zeros(shape, np.uint8)
-    with pytest.raises(ShapeError, match="expected at least 16"):
+    with pytest.raises(ShapeError, match=r"at least 16 (rows|columns)"):
         TVL1()(frames, frames)
 
 
@@ -158,8 +158,8 @@ def test_how_to_compute_makes_no_other_method() -> None:
         ("tolerance", -0.1, "at least 0"),
         ("tolerance", float("inf"), "at least 0"),
         ("pyramid_factor", 1.0, "0.5 to 0.95"),
-        ("levels", 0, "'auto' or a number of at least 1"),
-        ("levels", "all", "'auto' or a number of at least 1"),
+        ("levels", 0, "'auto' or an integer of at least 1"),
+        ("levels", "all", "'auto' or an integer of at least 1"),
         ("median_filter", 4, "one of: 0, 5"),
         ("weighted_median", 13, "one of: 0, 3, 5"),
         ("texture", 1.5, "0 to 1"),
@@ -173,10 +173,27 @@ def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any, me
     assert message in str(refusal.value)
 
 
-def test_every_preset_says_every_parameter() -> None:
+def test_every_preset_has_a_value_for_every_parameter() -> None:
     computing = {"preset", "threads", "device", "engine", "compiled"}
     names = {field.name for field in dataclasses.fields(TVL1)} - computing
     assert all(set(numbers) == names for numbers in PRESETS.values())
+
+
+def test_the_defaults_shown_are_those_of_the_default_preset() -> None:
+    shown = {field.name: field.default for field in dataclasses.fields(TVL1)}
+    assert shown == {**shown, **PRESETS["default"]}
+
+
+def test_a_given_value_replaces_the_value_of_the_preset() -> None:
+    default = PRESETS["default"]["finest_warps"]
+    assert TVL1(preset="fast", finest_warps=default).finest_warps == default
+    changed = dataclasses.replace(TVL1(preset="accurate"), texture=0.0)
+    assert changed == TVL1(preset="accurate", texture=0.0)
+
+
+def test_an_unknown_parameter_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"'attachement'.* 'attachment'"):
+        TVL1(attachement=0.1)
 
 
 # --- processes ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from flowstream import synthetic
-from flowstream.flow.kernels.tvl1_presets import PRESETS
+from flowstream.flow.kernels.tvl1_parameters import PRESETS
 from flowstream.flow.tvl1 import TVL1
 from flowstream.types import Images
 

@@ -1,1 +1,1 @@
-"""What computes: numba kernels for CPUs, torch kernels for everything else."""
+"""Kernels of flow methods: numba for the CPU, torch for other devices."""

@@ -1,4 +1,4 @@
-"""Median filters of a plane: plain, by networks of minima and maxima, and weighted by the image."""
+"""Median filters of a plane: a plain one by sorting networks, and one weighted by the image."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from flowstream.flow.kernels.simd import (
     spread,
     store,
 )
-from flowstream.flow.kernels.tvl1_numbers import LIKENESS, NEARNESS, SETTLED, STEPS
+from flowstream.flow.kernels.tvl1_parameters import LIKENESS, NEARNESS, SETTLED, STEPS
 
 Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
 
-WING = 2  # columns of a 5 x 5 window on either side
+WING = 2  # columns of a 5 x 5 window on each side of its centre
 
 
 @kernel
 def median_5x5(source: Plane, target: Plane, rows: int, columns: int, ranks: Plane) -> None:
-    """The median of 25 neighbours; borders repeat.
+    """Store the median of the 5 x 5 neighbours of each pixel; borders are repeated.
 
-    Each column of five is sorted once and shared by the five windows that it is in. Sorting the
-    five columns' minima, seconds, ... among themselves leaves 13 of the 25 that can be the median.
-    `ranks` holds 5 strides.
+    Each column of five is sorted once and shared by the five windows that contain it. Sorting the
+    minima of the five columns, then their second smallest values, and so on, leaves 13 of the 25
+    values as candidates for the median. `ranks` holds 5 strides.
     """
     step = stride(columns)
     fill_sides(source, rows, columns)
@@ -98,7 +98,7 @@ def _sorted_row(ranks: Plane, x: int) -> Five:
 
 @kernel
 def _drop_least(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """The four with the least first."""
+    """Return four values with the least first."""
     a, b = _swap(a, b)
     c, d = _swap(c, d)
     a, c = _swap(a, c)
@@ -107,7 +107,7 @@ def _drop_least(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, L
 
 @kernel
 def _drop_most(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """The four with the most last."""
+    """Return four values with the greatest last."""
     a, b = _swap(a, b)
     c, d = _swap(c, d)
     b, d = _swap(b, d)
@@ -119,7 +119,11 @@ def _median_of_eleven(
     a: Lanes, b: Lanes, c: Lanes, d: Lanes, e: Lanes, f: Lanes, g: Lanes,
     h: Lanes, i: Lanes, j: Lanes, k: Lanes,
 ) -> Lanes:  # fmt: skip
-    """Of any 7 of 11 neither the least nor the most is the median: drop both, take one more."""
+    """Return the median of 11 values.
+
+    Among any 7 of 11 values neither the least nor the greatest is the median, so both are dropped
+    and the next value is added; this repeats with smaller groups.
+    """
     a, b = _swap(a, b)
     c, d = _swap(c, d)
     e, f = _swap(e, f)
@@ -181,12 +185,13 @@ def weighted_median(
     radius: int,
     weights: Plane,
 ) -> None:
-    """The weighted median of each component over (2 radius + 1)^2 neighbours; borders repeat.
+    """Store the weighted median of each component over (2 radius + 1)^2 neighbours.
 
-    Neighbours weigh more if near, of a like grey value in `guide`, and trusted: equation 11 of Sun,
-    Roth & Black, "Secrets of optical flow estimation and their principles", CVPR 2010. In place of
-    their Gaussians exp(-t) stands (1 - t/8)^8, zero from t = 8. Found by bisection, to SETTLED.
-    `weights` holds (2 radius + 1)^2 LANES numbers.
+    A neighbour has a larger weight if it is near, has a similar grey value in `guide`, and is
+    trusted: equation 11 of Sun, Roth & Black, "Secrets of optical flow estimation and their
+    principles", CVPR 2010. (1 - t/8)^8, which is 0 from t = 8, replaces their Gaussians exp(-t).
+    The median is bracketed by bisection, to SETTLED. Borders are repeated. `weights` holds
+    (2 radius + 1)^2 LANES numbers.
     """
     step = stride(columns)
     for plane in (flow[0], flow[1], guide, trust):
@@ -203,7 +208,7 @@ def weighted_median(
                     value_1, value_2 = load(flow[0], line + dx), load(flow[1], line + dx)
                     low_1, high_1 = minimum(low_1, value_1), maximum(high_1, value_1)
                     low_2, high_2 = minimum(low_2, value_2), maximum(high_2, value_2)
-            # What lies right of the image is of no concern, and must not decide when to stop.
+            # Lanes to the right of the image must not decide when to stop.
             known = counting() < spread(columns - x)
             zero, settled = spread(0.0), spread(SETTLED)
             for _ in range(STEPS):
@@ -222,7 +227,7 @@ def weighted_median(
                         counts = load(flow[1], line + dx) <= centre_2
                         below_2 = below_2 + select(counts, weight, zero)
                         k += LANES
-                # A settled pixel stays: its neighbours in the vector decide nothing.
+                # A settled pixel keeps its bracket, whatever the other lanes of the vector do.
                 open_1, open_2 = settled < high_1 - low_1, settled < high_2 - low_2
                 enough = half <= below_1
                 high_1 = select(open_1, select(enough, centre_1, high_1), high_1)
@@ -245,7 +250,7 @@ def _weigh(
     radius: int,
     weights: Plane,
 ) -> Lanes:
-    """Store each neighbour's weight; half their sum."""
+    """Store the weight of each neighbour and return half of their sum."""
     centre = load(guide, origin(row, step) + x)
     likeness = spread(1.0 / (16.0 * LIKENESS * LIKENESS))
     half = spread(0.0)

@@ -1,9 +1,9 @@
-"""Images as padded planes, so that no inner loop asks where the border is.
+"""Images as padded planes, so that inner loops need no tests for the border.
 
-A plane of H x W numbers is a flat float32 array of H + 2 MARGIN rows of `stride(W)` numbers; the
-number at (row, column) lies at `origin(row, stride) + column`. Rows start on a cache line, have
-SIDE free numbers on their left and at least as many on their right, and may be written in whole
-vectors: what lies right of column W is overwritten freely and filled again where it is read.
+A plane of H x W numbers is a flat float32 array of H + 2 MARGIN rows of `stride(W)` numbers. The
+number at (row, column) is at index `origin(row, stride) + column`. Rows start on a cache line and
+have SIDE unused numbers on the left and at least as many on the right. Kernels write whole vectors,
+so numbers to the right of column W are undefined; a kernel that reads them calls `fill_sides`.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ Plane = NDArray[np.float32]
 
 SIDE = 16
 MARGIN = 3
-REACH = 8  # how far from the image's left and right edge a kernel may read
+REACH = 8  # number of columns beyond the left and right edge that a kernel may read
 
 
 @kernel
 def stride(columns: int) -> int:
-    """Numbers from one row of a plane to the next."""
+    """Return the distance from one row of a plane to the next, in numbers."""
     return (columns + SIDE - 1) // SIDE * SIDE + 2 * SIDE
 
 
 @kernel
 def plane_size(rows: int, columns: int) -> int:
-    """Numbers in a plane."""
+    """Return the number of float32 values in a plane."""
     return (rows + 2 * MARGIN) * stride(columns)
 
 
 @kernel
 def origin(row: int, step: int) -> int:
-    """Index of a row's first number, for planes of this stride."""
+    """Return the index of the first number of a row, for planes of this stride."""
     return (row + MARGIN) * step + SIDE
 
 
 @kernel
 def inside(row: int, rows: int) -> int:
-    """The nearest row of the image."""
+    """Return the row of the image nearest to `row`."""
     return min(max(row, 0), rows - 1)
 
 
@@ -59,7 +59,7 @@ def fill_sides(plane: Plane, rows: int, columns: int) -> None:
 
 @kernel
 def fill_frame(plane: Plane, rows: int, columns: int, zero: bool) -> None:
-    """Surround an image by zeros, or by its own nearest numbers."""
+    """Fill the frame around an image with zeros or with the nearest numbers of the image."""
     step = stride(columns)
     fill_sides(plane, rows, columns)
     if zero:
@@ -77,7 +77,7 @@ def fill_frame(plane: Plane, rows: int, columns: int, zero: bool) -> None:
 
 @kernel
 def copy_image(image: NDArray[np.uint8], plane: Plane) -> None:
-    """An image's grey values as a plane."""
+    """Copy the grey values of an image into a plane."""
     rows, columns = image.shape
     step = stride(columns)
     for row in range(rows):
@@ -88,7 +88,7 @@ def copy_image(image: NDArray[np.uint8], plane: Plane) -> None:
 
 @kernel
 def copy_plane(plane: Plane, numbers: NDArray[np.float32]) -> None:
-    """A plane's numbers without its surroundings."""
+    """Copy the numbers of a plane, without its frame, into an array."""
     rows, columns = numbers.shape
     step = stride(columns)
     for row in range(rows):
@@ -99,7 +99,7 @@ def copy_plane(plane: Plane, numbers: NDArray[np.float32]) -> None:
 
 @kernel
 def clear(plane: Plane, rows: int, columns: int) -> None:
-    """Zeros, around the image too."""
+    """Set all numbers of a plane to 0, its frame included."""
     for k in range(plane_size(rows, columns)):
         plane[k] = np.float32(0)
 
@@ -115,17 +115,19 @@ def resample(
     taps: Plane,
     rows_buffer: Plane,
 ) -> None:
-    """Smooth a plane and sample it linearly on another grid; pixels are areas, borders repeat.
+    """Smooth a plane and sample it linearly on another grid.
+
+    Pixels are areas, so the grids share their outer edges; borders are repeated.
 
     Parameters
     ----------
     ratio : (rows, columns)
         Pixels of the source per pixel of the target.
     gain : float
-        What values are multiplied by: a flow's vectors scale with its grid.
+        Factor of the values; the vectors of a flow scale with its grid.
     taps : (2 R + 1,), float32
-        Smoothing along each axis, in source pixels, R <= 5; one tap of 1 samples only.
-    rows_buffer : at least 2 strides of the source
+        Filter along each axis, in source pixels, R <= 5; a single 1 means no smoothing.
+    rows_buffer : at least 3 strides of the source
     """
     rows, columns = size
     new_rows, new_columns = target_size
@@ -168,6 +170,7 @@ def resample(
 
 @kernel
 def _repeat_ends(line: Plane, start: int, columns: int) -> None:
+    """Repeat the first and last number of a row to its left and right."""
     left, right = line[start], line[start + columns - 1]
     for k in range(REACH):
         line[start - 1 - k] = left

@@ -1,15 +1,15 @@
-"""Vectors of float32 for numba: what is written is what the processor does.
+"""Explicit vectors of float32 for numba.
 
-Left to itself, LLVM vectorises a sweep over a dozen arrays only behind checks that none overlap,
-made anew for every row, or not at all. A `Lanes` value is an LLVM vector instead: `load` and
-`store` move LANES neighbouring numbers, `+ - * /`, `minimum`, `rsqrt` and the like work on all at
-once. LLVM makes these fit any processor: AVX-512 in one instruction, AVX2 and NEON in several.
+LLVM's automatic vectorisation of a sweep over a dozen arrays either fails or checks for every row
+that no arrays overlap. A `Lanes` value is an LLVM vector: `load` and `store` move LANES
+neighbouring numbers; `+ - * /`, `minimum`, `inverse_root` and so on work on all of them. LLVM
+compiles these for any processor: AVX-512 in one instruction, AVX2 and NEON in several.
 
-Only for use inside functions decorated with `kernel`. Longer than a page of code should be because
-every instruction is one small function of the same form.
+These functions work only inside functions decorated with `kernel`. The file is longer than others
+because every instruction is one small function of the same form.
 """
 
-# numba is typed in part, from some version on
+# only some versions of numba have type annotations
 # mypy: disable-error-code="no-untyped-call, misc, import-untyped, untyped-decorator"
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from numba.extending import intrinsic, models, register_model
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 Lanes: TypeAlias = Any
-"""A vector of LANES float32, seen from Python's types."""
+"""Vector of LANES float32, for annotations."""
 
 LANES: int = 16 if llvm.get_host_cpu_features().get("avx512f", False) else 8
-"""How many numbers a vector holds; a part of the cached code, which numba keys by processor."""
+"""Number of float32 in a vector; numba's cache of compiled code is kept per processor."""
 
-instruction: Any = intrinsic  # numba types what it decorates by the compiler's side of it
+instruction: Any = intrinsic  # numba annotates the result by the compiler's view of it
 
-# Sums may be fused into multiplications and the sign of zero ignored; nothing is reordered, and
-# NaN keeps its meaning.
+# The compiler may fuse multiplications with additions and ignore the sign of zero. It may not
+# reorder operations, and NaN is respected.
 _EXACT = ("contract", "nsz")
 _ESTIMATE = ("fast",)
 
 
 def kernel(function: Function) -> Function:
-    """Compile with numba: without the GIL, division by zero as IEEE says, cached by its caller."""
+    """Compile with numba: without the GIL, with IEEE division by zero, cached by the caller."""
     return cast(Function, numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function))
 
 
@@ -126,7 +126,7 @@ def _spread(builder: Any, value: Any, vector: Any) -> Any:
 
 @instruction
 def spread(typing: Any, value: Any) -> Any:
-    """The same number in every lane."""
+    """Return a vector with the same number in every lane."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         number = context.cast(builder, args[0], sig.args[0], types.float32)
@@ -137,7 +137,7 @@ def spread(typing: Any, value: Any) -> Any:
 
 @instruction
 def counting(typing: Any) -> Any:
-    """0, 1, 2, ..."""
+    """Return the vector 0, 1, 2, ..."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(_VECTOR, [float(k) for k in range(LANES)])
@@ -147,7 +147,7 @@ def counting(typing: Any) -> Any:
 
 @instruction
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """`array[index : index + LANES]` of a flat float32 array, unchecked."""
+    """Return `array[index : index + LANES]` of a flat float32 array, without a bounds check."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(_address(context, builder, sig, args, _VECTOR), align=4)
@@ -157,7 +157,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @instruction
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write a vector to `array[index : index + LANES]`, unchecked."""
+    """Write a vector to `array[index : index + LANES]`, without a bounds check."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.store(args[2], _address(context, builder, sig, args, _VECTOR), align=4)
@@ -168,7 +168,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @instruction
 def store_places(typing: Any, array: Any, index: Any, row: Any, column: Any, step: Any) -> Any:
-    """Write `row * step + column`, computed in whole numbers, to a flat int32 array."""
+    """Write `row * step + column`, computed as integers, to a flat int32 array."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         number = context.cast(builder, args[4], sig.args[4], types.int32)
@@ -182,7 +182,7 @@ def store_places(typing: Any, array: Any, index: Any, row: Any, column: Any, ste
 
 @instruction
 def minimum(typing: Any, one: Any, other: Any) -> Any:
-    """The smaller, lane by lane."""
+    """Return the smaller number of each lane."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *args), *args)
@@ -192,7 +192,7 @@ def minimum(typing: Any, one: Any, other: Any) -> Any:
 
 @instruction
 def maximum(typing: Any, one: Any, other: Any) -> Any:
-    """The larger, lane by lane."""
+    """Return the larger number of each lane."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *args), *args)
@@ -202,7 +202,7 @@ def maximum(typing: Any, one: Any, other: Any) -> Any:
 
 @instruction
 def select(typing: Any, condition: Any, one: Any, other: Any) -> Any:
-    """`one` where the condition holds, `other` elsewhere."""
+    """Return `one` where the condition is true, `other` elsewhere."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.select(*args)
@@ -212,7 +212,7 @@ def select(typing: Any, condition: Any, one: Any, other: Any) -> Any:
 
 @instruction
 def whole(typing: Any, value: Any) -> Any:
-    """The largest whole number that is not above, lane by lane."""
+    """Return the floor of each lane."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _call(builder, f"llvm.floor.v{LANES}f32", _VECTOR, list(args))
@@ -222,7 +222,7 @@ def whole(typing: Any, value: Any) -> Any:
 
 @instruction
 def root(typing: Any, value: Any) -> Any:
-    """The square root, lane by lane, correctly rounded."""
+    """Return the correctly rounded square root of each lane."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _call(builder, f"llvm.sqrt.v{LANES}f32", _VECTOR, list(args))
@@ -232,7 +232,7 @@ def root(typing: Any, value: Any) -> Any:
 
 @instruction
 def inverse_root(typing: Any, value: Any) -> Any:
-    """1 / sqrt of positive numbers to about 1e-6: the processor's estimate and one Newton step."""
+    """Return 1 / sqrt(value) of positive numbers, with a relative error of about 1e-6."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         below = _call(builder, f"llvm.sqrt.v{LANES}f32", _VECTOR, list(args), _ESTIMATE)
@@ -243,7 +243,7 @@ def inverse_root(typing: Any, value: Any) -> Any:
 
 @instruction
 def inverse(typing: Any, value: Any) -> Any:
-    """1 / value to about 1e-6: the processor's estimate and one Newton step."""
+    """Return 1 / value with a relative error of about 1e-6."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.fdiv(ir.Constant(_VECTOR, [1.0] * LANES), args[0], flags=_ESTIMATE)
@@ -253,7 +253,7 @@ def inverse(typing: Any, value: Any) -> Any:
 
 @instruction
 def total(typing: Any, value: Any) -> Any:
-    """The sum of all lanes."""
+    """Return the sum of all lanes."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         name = f"llvm.vector.reduce.fadd.v{LANES}f32"
@@ -264,7 +264,7 @@ def total(typing: Any, value: Any) -> Any:
 
 @instruction
 def largest(typing: Any, value: Any) -> Any:
-    """The largest of all lanes."""
+    """Return the largest of all lanes."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         name = f"llvm.vector.reduce.fmax.v{LANES}f32"
@@ -275,7 +275,7 @@ def largest(typing: Any, value: Any) -> Any:
 
 @instruction
 def load_quad(typing: Any, array: Any, index: Any) -> Any:
-    """`array[index : index + 4]` of a flat float32 array, unchecked: one row of a bicubic patch."""
+    """Return `array[index : index + 4]` of a flat float32 array: a row of a bicubic patch."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(_address(context, builder, sig, args, _FOUR), align=4)
@@ -285,7 +285,7 @@ def load_quad(typing: Any, array: Any, index: Any) -> Any:
 
 @instruction
 def store_quad(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write four numbers to `array[index : index + 4]`, unchecked."""
+    """Write four numbers to `array[index : index + 4]`, without a bounds check."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.store(args[2], _address(context, builder, sig, args, _FOUR), align=4)
@@ -296,7 +296,7 @@ def store_quad(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @instruction
 def scale_quad(typing: Any, quad: Any, factor: Any) -> Any:
-    """Four numbers times one."""
+    """Multiply four numbers by one factor."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.fmul(args[0], _spread(builder, args[1], _FOUR), flags=_EXACT)
@@ -306,7 +306,7 @@ def scale_quad(typing: Any, quad: Any, factor: Any) -> Any:
 
 @instruction
 def add_quads(typing: Any, one: Any, other: Any) -> Any:
-    """Sum of two quads; with `scale_quad` as an argument, a fused multiplication and sum."""
+    """Add two quads; with `scale_quad` as an argument, a fused multiplication and addition."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.fadd(*args, flags=_EXACT)
@@ -316,7 +316,7 @@ def add_quads(typing: Any, one: Any, other: Any) -> Any:
 
 @instruction(prefer_literal=True)
 def column_of_quads(typing: Any, array: Any, index: Any, column: Any) -> Any:
-    """`array[index + column : index + 4 * LANES : 4]`: the same member of LANES quads in a row."""
+    """Return `array[index + column : index + 4 * LANES : 4]`, one member of LANES quads."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first = _address(context, builder, sig, args, _VECTOR)
@@ -324,7 +324,7 @@ def column_of_quads(typing: Any, array: Any, index: Any, column: Any) -> Any:
             builder.load(builder.gep(first, [ir.Constant(_INT, k)]), align=4) for k in range(4)
         ]
         member = column.literal_value
-        # Each step halves the distance between wanted members: 4 vectors -> 2 -> 1.
+        # Each step halves the distance between the wanted members: 4 vectors -> 2 -> 1.
         every_fourth = [member + 4 * k for k in range(LANES // 2)]
         low, high = (
             builder.shuffle_vector(parts[k], parts[k + 1], _pick(every_fourth, LANES // 2))

@@ -1,11 +1,12 @@
-"""The iterations of TV-L1 between two warps, as sweeps of rows.
+"""Iterations of TV-L1 between two warps, as sweeps over the rows of the image.
 
 Both schemes update the flow `u` of a row from the data term and the dual variables `p`, then `p` of
-the row above from the new flow. Several iterations pass over the image at once, each a row behind
-the one before it (a wavefront), so that a row's ten planes are still in the cache for the next.
+the row above from the new flow. One sweep performs several iterations, each one row behind the
+previous one (a wavefront), so that the ten planes of a row stay in the cache between iterations.
 
-Letters are the papers': `u` flow, `p` dual variables (first index: component of the flow, second:
-direction of the derivative), rho(u) = c + gx u1 + gy u2 the brightness difference after warping.
+Letters follow the papers: `u` is the flow, `p` the dual variables (first index: component of the
+flow, second: direction of the derivative), rho(u) = c + gx u1 + gy u2 the linearised brightness
+difference.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Flow = tuple[Plane, Plane]
 Duals = tuple[Plane, Plane, Plane, Plane]
 Linear = tuple[Plane, Plane, Plane, Plane]
 
-RING = 4  # rows of flow that each iteration under way keeps for its dual update
+RING = 4  # rows of flow that each iteration of a sweep keeps for its dual update
 
 
 @kernel
@@ -45,7 +46,7 @@ def iterate_joint(
     steps: tuple[float, float, float],
     ring: Plane,
 ) -> None:
-    """Primal-dual iterations for exact TV-L1 with the total variation of both components together.
+    """Run primal-dual iterations for TV-L1 with the joint total variation of both components.
 
     Chambolle & Pock, "A first-order primal-dual algorithm for convex problems with applications to
     imaging" (2011), algorithm 1 and section 6.4.2; the dual of a pixel is bounded by `weight`.
@@ -79,7 +80,10 @@ def _primal_joint(
     ring: Plane,
     base: int,
 ) -> None:
-    """Set u to the data term's prox at u + primal step · div p; the ring gets 2 u - (old u)."""
+    """Set u to the proximal map of the data term at u + primal step · div p.
+
+    The ring receives 2 u - (old u).
+    """
     step = stride(columns)
     start = origin(row, step)
     line = base + row % 2 * 2 * step
@@ -104,7 +108,7 @@ def _primal_joint(
 
 @kernel
 def _repeat_last(ring: Plane, line: int, columns: int, step: int) -> None:
-    """No difference across the right border, hence no dual there."""
+    """Repeat the last column, so that the difference across the right border is 0."""
     ring[line + columns] = ring[line + columns - 1]
     ring[line + step + columns] = ring[line + step + columns - 1]
 
@@ -120,7 +124,7 @@ def _dual_joint(
     ring: Plane,
     base: int,
 ) -> None:
-    """Set p to the projection of p + dual step · grad u onto |p| <= weight."""
+    """Project p + dual step · grad u onto |p| <= weight and store it as p."""
     step = stride(columns)
     start = origin(row, step)
     here = base + row % 2 * 2 * step
@@ -152,7 +156,7 @@ def iterate_separate(
     steps: tuple[float, float, float],
     ring: Plane,
 ) -> float:
-    """Alternating iterations, each component with its own total variation.
+    """Run alternating iterations; each component has its own total variation.
 
     Zach, Pock & Bischof (2007), equations 9-12; in the notation of Sanchez et al. (IPOL 2013)
     v = TH(u, u0), u = v + theta div p, p = (p + tau/theta grad u) / (1 + tau/theta |grad u|).
@@ -194,7 +198,7 @@ def _primal_separate(
     ring: Plane,
     base: int,
 ) -> float:
-    """With v = TH(u), u <- v + theta div p; the ring gets u. Returns the row's squared change."""
+    """Set u to TH(u) + theta div p, copy it to the ring, and return the row's squared change."""
     step = stride(columns)
     start = origin(row, step)
     line = base + row % 2 * 2 * step
@@ -234,7 +238,10 @@ def _dual_separate(
     ring: Plane,
     base: int,
 ) -> None:
-    """Set p to (p + tau/theta grad u) / (1 + tau/theta |grad u|), both by one division."""
+    """Set p to (p + tau/theta grad u) / (1 + tau/theta |grad u|).
+
+    Both components share one division.
+    """
     step = stride(columns)
     start = origin(row, step)
     here = base + row % 2 * 2 * step

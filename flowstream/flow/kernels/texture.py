@@ -1,13 +1,10 @@
-"""The texture part of an image: what is left when its structure, light and shade included, goes.
+"""Texture of an image: the image minus its structure, which includes light and shade.
 
-Structure is the image that total variation keeps (Rudin, Osher & Fatemi 1992); Wedel et al., "An
-improved algorithm for TV-L1 optical flow" (2009), section 4, match the rest.
+Structure is the image that total variation denoising returns (Rudin, Osher & Fatemi 1992). Wedel et
+al., "An improved algorithm for TV-L1 optical flow" (2009), section 4, match the texture only.
 """
 
 from __future__ import annotations
-
-import numpy as np
-from numpy.typing import NDArray
 
 from flowstream.flow.kernels.planes import Plane, clear, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
@@ -19,9 +16,11 @@ from flowstream.flow.kernels.simd import (
     spread,
     store,
 )
-from flowstream.flow.kernels.tvl1_numbers import GAIN, STRUCTURE
+from flowstream.flow.kernels.tvl1_parameters import GAIN, STRUCTURE
 
-TOGETHER = 8  # iterations that pass over the image at once, each a row behind the one before
+Duals = tuple[Plane, Plane, Plane, Plane]
+
+TOGETHER = 8  # iterations in one sweep over the image, each one row behind the previous one
 
 
 @kernel
@@ -31,23 +30,22 @@ def keep_texture(
     columns: int,
     amount: float,
     iterations: int,
-    memory: NDArray[np.float32],
+    duals: Duals,
     ring: Plane,
 ) -> None:
     """Replace `image` by GAIN (image - amount · structure).
 
-    Structure is found by fast gradient projection on the dual (Beck & Teboulle, "Fast
+    The structure is computed by fast gradient projection on the dual (Beck & Teboulle, "Fast
     gradient-based algorithms for constrained total variation image denoising", 2009, section 4).
 
     Parameters
     ----------
-    memory : at least four planes
-        Overwritten by the dual's two components, and the same extrapolated.
+    duals : four planes
+        Overwritten by the two components of the dual and their extrapolations.
     ring : TOGETHER x 2 strides
-        Two rows of structure for each iteration under way.
+        Two rows of structure for each iteration of a sweep.
     """
     step = stride(columns)
-    duals = (memory[0], memory[1], memory[2], memory[3])
     for plane in duals:
         clear(plane, rows, columns)
     done = 0
@@ -59,7 +57,7 @@ def keep_texture(
                 if 0 <= row < rows:
                     _structure(image, duals, ring, columns, row, k)
                 if 0 < row <= rows:
-                    # Chambolle & Dossal (2015): converges as their t_k does, without a recurrence.
+                    # Chambolle & Dossal (2015): converges like their t_k, without a recurrence.
                     share = (done + k) / (done + k + 3.0)
                     _ascend(duals, ring, rows, columns, row - 1, k, share)
         done += count
@@ -76,13 +74,13 @@ def keep_texture(
 @kernel
 def _structure(
     image: Plane,
-    duals: tuple[Plane, Plane, Plane, Plane],
+    duals: Duals,
     ring: Plane,
     columns: int,
     row: int,
     k: int,
 ) -> None:
-    """A row of the image plus STRUCTURE times the divergence of the extrapolated dual."""
+    """Store one row of the image plus STRUCTURE times the divergence of the extrapolated dual."""
     step = stride(columns)
     start = origin(row, step)
     line = (2 * k + row % 2) * step
@@ -97,7 +95,7 @@ def _structure(
 
 @kernel
 def _ascend(
-    duals: tuple[Plane, Plane, Plane, Plane],
+    duals: Duals,
     ring: Plane,
     rows: int,
     columns: int,
@@ -105,7 +103,7 @@ def _ascend(
     k: int,
     share: float,
 ) -> None:
-    """A row of the dual: a step up the gradient, back into the unit disc, and momentum."""
+    """Update one row of the dual: gradient step, projection onto the unit disc, momentum."""
     step = stride(columns)
     start = origin(row, step)
     line = (2 * k + row % 2) * step

@@ -1,11 +1,11 @@
-"""TV-L1 for one pair of frames on one thread: the pyramid, the warps and what calls the sweeps.
+"""TV-L1 for one pair of frames on one thread: pyramid, warps and driver of the sweeps.
 
-`solve` is the one function that Python calls; it is compiled once per processor, keeps its code on
-disk (beside this file, or in the user's cache directory where that cannot be written) and holds no
-GIL. Everything lies in a workspace that the caller keeps; nothing is allocated between warps.
+Python calls one compiled function, `solver()`. It is compiled once per processor, its code is kept
+on disk (beside this file, or in the user's cache directory if that is not writable), and it runs
+without the GIL. All memory is in a workspace that the caller keeps; nothing is allocated later.
 
-The file is long because workspace, driver and cache must agree line by line; what passes over
-pixels stands in the other kernels.
+The file is long because workspace, driver and cache must agree in every detail. The functions that
+pass over pixels are in the other kernel files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import FlowstreamError
-from flowstream.flow.kernels.linear import (
+from flowstream.flow.kernels.data_term import (
     central_differences,
     conductance,
     confidence,
@@ -53,48 +53,76 @@ from flowstream.flow.kernels.sweeps import (
     iterate_separate,
 )
 from flowstream.flow.kernels.texture import TOGETHER, keep_texture
-from flowstream.flow.kernels.tvl1_numbers import CHECKED, Grids, Numbers
+from flowstream.flow.kernels.tvl1_parameters import CHECKED, Grids, Numbers
 from flowstream.types import Images, Vectors
 
 LINE = 16  # float32 in a cache line
+LINES = 16  # strides for kernels that work row by row, unless the rings need more
 
 
 class Workspace(NamedTuple):
-    """Memory for pairs of one size; every row of the float32 arrays starts on a cache line."""
+    """Memory for pairs of one size; rows of the float32 arrays start on a cache line.
+
+    `matched` and `guides` hold the pyramids of both frames, all levels in one array: what is
+    matched (grey values or texture) and grey values. Without texture they are the same arrays.
+    """
 
     frames: NDArray[np.uint8]
-    pyramids: NDArray[np.float32]
-    planes: NDArray[np.float32]
-    lines: NDArray[np.float32]
-    window: NDArray[np.float32]
+    matched: tuple[Plane, Plane]
+    guides: tuple[Plane, Plane]
+    flow: Flow
+    spare: Flow
+    duals: Duals
+    linear: Linear
+    weight: Plane
+    warped: Plane
+    mean: Plane
+    slopes: tuple[Plane, Plane]
+    lines: Plane
+    window: Plane
     places: NDArray[np.int32]
 
 
-# Rows of `pyramids`, of each of the two frames that a workspace holds: what is matched and, where
-# that is texture, the grey values. A row is the levels of one image, one after another.
-MATCHED, GUIDE = 0, 2
-# Rows of `planes`.
-FLOW, SPARE, DUALS, LINEAR, WEIGHT, WARPED, MEAN, SLOPES, PLANES = 0, 2, 4, 8, 12, 13, 14, 15, 17
-LINES = 16  # strides for kernels that work row by row, where the rings do not need more
+class Level(NamedTuple):
+    """Images of one pyramid level."""
+
+    first: Plane
+    second: Plane
+    guide: Plane
+    rows: int
+    columns: int
+    number: int
 
 
 def make_workspace(grids: Grids, numbers: Numbers) -> Workspace:
-    """Zeroed memory for `solve`; a whole page of strides between planes would alias, so none is."""
+    """Allocate the zeroed memory that `solver()` needs."""
     rows, columns = (int(side) for side in grids.sizes[0])
     sizes = [plane_size(int(h), int(w)) for h, w in grids.sizes]
     together = max(numbers.inner_iterations if numbers.joint else CHECKED, TOGETHER)
     lines = max(together * RING, LINES) * stride(columns)
+    pyramids = _allocate(4 if numbers.texture > 0 else 2, sum(sizes))
+    # Arrays of one block are a few cache lines more than a page apart, so that they do not alias.
+    planes = iter(_allocate(17, sizes[0]))
     return Workspace(
         frames=np.zeros((2, rows, columns), np.uint8),
-        pyramids=_aligned(GUIDE + 2, sum(sizes)),
-        planes=_aligned(PLANES, sizes[0]),
-        lines=_aligned(1, lines)[0],
-        window=_aligned(1, (2 * numbers.weighted_radius + 1) ** 2 * LANES)[0],
+        matched=(pyramids[0], pyramids[1]),
+        guides=(pyramids[-2], pyramids[-1]),
+        flow=(next(planes), next(planes)),
+        spare=(next(planes), next(planes)),
+        duals=(next(planes), next(planes), next(planes), next(planes)),
+        linear=(next(planes), next(planes), next(planes), next(planes)),
+        weight=next(planes),
+        warped=next(planes),
+        mean=next(planes),
+        slopes=(next(planes), next(planes)),
+        lines=_allocate(1, lines)[0],
+        window=_allocate(1, (2 * numbers.weighted_radius + 1) ** 2 * LANES)[0],
         places=np.zeros(stride(columns), np.int32),
     )
 
 
-def _aligned(rows: int, columns: int) -> NDArray[np.float32]:
+def _allocate(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return zeros whose rows start on cache lines."""
     length = (columns + LINE - 1) // LINE * LINE + LINE
     memory = np.zeros(rows * length + LINE, np.float32)
     skip = -(memory.ctypes.data // memory.itemsize) % LINE
@@ -103,14 +131,14 @@ def _aligned(rows: int, columns: int) -> NDArray[np.float32]:
 
 @kernel
 def _build(work: Workspace, grids: Grids, numbers: Numbers, frame: int) -> None:
-    """Fill the pyramids of one of the workspace's frames."""
+    """Compute the pyramids of one of the two frames."""
     rows, columns = grids.sizes[0]
     textured = numbers.texture > 0
-    copy_image(work.frames[frame], work.pyramids[MATCHED + frame])
+    copy_image(work.frames[frame], work.matched[frame])
     if textured:
-        copy_image(work.frames[frame], work.pyramids[GUIDE + frame])
-        image, count = work.pyramids[MATCHED + frame], numbers.texture_iterations
-        keep_texture(image, rows, columns, numbers.texture, count, work.planes, work.lines)
+        copy_image(work.frames[frame], work.guides[frame])
+        image, count = work.matched[frame], numbers.texture_iterations
+        keep_texture(image, rows, columns, numbers.texture, count, work.duals, work.lines)
     start = 0
     for level in range(1, grids.sizes.shape[0]):
         new_rows, new_columns = grids.sizes[level]
@@ -119,7 +147,7 @@ def _build(work: Workspace, grids: Grids, numbers: Numbers, frame: int) -> None:
         if numbers.shrink > 0:
             ratio = (1 / numbers.shrink, 1 / numbers.shrink)
         for k in range(2 if textured else 1):
-            pyramid = work.pyramids[frame + k * GUIDE]
+            pyramid = work.matched[frame] if k == 0 else work.guides[frame]
             resample(
                 pyramid[start:],
                 (rows, columns),
@@ -134,94 +162,120 @@ def _build(work: Workspace, grids: Grids, numbers: Numbers, frame: int) -> None:
 
 
 @kernel
-def _refine(
-    work: Workspace,
-    grids: Grids,
-    numbers: Numbers,
-    earlier: int,
-    level: int,
-    start: int,
-    flow: int,
-) -> tuple[int, int]:
-    """Warp and iterate on one level, whose images start at `start`; frame `earlier` is the first.
-
-    `flow`, FLOW or SPARE, says where the flow lies; returned are where it lies then, and the
-    iterations made.
-    """
-    rows, columns = grids.sizes[level]
-    size = (rows, columns)
-    planes, lines = work.planes, work.lines
-    pyramids = work.pyramids
-    first, second = pyramids[MATCHED + earlier, start:], pyramids[MATCHED + 1 - earlier, start:]
-    guide = pyramids[(GUIDE if numbers.texture > 0 else MATCHED) + earlier, start:]
-    p = (planes[DUALS], planes[DUALS + 1], planes[DUALS + 2], planes[DUALS + 3])
-    linear = (planes[LINEAR], planes[LINEAR + 1], planes[LINEAR + 2], planes[LINEAR + 3])
-    warped, mean = planes[WARPED], planes[MEAN]
-    for dual in p:
+def _prepare(work: Workspace, level: Level, numbers: Numbers) -> None:
+    """Prepare what all warps of a level share: duals, edge weights, frames of the warped images."""
+    rows, columns = level.rows, level.columns
+    for dual in work.duals:
         clear(dual, rows, columns)
-    conductance(guide, planes[WEIGHT], rows, columns, numbers.contrast)
-    # What is warped: the second image and, unless they come from the warped one, its derivatives.
-    kinds = 1 if numbers.blended else 3
+    conductance(level.guide, work.weight, rows, columns, numbers.contrast)
     if not numbers.blended:
-        fill_sides(second, rows, columns)
-        central_differences(second, planes[SLOPES], planes[SLOPES + 1], rows, columns)
-    for k in range(kinds):
-        image = second if k == 0 else planes[SLOPES + k - 1]
-        fill_frame(image, rows, columns, numbers.black != 0)
+        fill_sides(level.second, rows, columns)
+        central_differences(level.second, work.slopes[0], work.slopes[1], rows, columns)
+        for slope in work.slopes:
+            fill_frame(slope, rows, columns, numbers.black != 0)
+    fill_frame(level.second, rows, columns, numbers.black != 0)
+
+
+@kernel
+def _linearise(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> None:
+    """Warp the second image by u and linearise the data term there."""
+    size = (level.rows, level.columns)
     beyond = 1 if numbers.black else 0
-    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
-    weighted = numbers.weighted_radius > 0 and level < numbers.weighted_levels
-    warps = min(numbers.warps, numbers.finest_warps + level)
+    warp(level.second, u, work.warped, size, numbers.cubic, beyond, work.lines, work.places)
+    if numbers.blended:
+        linearise(level.first, work.warped, work.mean, work.linear, size)
+    else:
+        for k in range(2):
+            target = work.linear[k]
+            warp(work.slopes[k], u, target, size, numbers.cubic, beyond, work.lines, work.places)
+    finish(level.first, work.warped, u, work.linear, size, numbers.black != 0)
+
+
+@kernel
+def _refine(
+    work: Workspace, level: Level, numbers: Numbers, u: Flow, spare: Flow
+) -> tuple[Flow, Flow, int]:
+    """Warp and iterate on one level.
+
+    Returns the flow, the other pair of planes, and the number of iterations.
+    """
+    rows, columns = level.rows, level.columns
+    _prepare(work, level, numbers)
+    weighted = numbers.weighted_radius > 0 and level.number < numbers.weighted_levels
+    warps = min(numbers.warps, numbers.finest_warps + level.number)
     made = 0
     for k in range(warps):
-        u = (planes[flow], planes[flow + 1])
-        for j in range(kinds):
-            image = second if j == 0 else planes[SLOPES + j - 1]
-            target = warped if j == 0 else planes[LINEAR + j - 1]
-            warp(image, u, target, size, numbers.cubic, beyond, lines, work.places)
-        if numbers.blended:
-            linearise(first, warped, mean, linear, size)
-        finish(first, warped, u, linear, size, numbers.black != 0)
+        _linearise(work, level, numbers, u)
         change = np.inf
         for _ in range(numbers.outer_iterations):
             if change <= numbers.tolerance * numbers.tolerance:
                 break
             if numbers.joint:
-                u = (planes[flow], planes[flow + 1])
-                count = numbers.inner_iterations
-                iterate_joint(u, p, linear, planes[WEIGHT], size, count, steps, lines)
-                made += count
+                made += _iterate(work, level, numbers, u)
                 if weighted and k >= warps - numbers.weighted_warps:
-                    confidence(u, linear, mean, rows, columns)
-                    other = (planes[SPARE - flow], planes[SPARE - flow + 1])
+                    confidence(u, work.linear, work.mean, rows, columns)
                     radius = numbers.weighted_radius
-                    weighted_median(u, other, guide, mean, rows, columns, radius, work.window)
-                    flow = SPARE - flow
+                    weighted_median(
+                        u, spare, level.guide, work.mean, rows, columns, radius, work.window
+                    )
+                    u, spare = spare, u
                     continue
             if numbers.median:
                 for j in range(2):
-                    median_5x5(planes[flow + j], planes[SPARE - flow + j], rows, columns, lines)
-                flow = SPARE - flow
+                    median_5x5(u[j], spare[j], rows, columns, work.lines)
+                u, spare = spare, u
             if not numbers.joint:
-                u = (planes[flow], planes[flow + 1])
-                count, change = _alternate(u, p, linear, size, numbers, lines)
+                count, change = _alternate(work, level, numbers, u)
                 made += count
-    return flow, made
+    return u, spare, made
 
 
 @kernel
-def _alternate(
-    u: Flow, p: Duals, linear: Linear, size: tuple[int, int], numbers: Numbers, lines: Plane
-) -> tuple[int, float]:
-    """Up to `inner_iterations`, or until the flow changes less than the tolerance."""
+def _iterate(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> int:
+    """Run the iterations of the "joint" scheme between two filters; returns their number."""
     steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
+    size, count = (level.rows, level.columns), numbers.inner_iterations
+    iterate_joint(u, work.duals, work.linear, work.weight, size, count, steps, work.lines)
+    return count
+
+
+@kernel
+def _alternate(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> tuple[int, float]:
+    """Run the "separate" scheme until the flow changes less than the tolerance.
+
+    Returns the number of iterations, at most `inner_iterations`, and the last change.
+    """
+    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
+    size = (level.rows, level.columns)
     change = np.inf
     made = 0
     while made < numbers.inner_iterations and change > numbers.tolerance * numbers.tolerance:
         count = min(CHECKED, numbers.inner_iterations - made)
-        change = iterate_separate(u, p, linear, size, count, steps, lines)
+        change = iterate_separate(u, work.duals, work.linear, size, count, steps, work.lines)
         made += count
     return made, change
+
+
+@kernel
+def _enlarge(
+    work: Workspace, grids: Grids, numbers: Numbers, level: int, u: Flow, target: Flow
+) -> None:
+    """Sample the flow of the next coarser level on the grid of this level."""
+    rows, columns = grids.sizes[level]
+    old_rows, old_columns = grids.sizes[level + 1]
+    ratio = (old_rows / rows, old_columns / columns)
+    for k in range(2):
+        gain = 1 / numbers.shrink if numbers.shrink > 0 else 1 / ratio[1 - k]
+        resample(
+            u[k],
+            (old_rows, old_columns),
+            target[k],
+            (rows, columns),
+            ratio,
+            gain,
+            grids.one,
+            work.lines,
+        )
 
 
 @kernel
@@ -233,62 +287,58 @@ def _solve(
     built: int,
     vectors: NDArray[np.float32],
 ) -> float:
-    """Write the flow from the workspace's frame `earlier` to its other one to `vectors` (2, H, W).
+    """Write the flow from frame `earlier` of the workspace to its other frame to `vectors`.
 
-    Bit k of `built` says that the pyramids of frame k stand. Returns the iterations made, in
-    iterations of the finest level.
+    Bit k of `built` says that the pyramids of frame k are up to date. Returns the number of
+    iterations; those of coarser levels count by their share of pixels.
     """
     levels = grids.sizes.shape[0]
     for frame in range(2):
         if not (built >> frame) & 1:
             _build(work, grids, numbers, frame)
     start = 0
-    for level in range(levels):
-        start += plane_size(grids.sizes[level, 0], grids.sizes[level, 1])
-    flow = FLOW
+    for k in range(levels):
+        start += plane_size(grids.sizes[k, 0], grids.sizes[k, 1])
+    u, spare = work.flow, work.spare
     effort = 0.0
-    for level in range(levels - 1, -1, -1):
-        rows, columns = grids.sizes[level]
+    for k in range(levels - 1, -1, -1):
+        rows, columns = grids.sizes[k]
         start -= plane_size(rows, columns)
-        if level == levels - 1:
-            for k in range(2):
-                clear(work.planes[FLOW + k], rows, columns)
+        if k == levels - 1:
+            for component in u:
+                clear(component, rows, columns)
         else:
-            old_rows, old_columns = grids.sizes[level + 1]
-            ratio = (old_rows / rows, old_columns / columns)
-            for k in range(2):
-                gain = 1 / numbers.shrink if numbers.shrink > 0 else 1 / ratio[1 - k]
-                resample(
-                    work.planes[flow + k],
-                    (old_rows, old_columns),
-                    work.planes[SPARE - flow + k],
-                    (rows, columns),
-                    ratio,
-                    gain,
-                    grids.one,
-                    work.lines,
-                )
-            flow = SPARE - flow
-        flow, made = _refine(work, grids, numbers, earlier, level, start, flow)
+            _enlarge(work, grids, numbers, k, u, spare)
+            u, spare = spare, u
+        level = Level(
+            work.matched[earlier][start:],
+            work.matched[1 - earlier][start:],
+            work.guides[earlier][start:],
+            rows,
+            columns,
+            k,
+        )
+        u, spare, made = _refine(work, level, numbers, u, spare)
         effort += made * rows * columns
     rows, columns = grids.sizes[0]
     for k in range(2):
-        copy_plane(work.planes[flow + k], vectors[k])
+        copy_plane(u[k], vectors[k])
     mean: float = effort / (rows * columns)
     return mean
 
 
 @cache
 def solver() -> Callable[..., float]:
-    """The compiled `_solve`.
+    """Return the compiled `_solve`.
 
-    numba notices a change of this file only, but what it compiles stands in several. Variables that
-    a function closes over enter the key of its cache: the digest of all sources is one.
+    numba's cache notices changes of this file only, but the compiled code comes from several files.
+    Variables in the closure of a function are part of its cache key, so the closure holds a digest
+    of all source files.
 
     Raises
     ------
     FlowstreamError
-        If there is nowhere to keep compiled code.
+        If no directory for compiled code is writable.
     """
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
@@ -301,17 +351,17 @@ def solver() -> Callable[..., float]:
         compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(solve)
     except RuntimeError as error:
         raise FlowstreamError(
-            f"flow method 'tvl1': numba finds no folder for compiled code ({error}); "
-            "name a writable one in the environment variable NUMBA_CACHE_DIR"
+            f"flow method 'tvl1': no writable directory for compiled code ({error}); "
+            "set the environment variable NUMBA_CACHE_DIR to one"
         ) from error
     return cast(Callable[..., float], compiled)
 
 
 class Solver:
-    """Flow of one pair after another; what is known of a frame of the last pair is used again.
+    """Solver that estimates one pair after another and reuses the pyramids of the last two frames.
 
-    So in a video each frame's pyramids are built once, also for both directions. Not for several
-    threads at once.
+    In a video the pyramids of each frame are therefore built once, also for both directions. A
+    solver must not be used by several threads at a time.
     """
 
     def __init__(self, grids: Grids, numbers: Numbers) -> None:
@@ -320,14 +370,14 @@ class Solver:
         self._built = False
 
     def __call__(self, first: Images, second: Images, vectors: Vectors) -> float:
-        """Write the flow of one pair (H, W) to `vectors`; returns what `_solve` does."""
+        """Write the flow of one pair (H, W) to `vectors`; returns the number of iterations."""
         frames = self.workspace.frames
         earlier = int(self._holds(1, first) or self._holds(0, second))
         built = 0
         for place, frame in ((earlier, first), (1 - earlier, second)):
             built |= int(self._holds(place, frame)) << place
             np.copyto(frames[place], frame)
-        # Until it is done no frame counts as built: an interrupt may come in between.
+        # No frame counts as built until the call has finished, because it may be interrupted.
         self._built = False
         effort = solver()(self.workspace, self.grids, self.numbers, earlier, built, vectors)
         self._built = True
@@ -338,7 +388,7 @@ class Solver:
 
 
 class _Kept(threading.local):
-    """The last solver of a thread: fresh memory costs as much as some iterations."""
+    """Last solver of each thread; allocating a new one takes as long as some iterations."""
 
     solver: Solver | None = None
 
@@ -367,9 +417,12 @@ def solve_pairs(
     threads: int,
     directions: int = 1,
 ) -> Vectors:
-    """(directions, N, 2, H, W) flow of (N, H, W) pairs: there, and back where `directions` is 2.
+    """Estimate the flow of (N, H, W) pairs on at most `threads` threads, one pair per thread.
 
-    Each pair takes one thread of at most `threads`.
+    Returns
+    -------
+    (directions, N, 2, H, W), float32
+        Forward flow and, if `directions` is 2, backward flow.
     """
     vectors = np.empty((directions, len(first), 2, *first.shape[1:]), np.float32)
     solver()

@@ -1,10 +1,10 @@
-"""TV-L1 batched over pairs in torch: the algorithm of `tvl1_numba` for any device torch knows.
+"""TV-L1 for batches of pairs in torch: the algorithm of `tvl1_numba` on any torch device.
 
 Shapes: images (N, H, W); the flow u and the gradient g (N, 2, H, W); the dual variables p
-(N, 2, 2, H, W) by component of the flow and direction of the derivative. Nothing waits for the
-device but the convergence tests of the "separate" scheme, one in CHECKED iterations.
+(N, 2, 2, H, W) by component of the flow and direction of the derivative. Only the convergence tests
+of the "separate" scheme, one in CHECKED iterations, wait for the device.
 
-Long because it is a whole second implementation, in the order of the first.
+The file is long because it is a complete second implementation, in the order of the first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from flowstream.flow.kernels.tvl1_numbers import (
+from flowstream.flow.kernels.tvl1_parameters import (
     CHECKED,
     CONVERGING,
     DISTRUSTED,
@@ -36,7 +36,7 @@ from flowstream.flow.kernels.tvl1_numbers import (
 from flowstream.types import Images, Size, Vectors
 
 Pyramids: TypeAlias = tuple[list[Tensor], list[Tensor]]
-"""Grey values, and what is matched, each from fine to coarse."""
+"""Grey values, and the images that are matched, each from fine to coarse."""
 
 Step: TypeAlias = Callable[..., Any]
 
@@ -52,7 +52,13 @@ def solve_batch(
     directions: int = 1,
     compiled: bool = False,
 ) -> Vectors:
-    """(directions, N, 2, H, W) flow of (N, H, W) pairs, all at once; there, and back if 2."""
+    """Estimate the flow of all (N, H, W) pairs at once.
+
+    Returns
+    -------
+    (directions, N, 2, H, W), float32
+        Forward flow and, if `directions` is 2, backward flow.
+    """
     if len(first) == 0:
         return np.empty((directions, 0, 2, *first.shape[1:]), np.float32)
     one, other = _pyramids(first, second, numbers, grids, torch.device(device))
@@ -106,7 +112,7 @@ def _refine(
 def _primal_dual(
     u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, numbers: Numbers, compiled: bool
 ) -> tuple[Tensor, Tensor]:
-    """Chambolle & Pock 2011, algorithm 1; see `sweeps.iterate_joint`."""
+    """Run algorithm 1 of Chambolle & Pock 2011; see `sweeps.iterate_joint`."""
     inverse = 1 / ((g * g).sum(1) + FLAT)
     iterate = _compiled(_iteration) if compiled else _iteration
     for _ in range(numbers.inner_iterations):
@@ -138,7 +144,7 @@ def _iteration(
 
 @cache
 def _compiled(function: Step) -> Step:
-    """Fused by `torch.compile`, once for all sizes."""
+    """Compile a function with `torch.compile`, once for all sizes."""
     fused: Step = torch.compile(function, dynamic=True)
     return fused
 
@@ -146,7 +152,10 @@ def _compiled(function: Step) -> Step:
 def _alternate(
     u: Tensor, p: Tensor, g: Tensor, c: Tensor, numbers: Numbers
 ) -> tuple[Tensor, Tensor]:
-    """Zach et al. 2007, equations 9-12; see `sweeps.iterate_separate`. Pairs stop on their own."""
+    """Run equations 9-12 of Zach et al. 2007; see `sweeps.iterate_separate`.
+
+    Each pair stops when it has converged.
+    """
     inverse = 1 / ((g * g).sum(1) + FLAT)
     limit = numbers.primal_step * numbers.attachment
     enough = numbers.tolerance * numbers.tolerance
@@ -179,7 +188,7 @@ def _divergence(p: Tensor) -> Tensor:
 
 
 def _forward_added(p: Tensor, u: Tensor, factor: float) -> Tensor:
-    """`p` + factor · forward differences of u, in place; none across the border."""
+    """Add factor · forward differences of u to p, in place; those across the border are 0."""
     p[:, :, 0, :, :-1].add_(u[..., 1:] - u[..., :-1], alpha=factor)
     p[:, :, 1, :-1].add_(u[..., 1:, :] - u[..., :-1, :], alpha=factor)
     return p
@@ -191,7 +200,7 @@ def _forward_added(p: Tensor, u: Tensor, factor: float) -> Tensor:
 def _linearise(
     first: Tensor, second: Tensor, slopes: Tensor, u: Tensor, numbers: Numbers
 ) -> tuple[Tensor, Tensor]:
-    """Gradient g and c of rho(u) = c + g · u, as `linear.linearise` and `linear.finish`."""
+    """Return g and c of rho(u) = c + g · u, like `data_term.linearise` and `data_term.finish`."""
     x, y = _positions(u)
     if numbers.blended:
         warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
@@ -216,7 +225,10 @@ def _positions(u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bicubic(images: Tensor, x: Tensor, y: Tensor, numbers: Numbers) -> Tensor:
-    """Images (N, C, H, W) at x, y (N, H, W) by Keys' kernel; outside is 0 or the nearest pixel."""
+    """Sample images (N, C, H, W) at x, y (N, H, W) by Keys' kernel.
+
+    Outside the image the value is 0 or that of the nearest pixel.
+    """
     rows, columns = _size(images)
     reach = 1 if numbers.black else 0
     x, y = x.clamp(-reach, columns - 1 + reach), y.clamp(-reach, rows - 1 + reach)
@@ -255,7 +267,7 @@ def _central(image: Tensor, axis: int) -> Tensor:
 
 
 def _shifted(image: Tensor, axis: int, reach: int) -> list[Tensor]:
-    """The image displaced by -reach ... reach along one of the last two axes; borders repeat."""
+    """Return the image shifted by -reach ... reach along one of the last two axes."""
     width = (reach, reach, 0, 0) if axis == -1 else (0, 0, reach, reach)
     wide = pad(image if image.ndim > 3 else image[:, None], width, mode="replicate")
     length = image.shape[axis]
@@ -275,7 +287,7 @@ def _conductance(guide: Tensor, contrast: float) -> Tensor:
 
 # --- medians --------------------------------------------------------------------------------------
 
-# Exchanges that sort five; see `median.median_5x5` for what follows them.
+# Exchanges that sort five values; `median.median_5x5` explains the rest.
 _SORT = ((0, 1), (3, 4), (2, 4), (2, 3), (1, 4), (0, 3), (0, 2), (1, 3), (1, 2))
 
 
@@ -299,7 +311,7 @@ def _sorted(five: list[Tensor]) -> list[Tensor]:
 
 
 def _drop(values: list[Tensor], *, least: bool) -> list[Tensor]:
-    """All but the least, or all but the most, in no order."""
+    """Return all values but the least or the greatest, in any order."""
     found, kept = values[0], []
     for value in values[1:]:
         less, more = torch.minimum(found, value), torch.maximum(found, value)
@@ -309,7 +321,7 @@ def _drop(values: list[Tensor], *, least: bool) -> list[Tensor]:
 
 
 def _weighted_median(u: Tensor, guide: Tensor, trust: Tensor, radius: int) -> Tensor:
-    """By bisection, pair by pair: the windows of one pair are (2 radius + 1)^2 times its flow."""
+    """Filter by bisection; pair by pair, because a window holds (2 radius + 1)^2 values."""
     offsets = torch.arange(-radius, radius + 1, device=u.device, dtype=u.dtype)
     distance = (offsets[:, None] ** 2 + offsets**2).flatten()[:, None, None]
     result = torch.empty_like(u)
@@ -332,7 +344,7 @@ def _weighted_median(u: Tensor, guide: Tensor, trust: Tensor, radius: int) -> Te
 
 
 def _windows(image: Tensor, radius: int) -> Tensor:
-    """((2 radius + 1)^2, H, W) neighbours of one image (1, H, W); borders repeat."""
+    """Return the (2 radius + 1)^2 neighbours of each pixel of one image (1, H, W)."""
     rows = _shifted(image, -2, radius)
     return torch.cat([column for row in rows for column in _shifted(row, -1, radius)])
 
@@ -354,7 +366,7 @@ def _confidence(u: Tensor, g: Tensor, c: Tensor) -> Tensor:
 def _pyramids(
     first: Images, second: Images, numbers: Numbers, grids: Grids, device: torch.device
 ) -> tuple[Pyramids, Pyramids]:
-    """Guides, and what is matched, of the first and of the second images."""
+    """Return the pyramids of the first and of the second images."""
     one, other = (
         torch.from_numpy(np.array(frames)).to(device).float() for frames in (first, second)
     )
@@ -383,7 +395,7 @@ def _pyramid(image: Tensor, numbers: Numbers, grids: Grids) -> list[Tensor]:
 
 
 def _enlarge(u: Tensor, size: Size, numbers: Numbers) -> Tensor:
-    """The flow of the next finer grid."""
+    """Sample the flow on the next finer grid."""
     if _size(u) == size:
         return u
     ratio = (u.shape[2] / size[0], u.shape[3] / size[1])
@@ -395,10 +407,10 @@ def _enlarge(u: Tensor, size: Size, numbers: Numbers) -> Tensor:
 
 
 def _sample(image: Tensor, size: Size, ratio: tuple[float, float]) -> Tensor:
-    """Linear interpolation at the centres of another grid's pixels; as `planes.resample`."""
+    """Interpolate linearly at the pixel centres of another grid, like `planes.resample`."""
     for axis, count, step in ((-2, size[0], ratio[0]), (-1, size[1], ratio[1])):
         length = image.shape[axis]
-        # On the CPU in float64, which not every device has.
+        # On the CPU, because not every device has float64.
         place = ((torch.arange(count, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, length - 1)
         low = place.long()
         share = (place - low).to(image.device, image.dtype)
@@ -411,7 +423,7 @@ def _sample(image: Tensor, size: Size, ratio: tuple[float, float]) -> Tensor:
 
 
 def _texture(image: Tensor, numbers: Numbers) -> Tensor:
-    """As `texture.keep_texture`."""
+    """Return the texture of images, like `texture.keep_texture`."""
     before = image.new_zeros(len(image), 1, 2, *_size(image))
     ahead = before
     for k in range(numbers.texture_iterations):

@@ -1,7 +1,7 @@
-"""Warping the second image by the flow, and the data term linearised there.
+"""Data term of TV-L1: the second image warped by the flow, and its linearisation.
 
 rho(u) = c + gx u1 + gy u2 with c = I2(x + u0) - I1(x) - g · u0 (Sanchez et al., IPOL 2013,
-equation 8); every kernel here passes once over the image.
+equation 8). Each kernel passes once over the image.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from flowstream.flow.kernels.simd import (
     store_quad,
     whole,
 )
-from flowstream.flow.kernels.tvl1_numbers import CONVERGING, DISTRUSTED, FLAT, UNLIKE
+from flowstream.flow.kernels.tvl1_parameters import CONVERGING, DISTRUSTED, FLAT, UNLIKE
 
 Flow = tuple[Plane, Plane]
 Linear = tuple[Plane, Plane, Plane, Plane]
@@ -54,8 +54,8 @@ def warp(
     cubic : float
         Keys' parameter a: -0.5 is exact for parabolas, -0.75 is OpenCV's.
     beyond : int
-        How far outside the image positions may lie; further out they are pulled in. The image's
-        frame must be filled.
+        Number of pixels by which positions may leave the image; positions further away are
+        clamped. The frame of the image must be filled.
     columns_buffer : at least 12 strides
     places : at least 1 stride, int32
     """
@@ -103,7 +103,7 @@ def warp(
 
 @kernel
 def _store_weights(buffer: Plane, start: int, step: int, t: Lanes, cubic: float) -> None:
-    """Keys' four weights at the fraction t, each into its own row of the buffer."""
+    """Store Keys' four weights at the fraction t, each in its own row of the buffer."""
     a = spread(cubic)
     rest = spread(1.0) - t
     outer = a * t * rest
@@ -123,10 +123,10 @@ def linearise(
     linear: Linear,
     size: tuple[int, int],
 ) -> None:
-    """Gradient gx, gy of the mean of the first and the warped second image.
+    """Store the gradient gx, gy of the mean of the first and the warped second image.
 
-    Five-point derivatives (1, -8, 0, 8, -1) / 12, blended half and half between both images as in
-    Wedel et al. (2009) and Sun, Roth & Black (2010); by linearity those of the mean.
+    Five-point derivatives (1, -8, 0, 8, -1) / 12. Wedel et al. (2009) and Sun, Roth & Black (2010)
+    average the derivatives of both images, which equal the derivatives of the mean image.
     """
     rows, columns = size
     step = stride(columns)
@@ -157,7 +157,7 @@ def linearise(
 def central_differences(
     image: Plane, along_x: Plane, along_y: Plane, rows: int, columns: int
 ) -> None:
-    """Half the difference of the neighbours on either side; the image's sides must be filled."""
+    """Store half the difference of both neighbours; the sides of the image must be filled."""
     step = stride(columns)
     half = spread(0.5)
     for row in range(rows):
@@ -178,7 +178,10 @@ def finish(
     size: tuple[int, int],
     black: bool,
 ) -> None:
-    """Add c and 1 / |g|^2; unless outside is black, no data where x + u lies outside."""
+    """Store c and 1 / |g|^2 next to the gradient.
+
+    Unless the outside is black, pixels whose match x + u is outside the image get no data term.
+    """
     rows, columns = size
     step = stride(columns)
     zero, one = spread(0.0), spread(1.0)
@@ -204,10 +207,11 @@ def finish(
 
 @kernel
 def conductance(guide: Plane, weight: Plane, rows: int, columns: int, contrast: float) -> None:
-    """1 / (1 + |grad|^2 / contrast^2) (Perona & Malik 1990), by Sobel's derivatives; or all 1.
+    """Store 1 / (1 + |grad|^2 / contrast^2) (Perona & Malik 1990), or 1 if contrast is 0.
 
-    Bounding the dual variable by it lets the flow break where the image does, as the weight g of
-    Wedel et al., "Structure- and motion-adaptive regularization" (ICCV 2009).
+    The dual variable is bounded by this weight, so that the flow may jump at image edges, like the
+    weight g of Wedel et al., "Structure- and motion-adaptive regularization" (ICCV 2009). The
+    derivatives are Sobel's.
     """
     step = stride(columns)
     fill_sides(guide, rows, columns)
@@ -227,10 +231,10 @@ def conductance(guide: Plane, weight: Plane, rows: int, columns: int, contrast: 
 
 @kernel
 def confidence(flow: Flow, linear: Linear, trust: Plane, rows: int, columns: int) -> None:
-    """How likely a pixel of the first image is seen in the second, DISTRUSTED...1.
+    """Store how likely each pixel is visible in the second image, DISTRUSTED...1.
 
-    Small where the flow converges or the brightness differs: equation 12 of Sun, Roth & Black
-    (2010), with (1 - t/8)^8 for exp(-t).
+    The value is small where the flow converges or the brightness differs: equation 12 of Sun, Roth
+    & Black (2010), with (1 - t/8)^8 in place of exp(-t).
     """
     step = stride(columns)
     for plane in flow:
@@ -256,5 +260,5 @@ def confidence(flow: Flow, linear: Linear, trust: Plane, rows: int, columns: int
 
 @kernel
 def _ramp(x: int) -> Lanes:
-    """x, x + 1, x + 2, ..."""
+    """Return x, x + 1, x + 2, ..."""
     return counting() + spread(x)
