@@ -16,6 +16,7 @@ Gradients = Literal["blended", "second"]
 Outside = Literal["ignored", "black"]
 Alignment = Literal["sizes", "factor"]
 Engine = Literal["auto", "numba", "torch"]
+Acceleration = Literal["none", "compile", "triton"]
 
 # How the values were chosen: on pairs with exact ground truth (layered scenes with affine and
 # non-rigid motion, occlusion, changes of light), on one KITTI pair, and on real clips against RAFT.
@@ -93,6 +94,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "gradients": get_args(Gradients),
     "outside": get_args(Outside),
     "engine": get_args(Engine),
+    "acceleration": get_args(Acceleration),
     "median_filter": (0, 5),
     "weighted_median": (0, 3, 5, 7, 9, 11),
 }

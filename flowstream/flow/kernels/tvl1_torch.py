@@ -10,8 +10,8 @@ The file is long because it is a complete second implementation, in the order of
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any, TypeAlias
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     STEPS,
     STRUCTURE,
     UNLIKE,
+    Acceleration,
     Grids,
     Numbers,
 )
@@ -41,6 +42,16 @@ Pyramids: TypeAlias = tuple[list[Tensor], list[Tensor]]
 Step: TypeAlias = Callable[..., Any]
 
 
+class Loops(NamedTuple):
+    """Implementations of the loops that take nearly all of the time."""
+
+    iterate: Step
+    """(u, p, g, c, inverse, weight, *, numbers) to (u, p) after all inner iterations."""
+    warp: Step
+    """(first, second, u, *, numbers) to the warped second image and the mean of both."""
+    median: Step
+
+
 @torch.inference_mode()
 def solve_batch(
     first: Images,
@@ -50,7 +61,7 @@ def solve_batch(
     grids: Grids,
     device: str,
     directions: int = 1,
-    compiled: bool = False,
+    acceleration: Acceleration = "none",
 ) -> Vectors:
     """Estimate the flow of all (N, H, W) pairs at once.
 
@@ -63,16 +74,17 @@ def solve_batch(
         return np.empty((directions, 0, 2, *first.shape[1:]), np.float32)
     one, other = _pyramids(first, second, numbers, grids, torch.device(device))
     ways = [(one, other), (other, one)][:directions]
-    found = [_solve(*way, numbers, compiled) for way in ways]
+    loops = _choose_loops(acceleration)
+    found = [_solve(*way, numbers, loops) for way in ways]
     return np.ascontiguousarray(torch.stack(found).cpu().numpy())
 
 
-def _solve(one: Pyramids, other: Pyramids, numbers: Numbers, compiled: bool) -> Tensor:
+def _solve(one: Pyramids, other: Pyramids, numbers: Numbers, loops: Loops) -> Tensor:
     (guides, firsts), (_, seconds) = one, other
     u = torch.zeros_like(guides[-1])[:, None].repeat(1, 2, 1, 1)
     for level in reversed(range(len(guides))):
         u = _enlarge(u, _size(guides[level]), numbers)
-        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers, compiled)
+        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers, loops)
     return u
 
 
@@ -83,7 +95,7 @@ def _refine(
     guide: Tensor,
     level: int,
     numbers: Numbers,
-    compiled: bool,
+    loops: Loops,
 ) -> Tensor:
     p = u.new_zeros(len(u), 2, 2, *_size(u))
     weight = _conductance(guide, numbers.contrast)
@@ -93,33 +105,86 @@ def _refine(
     warps = min(numbers.warps, numbers.finest_warps + level)
     weighted = numbers.weighted_radius > 0 and level < numbers.weighted_levels
     for warp in range(warps):
-        g, c = _linearise(first, second, slopes, u, numbers)
+        g, c = _linearise(first, second, slopes, u, numbers, loops)
         if not numbers.joint:
             u, p = _alternate(u, p, g, c, numbers)
             continue
         for _ in range(numbers.outer_iterations):
-            u, p = _primal_dual(u, p, g, c, weight, numbers, compiled)
+            inverse = 1 / ((g * g).sum(1) + FLAT)
+            u, p = loops.iterate(u, p, g, c, inverse, weight, numbers=numbers)
             if weighted and warp >= warps - numbers.weighted_warps:
                 u = _weighted_median(u, guide, _confidence(u, g, c), numbers.weighted_radius)
             elif numbers.median:
-                u = (_compiled(_median_5x5) if compiled else _median_5x5)(u)
+                u = loops.median(u)
     return u
 
 
 # --- iterations -----------------------------------------------------------------------------------
 
 
+def _choose_loops(acceleration: Acceleration) -> Loops:
+    if acceleration == "triton":
+        from flowstream.flow.kernels import tvl1_triton
+
+        return Loops(_iterate_by_triton, _warp_by_triton, tvl1_triton.median_5x5)
+    fused: Callable[[Step], Step] = _compiled if acceleration == "compile" else lambda step: step
+    return Loops(partial(_primal_dual, fused(_iteration)), _warp, fused(_median_5x5))
+
+
 def _primal_dual(
-    u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, numbers: Numbers, compiled: bool
+    iteration: Step,
+    u: Tensor,
+    p: Tensor,
+    *data_term: Tensor,
+    numbers: Numbers,
 ) -> tuple[Tensor, Tensor]:
     """Run algorithm 1 of Chambolle & Pock 2011; see `sweeps.iterate_joint`."""
-    inverse = 1 / ((g * g).sum(1) + FLAT)
-    iterate = _compiled(_iteration) if compiled else _iteration
+    steps = numbers.primal_step, numbers.dual_step, numbers.attachment
     for _ in range(numbers.inner_iterations):
-        u, p = iterate(
-            u, p, g, c, inverse, weight, numbers.primal_step, numbers.dual_step, numbers.attachment
-        )
+        u, p = iteration(u, p, *data_term, *steps)
     return u, p
+
+
+def _iterate_by_triton(
+    u: Tensor,
+    p: Tensor,
+    g: Tensor,
+    c: Tensor,
+    inverse: Tensor,
+    weight: Tensor,
+    *,
+    numbers: Numbers,
+) -> tuple[Tensor, Tensor]:
+    from flowstream.flow.kernels import tvl1_triton
+
+    return tvl1_triton.iterate(
+        u,
+        p,
+        g,
+        c,
+        weight,
+        inverse=inverse,
+        iterations=numbers.inner_iterations,
+        primal_step=numbers.primal_step,
+        dual_step=numbers.dual_step,
+        attachment=numbers.attachment,
+    )
+
+
+def _warp(first: Tensor, second: Tensor, u: Tensor, *, numbers: Numbers) -> tuple[Tensor, Tensor]:
+    x, y = _positions(u)
+    warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
+    return warped, (first + warped) * 0.5
+
+
+def _warp_by_triton(
+    first: Tensor, second: Tensor, u: Tensor, *, numbers: Numbers
+) -> tuple[Tensor, Tensor]:
+    from flowstream.flow.kernels import tvl1_triton
+
+    if numbers.black:  # the kernel repeats the border
+        return _warp(first, second, u, numbers=numbers)
+    return tvl1_triton.warp(first, second, u, cubic=numbers.cubic)
 
 
 def _iteration(
@@ -198,13 +263,12 @@ def _forward_added(p: Tensor, u: Tensor, factor: float) -> Tensor:
 
 
 def _linearise(
-    first: Tensor, second: Tensor, slopes: Tensor, u: Tensor, numbers: Numbers
+    first: Tensor, second: Tensor, slopes: Tensor, u: Tensor, numbers: Numbers, loops: Loops
 ) -> tuple[Tensor, Tensor]:
     """Return g and c of rho(u) = c + g · u, like `data_term.linearise` and `data_term.finish`."""
     x, y = _positions(u)
     if numbers.blended:
-        warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
-        mean = (first + warped) * 0.5
+        warped, mean = loops.warp(first, second, u, numbers=numbers)
         g = torch.stack([_five_points(mean, -1), _five_points(mean, -2)], 1)
     else:
         both = _bicubic(torch.cat([second[:, None], slopes], 1), x, y, numbers)
