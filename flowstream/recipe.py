@@ -43,8 +43,7 @@ def load_recipe(path: str | Path, recipe: type[T], *, settings: Iterable[str] = 
         If the file cannot be read, is not TOML, or does not describe a `recipe`.
     """
     values = read_toml(path)
-    for setting in settings:
-        _override(values, setting, where=str(path))
+    apply_settings(values, settings, where=str(path))
     return build(recipe, values, where=str(path))
 
 
@@ -122,6 +121,18 @@ def read_settings(settings: Iterable[str], *, where: str) -> dict[str, Any]:
         seen.add(key)
         _override(values, setting, where=where)
     return values
+
+
+def apply_settings(values: dict[str, Any], settings: Iterable[str], *, where: str) -> None:
+    """Override entries of nested tables, in place, by `table.key=value` strings.
+
+    Raises
+    ------
+    RecipeError
+        If a string is not a setting, or names an entry of what is not a table.
+    """
+    for setting in settings:
+        _override(values, setting, where=where)
 
 
 def _override(values: dict[str, Any], setting: str, *, where: str) -> None:

@@ -1,8 +1,8 @@
 """What a stream says of each video of a part of a data set, and the `scores.npz` it is kept in.
 
 The file is a plain NumPy archive, readable without flowstream and without pickle: `scores` (N, K)
-float32, `labels` (N,) int64, `videos` (N,), `classes` (K,), and the texts `stream`, `split` (the
-part of the data set), `checkpoint` and `format`.
+float32, `labels` (N,) int64, `videos` (N,), `groups` (N,), `classes` (K,), and the strings
+`stream`, `split` (the part of the dataset), `checkpoint`, `protocol` and `format`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ class Scores:
     part : str
         The part of the data set: `train`, `validation`, `test`.
     checkpoint : str
-        The id of the checkpoint that gave them; empty if several did.
+        Identity of the checkpoint that gave them; empty if several did.
+    protocol : str
+        Clips that were averaged, such as `25x10 probabilities`; empty if unknown.
+    groups : N names or none
+        Source (film, subject) of each video: videos of one group are not independent.
 
     Raises
     ------
@@ -58,6 +62,8 @@ class Scores:
     stream: str
     part: str
     checkpoint: str = ""
+    protocol: str = ""
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.videos), len(self.classes))
@@ -70,6 +76,11 @@ class Scores:
             raise ScoresError(
                 f"scores of {self.stream!r}: got labels of shape {self.labels.shape}, expected "
                 f"{shape[:1]}"
+            )
+        if self.groups and len(self.groups) != shape[0]:
+            raise ScoresError(
+                f"scores of {self.stream!r}: got {len(self.groups)} groups, expected none or "
+                f"{shape[0]}"
             )
         if not len(self.videos):
             return
@@ -102,6 +113,8 @@ def write_scores(path: str | Path, scores: Scores) -> None:
                 stream=np.array(scores.stream),
                 split=np.array(scores.part),
                 checkpoint=np.array(scores.checkpoint),
+                protocol=np.array(scores.protocol),
+                groups=np.array(scores.groups, dtype=np.str_),
                 format=np.array(FORMAT),
             )
     except OSError as error:
@@ -129,6 +142,8 @@ def read_scores(path: str | Path) -> Scores:
             stream=str(values["stream"]),
             part=str(values["split"]),
             checkpoint=str(values["checkpoint"]),
+            protocol=str(values.get("protocol", "")),
+            groups=tuple(np.atleast_1d(values.get("groups", ())).tolist()),
         )
     except ScoresError as error:
         raise ScoresError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error

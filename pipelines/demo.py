@@ -37,7 +37,7 @@ def main(context: click.Context, videos: Path | None) -> None:
     if not videos and not (recipe.out / "videos" / "manifest.csv").exists():
         write_action_set(recipe.out / "videos", test=20)
     result = run_stages(recipe)
-    stacks = sorted(recipe.stack_folder.rglob("*.h5"))
+    stacks = sorted(recipe.stack_directory.rglob("*.h5"))
     for stack in stacks[:: max(1, len(stacks) // 4)][:4]:
         name = f"{stack.parent.name}_{stack.stem}.png"
         context.invoke(show, path=stack, at=5, out=recipe.out / "pictures" / name, max_speed=None)
@@ -47,7 +47,7 @@ def main(context: click.Context, videos: Path | None) -> None:
 
 
 def ceilings(out: Path) -> str:
-    """What each stream can reach, beside what it knows; a class is called HUE_DIRECTION."""
+    """Return the ceiling and the accuracy of each stream; classes are called HUE_DIRECTION."""
     spatial, temporal = (read_scores(out / name / "scores.npz") for name in ("spatial", "temporal"))
     hues, ways = zip(*(name.split("_", 1) for name in spatial.classes), strict=True)
     hue, way = grouped_accuracy(spatial, hues), grouped_accuracy(temporal, ways)

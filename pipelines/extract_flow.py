@@ -19,8 +19,8 @@ from flowstream.stages import Recipe, extract_flow
 def main(recipe: str, settings: tuple[str, ...]) -> None:
     """Make the flow stacks of the videos of RECIPE; what is made already is skipped."""
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
-    summary = extract_flow(loaded.extract, loaded.stack_folder)
-    click.echo(f"{loaded.stack_folder}: {len(summary.done)} made, {len(summary.skipped)} there")
+    summary = extract_flow(loaded.extract, loaded.stack_directory)
+    click.echo(f"{loaded.stack_directory}: {len(summary.done)} made, {len(summary.skipped)} there")
 
 
 if __name__ == "__main__":

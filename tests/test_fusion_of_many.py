@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flowstream.fusion.weighted import MOST, Weighted, _simplex
+from flowstream.fusion.weighted import LARGEST_GRID, Weighted, _simplex
 from flowstream.scores import Scores
 
 VIDEOS, CLASSES = 40, 4
@@ -34,7 +34,7 @@ def test_the_grid_stays_small_and_sums_to_one(streams: int) -> None:
     steps = Weighted()._steps(streams)
     assert steps == 20 if streams <= 5 else 1 < steps < 20
     grid = list(_simplex(streams, steps))
-    assert len(grid) <= MOST
+    assert len(grid) <= LARGEST_GRID
     np.testing.assert_allclose(np.sum(grid, axis=1), 1)
 
 

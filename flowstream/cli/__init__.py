@@ -33,6 +33,9 @@ GROUPS = {
     },
     "Train": {
         "train": ("flowstream.cli.train:train", "Train, evaluate and fuse streams by a recipe."),
+        "evaluate": ("flowstream.cli.evaluate:evaluate", "Score trained runs by any protocol."),
+        "fuse": ("flowstream.cli.fuse:fuse", "Fuse score files, and show the weight curve."),
+        "runs": ("flowstream.cli.runs:runs", "List the runs below a directory."),
         "recipes": ("flowstream.cli.recipes:recipes", "List the shipped recipes, or print one."),
         "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
     },

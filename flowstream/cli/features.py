@@ -47,7 +47,7 @@ def features(
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     names = caching_streams(loaded, streams)
     loaded.check_networks()
-    extract_flow(loaded.extract, loaded.stack_folder, progress=not quiet)
+    extract_flow(loaded.extract, loaded.stack_directory, progress=not quiet)
     kept = [keep_features(loaded, name) for name in names]
     if as_json:
         click.echo(json.dumps([_plain(one) for one in kept], indent=2))

@@ -1,9 +1,8 @@
-"""Data sets: split files and stacks to labelled clips, with motion-aware transforms.
+"""Datasets: split files and stacks give labelled clips, with motion-aware transforms.
 
-`read_split` matches the videos that a split names with the stacks on disk; `RgbClips` and
-`FlowClips` cut clips out of those stacks; `train_transform` and `test_transform` crop, flip and
-normalise them. Clips are numpy arrays: torch is not needed before they are batched. Everything is
-imported when first used.
+`read_split` matches the videos of a split with the stacks on disk; `StackClips` cuts clips out of
+those stacks; `train_transform` and `test_transform` crop, flip and normalise them. Clips are numpy
+arrays: torch is not needed before they are batched. Everything is imported on first use.
 """
 
 from __future__ import annotations
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING
 from flowstream.plugins import lazy_attributes
 
 if TYPE_CHECKING:
+    from flowstream.dataset.augmentations import AUGMENTATIONS
+    from flowstream.dataset.channels import CHANNELS
     from flowstream.dataset.clip import Clip
-    from flowstream.dataset.clips import FlowClips, Item, RgbClips
+    from flowstream.dataset.clips import Item, StackClips
+    from flowstream.dataset.inputs import INPUTS
     from flowstream.dataset.listing import SplitRecipe
     from flowstream.dataset.protocol import test_transform, train_transform
     from flowstream.dataset.split import LAYOUTS, Sample, Split, read_split
@@ -25,9 +27,11 @@ _LAZY = {
     "LAYOUTS": "flowstream.dataset.split",
     "STACKINGS": "flowstream.dataset.stacking",
     "Clip": "flowstream.dataset.clip",
-    "FlowClips": "flowstream.dataset.clips",
+    "AUGMENTATIONS": "flowstream.dataset.augmentations",
+    "CHANNELS": "flowstream.dataset.channels",
+    "INPUTS": "flowstream.dataset.inputs",
     "Item": "flowstream.dataset.clips",
-    "RgbClips": "flowstream.dataset.clips",
+    "StackClips": "flowstream.dataset.clips",
     "Sample": "flowstream.dataset.split",
     "Split": "flowstream.dataset.split",
     "SplitRecipe": "flowstream.dataset.listing",
@@ -38,15 +42,17 @@ _LAZY = {
 }
 
 __all__ = [
+    "AUGMENTATIONS",
+    "CHANNELS",
+    "INPUTS",
     "LAYOUTS",
     "STACKINGS",
     "Clip",
-    "FlowClips",
     "Item",
-    "RgbClips",
     "Sample",
     "Split",
     "SplitRecipe",
+    "StackClips",
     "Window",
     "read_split",
     "test_transform",

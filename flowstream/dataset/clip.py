@@ -1,7 +1,7 @@
-"""Clips, and the three things that can be done to their geometry: cut, mirror and resize.
+"""Clips, and the three geometric operations on them: crop, mirror and resize.
 
-Flow is not an image: mirroring negates a component and resizing scales both. These functions know
-what kind a clip is of, so that a transform written with them is right for both kinds.
+Flow is not an image: mirroring negates a component and resizing scales both. These functions
+look at the kind of a clip, so that a transform written with them is right for every kind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from flowstream.errors import ShapeError
 from flowstream.flow import motion
 from flowstream.types import Size
 
-Kind = Literal["rgb", "flow"]
+Kind = Literal["rgb", "flow", "difference"]
+"""How the values of a clip change with its geometry; differences of frames move like frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +27,11 @@ class Clip:
 
     Parameters
     ----------
-    kind : "rgb" or "flow"
+    kind : "rgb", "flow" or "difference"
     values : (C, T, H, W), uint8 or float32
-        RGB: C = 3, 0 to 255 until normalised. Flow: C = 2, dx right and dy down in pixels per frame
-        step until normalised; T counts fields.
+        RGB: C = 3, values from 0 to 255 until they are normalised; differences of frames from
+        -255 to 255. Flow: dx right and dy down in pixels per frame step until they are normalised,
+        then any derived channels; T counts fields.
     """
 
     kind: Kind
@@ -37,33 +39,39 @@ class Clip:
 
     @property
     def size(self) -> Size:
-        """(rows, columns)."""
+        """(rows, columns) of the clip."""
         rows, columns = self.values.shape[2:]
         return rows, columns
 
 
 def crop(clip: Clip, corner: tuple[int, int], size: Size) -> Clip:
-    """The part of `size` whose first row and column are `corner`; a view of the clip's values.
+    """Return the part of `size` whose first row and column are `corner`, without copying.
 
     Raises
     ------
     ShapeError
-        If it does not lie inside.
+        If that part is not inside the clip.
     """
     for axis, start, length, whole in zip(
         ("rows", "columns"), corner, size, clip.size, strict=True
     ):
         if length < 1 or start < 0 or start + length > whole:
             raise ShapeError(
-                f"crop: got {axis} {start} to {start + length} of a clip with {whole} {axis}; "
-                "expected a part of it: make the crop smaller or resize the clip first"
+                f"crop: got {axis} {start} to {start + length}, expected a part of the clip's "
+                f"{whole} {axis}. Make the crop smaller or resize the clip first"
             )
     (top, left), (rows, columns) = corner, size
     return replace(clip, values=clip.values[..., top : top + rows, left : left + columns])
 
 
 def mirror(clip: Clip, axis: Literal["x", "y"]) -> Clip:
-    """The clip seen in a mirror: "x" swaps left and right, "y" top and bottom."""
+    """Mirror a clip: "x" swaps left and right, "y" top and bottom.
+
+    Raises
+    ------
+    ShapeError
+        If a flow clip has derived channels already: those are computed after the geometry.
+    """
     if clip.kind == "flow":
         fields = motion.flip(clip.values.swapaxes(0, 1), axis=axis)
         return replace(clip, values=fields.swapaxes(0, 1))
@@ -72,9 +80,9 @@ def mirror(clip: Clip, axis: Literal["x", "y"]) -> Clip:
 
 
 def resize(clip: Clip, size: Size) -> Clip:
-    """The clip at another size, flow vectors scaled with it.
+    """Resample a clip to another size, and scale flow vectors accordingly.
 
-    Both kinds are resampled alike, as `flow.motion.resize_field` says: averaged over areas along an
+    All kinds are resampled alike, as in `flow.motion.resize_field`: averaged over areas along an
     axis that shrinks, interpolated linearly along one that grows.
     """
     if clip.size == tuple(size):

@@ -1,94 +1,104 @@
-"""Clips of stacks, for a DataLoader or any loop: labelled, transformed numpy arrays.
-
-`RgbClips` and `FlowClips` with the same samples, window and seed take the same moments of the same
-videos; with transforms of the same random steps they also take the same crops and flips.
-"""
+"""Clips of stacks, for a DataLoader or any loop: labelled, transformed numpy arrays."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.dataset.clip import Clip, Kind
+from flowstream.dataset.clip import Clip
+from flowstream.dataset.inputs import ClipInput
 from flowstream.dataset.split import Sample
-from flowstream.dataset.stacking import STACKINGS
 from flowstream.dataset.transforms import Step, apply
-from flowstream.dataset.window import Window, looped
-from flowstream.errors import SplitError, StackError
+from flowstream.dataset.window import Window
+from flowstream.errors import ParameterError, SplitError, StackError
 from flowstream.store import FlowSpec, Stack, open_stack
 
 # Which of an item's random streams: one for moments, one for transforms.
 _MOMENT, _TRANSFORM = 0, 1
 
+Shape = tuple[int, int, int, int]
+
 
 class Item(NamedTuple):
-    """What a data set gives for an index; batches by torch's default collation.
+    """What a dataset returns for an index; batches by torch's default collation.
 
-    `values` is float32: `(C, T, H, W)` for training on one segment, else `(V, C, T, H, W)`, the
-    views of one video, segment by segment and crop by crop in each. `label` and `sample`, its
-    index, are those of the video.
+    `inputs` holds one float32 array for each input, by name: `(C, T, H, W)` for training on one
+    segment, else `(V, C, T, H, W)`, the views of one video, segment by segment and crop by crop in
+    each. `label` is that of the video, `sample` its index.
     """
 
-    values: NDArray[np.float32]
+    inputs: dict[str, NDArray[np.float32]]
     label: int
     sample: int
 
 
-class StackClips(ABC):
+class StackClips:
     """Clips cut from the stacks of samples; one item a sample.
 
-    An item depends on seed, epoch and index only, so neither on the number of workers nor on what
-    was read before. Every stack is opened once at the start, to check it, then for each item: the
-    data set holds no file open, and can be sent to workers, forked or spawned.
+    All inputs of an item are of the same moments, crops and flips. An item depends on seed, epoch
+    and index only, so neither on the number of workers nor on what was read before. Every stack is
+    opened once at the start, to check it, then for each item: the dataset holds no file open, and
+    can be sent to workers, forked or spawned.
 
     Parameters
     ----------
     samples : sequence of Sample
     window : Window
+    inputs : mapping from name to ClipInput
+        What is read of each window.
     transform : tuple of steps
-        Of `train_transform`, `test_transform` or your own.
+        From `train_transform`, `test_transform` or your own.
     training : bool
-        Moments drawn at random, anew in each epoch; otherwise evenly spaced, always the same.
+        Moments drawn at random, others in each epoch; otherwise evenly spaced, always the same.
     seed : int
 
     Raises
     ------
     SplitError
         If there are no samples.
+    ParameterError
+        If there is no input, or one does not fit the window.
     StackError
-        If a stack cannot be read, or they were not all made with the same settings: the message
-        says which file differs and in what.
+        If a stack cannot be read, lacks an input, is too short for a window that refuses short
+        videos, or was made with other settings than the first.
     ShapeError
         If the transform does not fit the stacks' size.
     """
-
-    kind: ClassVar[Kind]
 
     def __init__(
         self,
         samples: Sequence[Sample],
         window: Window,
-        transform: tuple[Step, ...],
+        inputs: Mapping[str, ClipInput],
         *,
+        transform: tuple[Step, ...] = (),
         training: bool,
         seed: int = 0,
     ) -> None:
+        if not inputs:
+            raise ParameterError("inputs: got none, expected at least one, such as rgb or flow")
+        for one in inputs.values():
+            one.check_window(window)
         self.samples = tuple(samples)
         self.window = window
+        self.inputs = dict(inputs)
         self.transform = transform
         self.training = training
         self.seed = seed
         self.epoch = 0
-        self._stacks = tuple(self._opened())
+        self._stacks = tuple(self._open_all())
         self.spec: FlowSpec = self._stacks[0].spec
-        # Once with an empty clip, so that what does not fit fails here and not amid an epoch.
-        views = apply(transform, self._blank(), np.random.default_rng(seed))
-        self._view_shape: tuple[int, ...] = views[0].values.shape
-        self._views_per_segment = len(views)
+        self.shapes: dict[str, Shape] = {}
+        # Once with empty clips, so that what does not fit fails here and not in an epoch.
+        for name, one in self.inputs.items():
+            blank = one.make_blank(window, self.spec.size)
+            views = apply(transform, blank, np.random.default_rng(seed))
+            channels, frames, rows, columns = views[0].values.shape
+            self.shapes[name] = (channels, frames, rows, columns)
+            self._views_per_segment = len(views)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -96,161 +106,79 @@ class StackClips(ABC):
     def __getitem__(self, index: int) -> Item:
         if not 0 <= index < len(self.samples):
             raise IndexError(f"got index {index} of {len(self.samples)} samples")
-        label = self.samples[index].label
         moments = self._generator(index, _MOMENT) if self.training else None
         with self._stacks[index] as stack:
             starts = self.window.starts(stack.num_fields, moments)
-            values = np.empty((self.views, *self.shape), np.float32)
-            for segment, start in enumerate(starts):
-                # The same generator again: all segments of a video get one crop and flip.
-                generator = self._generator(index, _TRANSFORM)
-                views = apply(self.transform, self._read(stack, start), generator)
-                for view, clip in enumerate(views, start=segment * len(views)):
-                    values[view] = clip.values
-        single = self.training and self.views == 1
-        return Item(values[0] if single else values, label, index)
+            inputs = {
+                name: self._read_views(name, stack, starts=starts, index=index)
+                for name in self.inputs
+            }
+        if self.training and self.views == 1:
+            inputs = {name: values[0] for name, values in inputs.items()}
+        return Item(inputs, self.samples[index].label, index)
 
     def __iter__(self) -> Iterator[Item]:
         return (self[index] for index in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other moments, crops and flips from now on: those of that epoch.
+        """Draw the moments, crops and flips of that epoch from now on.
 
-        Call it before the workers of an epoch start; persistent workers would not hear of it.
+        Call it before the workers of an epoch start: persistent workers would not see the change,
+        because they hold a copy.
         """
         self.epoch = epoch
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(C, T, H, W) of a clip, as a model gets it."""
-        channels, frames, rows, columns = self._view_shape
-        return channels, frames, rows, columns
-
-    @property
     def views(self) -> int:
-        """V, how many clips of a video an item has."""
+        """V, the number of clips of a video in an item."""
         return self.window.segments * self._views_per_segment
 
-    @abstractmethod
-    def _read(self, stack: Stack, start: int) -> Clip:
-        """The clip whose window starts at field `start`."""
+    def read(self, index: int, name: str, start: int) -> Clip:
+        """Return the clip of one window of a sample, before any transform."""
+        with self._stacks[index] as stack:
+            return self.inputs[name].read(stack, self.window, start)
 
-    @abstractmethod
-    def _blank(self) -> Clip:
-        """A clip of zeros, as `_read` would return it."""
+    def _read_views(
+        self, name: str, stack: Stack, *, starts: Sequence[int], index: int
+    ) -> NDArray[np.float32]:
+        """Return (V, C, T, H, W) of one input."""
+        values = np.empty((self.views, *self.shapes[name]), np.float32)
+        for segment, start in enumerate(starts):
+            # The same generator again: all segments and inputs of a video get one crop and flip.
+            generator = self._generator(index, _TRANSFORM)
+            clip = self.inputs[name].read(stack, self.window, start)
+            views = apply(self.transform, clip, generator)
+            for view, one in enumerate(views, start=segment * len(views)):
+                values[view] = one.values
+        return values
 
-    @abstractmethod
-    def _check(self, stack: Stack) -> None:
-        """Refuse a stack that lacks what `_read` needs."""
-
-    def _opened(self) -> Iterator[Stack]:
-        """The samples' stacks, checked against the first and closed: what they say stays known."""
+    def _open_all(self) -> Iterator[Stack]:
+        """Yield the samples' stacks, checked against the first and closed again."""
         if not self.samples:
-            raise SplitError("no videos to take clips from; look at the split's summary")
+            raise SplitError("no videos to take clips from; look at the summary of the split")
         first: Stack | None = None
         for sample in self.samples:
             with open_stack(sample.path) as stack:
                 first = first or stack
-                differences = stack.spec.differences(first.spec)
-                if differences:
-                    raise StackError(
-                        f"{stack.path}: made with other settings than {first.path}: "
-                        f"{'; '.join(differences)}; extract all videos with the same settings "
-                        "(--size gives videos of different shape one size)"
-                    )
-                self._check(stack)
+                self._check(stack, first)
             yield stack
+
+    def _check(self, stack: Stack, first: Stack) -> None:
+        differences = stack.spec.differences(first.spec)
+        if differences:
+            raise StackError(
+                f"{stack.path}: made with other settings than {first.path}: "
+                f"{'; '.join(differences)}; extract all videos with the same settings "
+                "(--size gives videos of different shape one size)"
+            )
+        if self.window.short == "refuse" and stack.num_fields < self.window.span:
+            raise StackError(
+                f"{stack.path}: got {stack.num_fields} fields, expected at least "
+                f"{self.window.span} for a clip; leave the video out or set short = 'loop'"
+            )
+        for one in self.inputs.values():
+            one.check_stack(stack)
 
     def _generator(self, index: int, purpose: int) -> np.random.Generator:
         epoch = self.epoch if self.training else 0
         return np.random.default_rng((self.seed, epoch, index, purpose))
-
-
-class FlowClips(StackClips):
-    """Windows of L flow fields: clips of C = 2 and T = L.
-
-    Parameters
-    ----------
-    samples, window, transform, training, seed
-        See `StackClips`.
-    stacking : str
-        A key of `STACKINGS`: "flow" takes the fields as they are, "trajectory" follows the first
-        frame's pixels through them, "bidirectional" takes half of them back from the middle frame.
-
-    Raises
-    ------
-    UnknownNameError
-        If `stacking` is unknown.
-    ParameterError
-        If the window has an odd number of fields, which cannot be halved.
-    """
-
-    kind = "flow"
-
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        window: Window,
-        transform: tuple[Step, ...],
-        *,
-        training: bool,
-        seed: int = 0,
-        stacking: str = "flow",
-    ) -> None:
-        self.stacking = stacking
-        STACKINGS[stacking].check_window(window)
-        super().__init__(samples, window, transform, training=training, seed=seed)
-
-    def _read(self, stack: Stack, start: int) -> Clip:
-        fields = STACKINGS[self.stacking].read(stack, self.window, start)
-        return Clip(self.kind, fields.swapaxes(0, 1))
-
-    def _check(self, stack: Stack) -> None:
-        STACKINGS[self.stacking].check_stack(stack)
-
-    def _blank(self) -> Clip:
-        return Clip(self.kind, np.zeros((2, self.window.length, *self.spec.size), np.float32))
-
-
-class RgbClips(StackClips):
-    """RGB frames from the middle of the same windows: clips of C = 3 and T = `frames`.
-
-    Parameters
-    ----------
-    samples, window, transform, training, seed
-        See `StackClips`.
-    frames : int
-        T. 1, for a spatial stream, is the middle frame of the window; L, for 3D models, are the
-        frames that the window's fields start from.
-    """
-
-    kind = "rgb"
-
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        window: Window,
-        transform: tuple[Step, ...],
-        *,
-        training: bool,
-        seed: int = 0,
-        frames: int = 1,
-    ) -> None:
-        self.frames = frames
-        self._offset = window.frame_offset(frames)
-        super().__init__(samples, window, transform, training=training, seed=seed)
-
-    def _read(self, stack: Stack, start: int) -> Clip:
-        first, step = start + self._offset, self.window.step
-        indices = first + step * np.arange(self.frames)
-        if self.window.span > stack.num_fields:
-            indices = looped(first, self.frames, step=step, num_fields=stack.num_fields)
-        images = np.stack([stack.rgb(int(index)) for index in indices])
-        return Clip(self.kind, np.moveaxis(images, 3, 0))
-
-    def _check(self, stack: Stack) -> None:
-        if not stack.has_rgb:
-            raise StackError(f"{stack.path}: no RGB frames in it; extract with --rgb")
-
-    def _blank(self) -> Clip:
-        return Clip(self.kind, np.zeros((3, self.frames, *self.spec.size), np.uint8))

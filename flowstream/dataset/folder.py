@@ -1,4 +1,4 @@
-"""A tree of folders as a data set: `class/video`, or `train/class/video` and so on."""
+"""Directory trees as datasets: `class/video`, or `train/class/video` and so on."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ PARTS: dict[str, Part] = {
     "test": "test",
     "testing": "test",
 }
-"""What a part may be called, in a tree and in a manifest."""
+"""Accepted names of a part, in a tree and in a manifest."""
 
 
 def read_folder(recipe: SplitRecipe, names: VideoNames) -> Listing:
-    """What the tree itself says: the folders of `names.root` are the classes, in sorted order.
+    """Read the classes and parts from the tree of `names.root`.
 
-    Where the folders at the top are train, validation and test, the classes lie in them. Folders
-    below a class belong to the names of its videos.
+    The directories in it are the classes, in sorted order. Where they are called train, validation
+    and test, the classes are one level below. Directories below a class belong to the names of its
+    videos.
 
     Raises
     ------
     SplitError
-        If a video lies in no class, or parts and classes lie side by side.
+        If a video is in no class, or parts and classes are mixed on one level.
     """
     tops = {name.partition("/")[0] for name in names if "/" in name}
     strange = sorted(top for top in tops if top.casefold() not in PARTS)
     by_part = not strange
     if strange and any(PARTS.get(top.casefold()) == "train" for top in tops):
         raise SplitError(
-            f"{names.root}: folder {strange[0]!r} beside a folder train; "
+            f"{names.root}: directory {strange[0]!r} beside a directory train; "
             "expected either classes, or only train, validation and test"
         )
     entries = tuple(_entry(name, names, recipe, by_part=by_part) for name in names)
@@ -50,6 +51,6 @@ def _entry(name: str, names: VideoNames, recipe: SplitRecipe, *, by_part: bool) 
     class_name, _, video = inside.partition("/")
     if not video:
         place = "PART/CLASS/VIDEO" if by_part else "CLASS/VIDEO"
-        raise SplitError(f"{where}: lies in no class; expected {names.root}/{place}")
+        raise SplitError(f"{where}: not in the directory of a class; expected {names.root}/{place}")
     group = group_of(inside, recipe, otherwise=name, where=where)
     return Entry(name, class_name, part, group, where)

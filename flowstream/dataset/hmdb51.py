@@ -15,7 +15,7 @@ from flowstream.dataset.listing import (
     Listing,
     Part,
     SplitRecipe,
-    folder_with,
+    find_directory,
     group_of,
     read_lines,
     split_last,
@@ -29,19 +29,18 @@ _PARTS: dict[str, Part | None] = {"0": None, "1": "train", "2": "test"}
 
 
 def read_hmdb51(recipe: SplitRecipe, names: VideoNames) -> Listing:
-    """What split number `recipe.split` of the official files says."""
-    assert recipe.files is not None
+    """Read split number `recipe.split` of the official files."""
     ending = f"_test_split{recipe.split}.txt"
-    folder = folder_with(recipe.files, f"*{ending}", archives=_ARCHIVES)
-    # Files that begin with a dot are what macOS leaves in archives.
-    paths = sorted(path for path in folder.glob(f"*{ending}") if path.name[0] != ".")
+    directory = find_directory(recipe.split_files, f"*{ending}", archives=_ARCHIVES)
+    # macOS leaves files that begin with a dot in archives.
+    paths = sorted(path for path in directory.glob(f"*{ending}") if path.name[0] != ".")
     classes = tuple(path.name.removesuffix(ending) for path in paths)
     entries = tuple(
         entry
         for class_name, path in zip(classes, paths, strict=True)
         for entry in _read_class(path, class_name, recipe)
     )
-    return Listing(classes, entries, source=str(folder))
+    return Listing(classes, entries, source=str(directory))
 
 
 def _read_class(path: Path, class_name: str, recipe: SplitRecipe) -> Iterator[Entry]:
@@ -60,10 +59,11 @@ def _read_class(path: Path, class_name: str, recipe: SplitRecipe) -> Iterator[En
 
 
 def source_film(clip: str, class_name: str) -> str:
-    """What a clip was cut from: its name up to the class; the whole name if that is not in it.
+    """Return the film that a clip was cut from: its name up to the class.
 
-    The class is sought from the end, for films that are named like a class. One film can give clips
-    to several classes, which then share the group.
+    The class is searched from the end, because films may be named like a class. Without a class in
+    it, the whole name is the film. One film can give clips to several classes, which then share the
+    group.
     """
     film, found, _ = clip.casefold().rpartition(f"_{class_name.casefold()}_")
     return clip[: len(film)] if found else clip

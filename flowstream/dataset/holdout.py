@@ -1,4 +1,4 @@
-"""Holding out a fraction of clips, class by class and in whole groups."""
+"""Hold out a fraction of videos, class by class and in whole groups."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable
 
 
 def hold_out(clips: Iterable[tuple[str, str]], fraction: float, seed: int) -> frozenset[str]:
-    """Choose groups so that about `fraction` of each class's clips is in them.
+    """Choose groups so that they contain about `fraction` of each class's videos.
 
-    Clips of one group look alike (one source video, one film), so a group is held out whole or not
-    at all. Each class in turn takes groups in an order shuffled by `seed`, as long as that brings
-    it closer to its fraction; a class that would get nothing takes its smallest group. No group is
-    taken whose loss would leave one of its classes without clips, so a class of a single group
-    gives nothing. The order depends on the seed and the group's name alone: adding a class or
-    a video does not reshuffle the others.
+    Videos of one group look alike (one source video, one film), so a group is held out as a whole
+    or not at all. Each class in turn adds groups in an order shuffled by `seed`, as long as that
+    brings it closer to its fraction; a class that would get nothing adds its smallest group. A
+    group is never held out if one of its classes would have no videos left, so a class with a
+    single group keeps it. The order depends on the seed and the group's name alone: adding a class
+    or a video does not reshuffle the others.
 
     Parameters
     ----------
     clips : iterable of (group, class)
-        One pair a clip; a group may have clips of several classes.
+        One pair for each video; a group may have videos of several classes.
     fraction : float
         From 0 (nothing is held out) to below 1.
     seed : int
@@ -28,7 +28,7 @@ def hold_out(clips: Iterable[tuple[str, str]], fraction: float, seed: int) -> fr
     Returns
     -------
     frozenset of str
-        The groups held out.
+        Groups that are held out.
     """
     if fraction <= 0:
         return frozenset()
@@ -40,29 +40,30 @@ def hold_out(clips: Iterable[tuple[str, str]], fraction: float, seed: int) -> fr
     held: set[str] = set()
     taken: Counter[str] = Counter()
 
-    def may_take(group: str) -> bool:
+    def can_take(group: str) -> bool:
         inside = sizes[group].items()
         return group not in held and all(taken[name] + n < totals[name] for name, n in inside)
 
-    def take(group: str) -> None:
+    def hold(group: str) -> None:
         held.add(group)
         taken.update(sizes[group])
 
-    order = sorted(sizes, key=lambda group: _shuffled(group, seed))
+    order = sorted(sizes, key=lambda group: shuffle_key(group, seed))
     for class_name in sorted(totals):
         own = [group for group in order if class_name in sizes[group]]
         target = fraction * totals[class_name]
         for group in own:
             now = taken[class_name]
             closer = abs(target - now - sizes[group][class_name]) < abs(target - now)
-            if closer and may_take(group):
-                take(group)
-        left = [group for group in own if may_take(group)]
+            if closer and can_take(group):
+                hold(group)
+        left = [group for group in own if can_take(group)]
         if not taken[class_name] and left:
-            take(min(left, key=lambda group: sizes[group][class_name]))
+            hold(min(left, key=lambda group: sizes[group][class_name]))
     return frozenset(held)
 
 
-def _shuffled(group: str, seed: int) -> bytes:
+def shuffle_key(group: str, seed: int) -> bytes:
+    """Return a sort key that depends on the seed and the group's name alone."""
     text = f"{seed}/{group}".encode("utf-8", errors="surrogateescape")
     return hashlib.blake2b(text, digest_size=16).digest()

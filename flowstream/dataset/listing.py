@@ -1,4 +1,4 @@
-"""What a split layout says, before anything is looked for on disk.
+"""The videos and classes that a split layout lists, before anything is searched on disk.
 
 A layout is one file with one function `(recipe, names) -> Listing` and one line in
 `flowstream.dataset.split.LAYOUTS`.
@@ -20,36 +20,36 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class SplitRecipe:
-    """Which data set, and how it is divided: the `[split]` table of a recipe.
+    """The `[split]` table of a recipe: which dataset, and how it is divided.
 
     Parameters
     ----------
     layout : "ucf101", "hmdb51", "folder" or "manifest"
     files : Path, optional
-        Where the split is written down: the folder of the official lists for `ucf101` and `hmdb51`,
-        the CSV file for `manifest`; nothing for `folder`, where the tree itself says it.
+        Files that define the split: the directory of the official lists for `ucf101` and `hmdb51`,
+        the CSV file for `manifest`; none for `folder`, where the directory tree defines it.
     split : int
         Number of the official split, from 1.
     validation : float
-        Fraction of the training clips to hold out for validation, in whole groups and class by
-        class; not used where the layout itself names validation clips. 0 holds out none.
+        Fraction of the training videos to hold out for validation, in whole groups and class by
+        class; not used where the layout itself lists validation videos. 0 holds out none.
     test : float
-        Fraction to hold out for testing where the layout does not say which clips are for testing:
-        a folder without train and test in it, a manifest without a split column. The default is
-        HMDB51's proportion, 70 training and 30 test clips a class.
+        Fraction to hold out for testing where the layout does not list test videos: a directory
+        without train and test in it, a manifest without a split column. The default is HMDB51's
+        proportion, 70 training and 30 test videos of each class.
     seed : int
-        Chooses which groups are held out.
+        Seed of the choice of groups that are held out.
     group : str, optional
-        Regular expression searched for in a video's name, `class/video` without ending; what it
-        matches (its first bracketed part, if it has one) is the video's group. Without it, UCF101
-        goes by `Class/gNN`, HMDB51 by source film, a manifest by its `group` column, and in all
-        other cases each video is a group of its own.
+        Regular expression that is searched in a video's name, `class/video` without suffix; the
+        match (or its first group in parentheses) is the video's group. Without it, the group is
+        `Class/gNN` for UCF101, the source film for HMDB51, and the `group` column of a manifest; in
+        all other cases each video is a group of its own.
 
     Raises
     ------
     ParameterError
-        If a number is out of range, `group` is no regular expression, or `files` is missing or of
-        no use.
+        If a number is out of range, `group` is not a regular expression, or `files` is missing or
+        given where no files are read.
     """
 
     layout: Literal["ucf101", "hmdb51", "folder", "manifest"]
@@ -67,8 +67,8 @@ class SplitRecipe:
             if not 0 <= value < 1:
                 raise ParameterError(f"{name}: got {value}, expected a fraction from 0 to below 1")
         if self.files is None and self.layout != "folder":
-            wanted = "the CSV file" if self.layout == "manifest" else "the folder of split files"
-            raise ParameterError(f"files: missing; layout {self.layout!r} needs {wanted}")
+            wanted = "the CSV file" if self.layout == "manifest" else "the directory of split files"
+            raise ParameterError(f"files: missing; layout {self.layout!r} requires {wanted}")
         if self.files is not None and self.layout == "folder":
             raise ParameterError(
                 f"files: got {str(self.files)!r}, but layout 'folder' reads no split files"
@@ -76,15 +76,30 @@ class SplitRecipe:
         try:
             re.compile(self.group or "")
         except re.error as error:
-            raise ParameterError(f"group: {self.group!r} is no expression: {error}") from error
+            raise ParameterError(
+                f"group: got {self.group!r}, expected a regular expression: {error}"
+            ) from error
+
+    @property
+    def split_files(self) -> Path:
+        """Value of `files`, where the layout requires it.
+
+        Raises
+        ------
+        SplitError
+            If it is missing.
+        """
+        if self.files is None:
+            raise SplitError(f"files: missing; layout {self.layout!r} requires them")
+        return self.files
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A video as a split names it.
+    """Video as a split lists it.
 
     `part` is None where the layout leaves it to the recipe; `where` is for messages: a file and
-    line, or a folder.
+    line, or a directory.
     """
 
     video: str
@@ -96,7 +111,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """All videos that a split names, and its classes in their official order."""
+    """All videos that a split lists, and its classes in their official order."""
 
     classes: tuple[str, ...]
     entries: tuple[Entry, ...]
@@ -104,10 +119,10 @@ class Listing:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, stripped, each with its number from 1.
+    """Yield the lines of a text file that are not blank, stripped, with their numbers from 1.
 
-    Any line ending, with or without a byte-order mark; bytes that are not UTF-8 are kept as Python
-    keeps them in file names, so that they still match the file on disk.
+    Any line ending is accepted, with or without a byte-order mark. Bytes that are not UTF-8 are
+    kept as Python keeps them in file names, so that they still match the file on disk.
 
     Raises
     ------
@@ -120,7 +135,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a split file; see `read_lines`."""
+    """Return the text of a split file; see `read_lines`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -131,17 +146,17 @@ def read_text(path: Path) -> str:
 
 
 def split_last(line: str) -> tuple[str, str]:
-    """What stands before the last blank of a line, and its last word; `("", line)` for one word."""
+    """Split a line before its last word; return `("", line)` if it has only one."""
     words = line.rsplit(None, 1)
     return (words[0], words[1]) if len(words) == 2 else ("", line)
 
 
 def video_name(text: str) -> str:
-    """The name of a video: `/` between folders, no `./` before it, no file ending after it.
+    """Return the name of a video: `/` between directories, no leading `./`, no suffix.
 
-    Endings are those of videos and stacks; anything else after a dot belongs to the name.
+    Suffixes are those of videos and stacks; anything else after a dot belongs to the name.
     """
-    # Here, because a recipe is built from this module and must not load a decoder.
+    # Imported here, because building a recipe must not load a decoder.
     from flowstream.video import VIDEO_SUFFIXES
 
     path = PurePosixPath(text.strip().replace("\\", "/"))
@@ -150,12 +165,12 @@ def video_name(text: str) -> str:
 
 
 def group_of(video: str, recipe: SplitRecipe, *, otherwise: str, where: str) -> str:
-    """The group of a video: by the recipe's regular expression, or `otherwise` without one.
+    """Return the group of a video by the recipe's expression, or `otherwise` without one.
 
     Raises
     ------
     SplitError
-        If the expression does not match: such a video could not be kept with its like.
+        If the expression does not match: such a video could be in training and in test.
     """
     if recipe.group is None:
         return otherwise
@@ -165,22 +180,24 @@ def group_of(video: str, recipe: SplitRecipe, *, otherwise: str, where: str) -> 
     return match.group(1) if match.re.groups and match.group(1) is not None else match.group(0)
 
 
-def folder_with(files: Path, pattern: str, *, archives: tuple[str, ...]) -> Path:
-    """`files`, or the folder in it that the official archive unpacks to, where `pattern` matches.
+def find_directory(files: Path, pattern: str, *, archives: tuple[str, ...]) -> Path:
+    """Return the directory with files that match `pattern`.
+
+    It is `files`, or the directory in it that the official archive unpacks to.
 
     Raises
     ------
     SplitError
         If there is no such file.
     """
-    looked = [files, *(files / archive for archive in archives)]
-    for folder in looked:
-        if any(folder.glob(pattern)):
-            return folder
+    candidates = [files, *(files / archive for archive in archives)]
+    for directory in candidates:
+        if any(directory.glob(pattern)):
+            return directory
     if not files.is_dir():
-        raise SplitError(f"{files}: no such folder; `files` names the folder of the split files")
-    raise SplitError(f"{files}: no split file {pattern} in it; looked in {_joined(looked)}")
+        raise SplitError(f"{files}: no such directory; expected that of the split files")
+    raise SplitError(f"{files}: no split file {pattern}; searched in {_join(candidates)}")
 
 
-def _joined(paths: list[Path]) -> str:
+def _join(paths: list[Path]) -> str:
     return ", ".join(str(path) for path in paths if path.is_dir())

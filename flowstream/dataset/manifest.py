@@ -1,6 +1,6 @@
-"""A CSV file as a data set: `video,label,split`, and `group` if there is one.
+"""CSV files as datasets: columns `video,label,split`, and optionally `group`.
 
-`data/README.md` has the format in full.
+`data/README.md` describes the format.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from flowstream.errors import SplitError
 
 
 def read_manifest(recipe: SplitRecipe, names: VideoNames) -> Listing:
-    """What the manifest `recipe.files` says; its labels, sorted, are the classes.
+    """Read the manifest `recipe.files`; its sorted labels are the classes.
 
-    Labels are names. Where all of them are whole numbers, they are sorted as numbers.
+    Labels are names. Where all of them are integers, they are sorted as numbers.
 
     Raises
     ------
     SplitError
-        If a column or a value is missing, a split is no known part, or only some rows have one.
+        If a column or a value is missing, a split is not a known part, or only some rows have one.
     """
-    path = recipe.files
-    assert path is not None
+    path = recipe.split_files
     entries = tuple(_entry(path, line, row, recipe=recipe) for line, row in _rows(path))
-    unsaid = [entry for entry in entries if entry.part is None]
-    if unsaid and len(unsaid) < len(entries):
-        raise SplitError(f"{unsaid[0].where}: no split here, but in other rows; fill all or none")
+    unassigned = [entry for entry in entries if entry.part is None]
+    if unassigned and len(unassigned) < len(entries):
+        raise SplitError(
+            f"{unassigned[0].where}: no split, but other rows have one; fill all or none"
+        )
     labels = {entry.class_name for entry in entries}
     numbers = all(label.isdecimal() for label in labels)
     classes = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
@@ -71,15 +72,15 @@ def _entry(path: Path, line: int, row: Mapping[str, str], *, recipe: SplitRecipe
     split = row.get("split", "")
     if split and split.casefold() not in PARTS:
         raise SplitError(f"{where}: split {split!r}; expected train, validation or test")
-    video = video_name(_below(row["video"], path.parent))
+    video = video_name(_make_relative(row["video"], path.parent))
     otherwise = row.get("group") or video
     group = group_of(f"{row['label']}/{video}", recipe, otherwise=otherwise, where=where)
     return Entry(video, row["label"], PARTS.get(split.casefold()), group, where)
 
 
-def _below(video: str, folder: Path) -> str:
-    """A video's path relative to the manifest's folder where it lies in it."""
+def _make_relative(video: str, directory: Path) -> str:
+    """Return a video's path relative to the manifest's directory, if it is inside."""
     if not os.path.isabs(video):
         return os.path.normpath(video)
-    inside = os.path.relpath(video, folder.absolute())
+    inside = os.path.relpath(video, directory.absolute())
     return video if inside.startswith(os.pardir) else inside

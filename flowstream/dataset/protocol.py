@@ -1,89 +1,95 @@
-"""The transforms of training and of testing, from a recipe's numbers."""
+"""The transforms of training and of testing, made from the numbers of a recipe."""
 
 # ruff: noqa: PT028  (test_transform is no test)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from flowstream.dataset.clip import Kind
+from flowstream.dataset.augmentations import DEFAULT, build_augmentations
 from flowstream.dataset.transforms import (
+    AddChannels,
     CentreCrop,
-    ColourJitter,
     Cover,
     FiveCrop,
-    HorizontalFlip,
-    MultiScaleCornerCrop,
     Normalise,
     Step,
     SubtractMeanFlow,
     TenCrop,
+    ThreeCrop,
 )
 from flowstream.errors import ParameterError
 from flowstream.types import Size
 
-CROPS: dict[int, Callable[[Size], Step]] = {1: CentreCrop, 5: FiveCrop, 10: TenCrop}
+CROPS: dict[int, Callable[[Size], Step]] = {
+    1: CentreCrop,
+    3: ThreeCrop,
+    5: FiveCrop,
+    10: TenCrop,
+}
+"""Crops of testing by their number; 0 is the whole frame, without a crop."""
 
 
 def train_transform(
-    kind: Kind,
     size: Size | int,
     *,
-    scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66),
-    flip: float = 0.5,
-    jitter: float = 0.0,
+    augment: Iterable[Mapping[str, Any]] = DEFAULT,
     mean_flow: bool = False,
-    bound: float = 20.0,
+    channels: tuple[str, ...] = (),
+    normalise: Normalise | None = None,
 ) -> tuple[Step, ...]:
-    """Corner crops of several scales, flips, colour jitter for RGB; then normalised.
+    """Return the transform of training: mean flow, augmentations, channels, normalisation.
+
+    It is the same for every kind of clip, because each step knows what to do with each kind.
 
     Parameters
     ----------
-    kind : "rgb" or "flow"
     size : int or (rows, columns)
-        Of the model's input.
-    scales : tuple of float
-        See `MultiScaleCornerCrop`; `(1.0,)` takes the largest part only.
-    flip : float
-        Probability of a horizontal flip; 0 for actions that have a left and a right.
-    jitter : float
-        See `ColourJitter`; RGB only.
+        Size of the model's input.
+    augment : tables
+        Augmentations in their order; see `build_augmentations`.
     mean_flow : bool
-        Subtract each field's mean vector; flow only.
-    bound : float
-        What flow is divided by, in pixels; 20 is the default codec's bound.
+        Subtract each field's mean vector.
+    channels : tuple of str
+        Derived channels of flow; see `AddChannels`.
+    normalise : Normalise
+        The default divides flow by 20 pixels, the default codec's bound.
     """
     size = (size, size) if isinstance(size, int) else size
-    steps: list[Step] = [SubtractMeanFlow()] if mean_flow and kind == "flow" else []
-    steps += [MultiScaleCornerCrop(size, scales), HorizontalFlip(flip)]
-    if jitter and kind == "rgb":
-        steps.append(ColourJitter(jitter, jitter, jitter))
-    return (*steps, Normalise(bound))
+    mean: tuple[Step, ...] = (SubtractMeanFlow(),) if mean_flow else ()
+    derived: tuple[Step, ...] = (AddChannels(channels),) if channels else ()
+    return (*mean, *build_augmentations(augment, size), *derived, normalise or Normalise())
 
 
 def test_transform(
-    kind: Kind,
     size: Size | int,
     *,
     crops: int = 1,
     mean_flow: bool = False,
-    bound: float = 20.0,
+    channels: tuple[str, ...] = (),
+    normalise: Normalise | None = None,
 ) -> tuple[Step, ...]:
-    """The frame at 8/7 of the model's input, normalised, and 1, 5 or 10 crops of it.
+    """Return the transform of testing: the frame at 8/7 of the model's input, and crops of it.
 
     Parameters
     ----------
-    kind, size, mean_flow, bound
+    size, mean_flow, channels, normalise
         As in training.
-    crops : 1, 5 or 10
-        The centre; with the corners; with the mirror images of all five.
+    crops : 0, 1, 3, 5 or 10
+        1 is the centre; 3 are spread along the longer side; 5 are the centre and the corners; 10
+        are those and their mirror images; 0 is the whole frame, for a network that is run fully
+        convolutionally.
     """
     size = (size, size) if isinstance(size, int) else size
-    if crops not in CROPS:
-        raise ParameterError(f"crops: got {crops}, expected one of: 1, 5, 10")
-    steps: list[Step] = [SubtractMeanFlow()] if mean_flow and kind == "flow" else []
-    return (*steps, Cover(size), Normalise(bound), CROPS[crops](size))
+    if crops and crops not in CROPS:
+        raise ParameterError(f"crops: got {crops}, expected 0, {', '.join(map(str, CROPS))}")
+    mean: tuple[Step, ...] = (SubtractMeanFlow(),) if mean_flow else ()
+    scale, views = normalise or Normalise(), (CROPS[crops](size),) if crops else ()
+    if channels:  # derived from each view, because a mirrored strain is no mirrored component
+        return (*mean, Cover(size), *views, AddChannels(channels), scale)
+    return (*mean, Cover(size), scale, *views)
 
 
-# pytest takes functions named test_* for tests wherever they are imported.
+# pytest collects functions named test_* wherever they are imported.
 test_transform.__test__ = False  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Splits: which stack belongs to which class, and to training, validation or test."""
+"""Splits: the class of each stack, and its part (training, validation or test)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ LAYOUTS: Plugins[Callable[[SplitRecipe, VideoNames], Listing]] = Plugins(
 
 @dataclass(frozen=True)
 class Sample:
-    """A video of a split that is on disk.
+    """Video of a split that is on disk.
 
-    `video` is its name as the split has it, `/` between folders and no ending: the same for stacks
-    of any method, so that scores of several streams can be matched. `label` counts into
-    `Split.classes`; `path` is its stack.
+    `video` is its name as the split lists it, with `/` between directories and no suffix: the same
+    for stacks of any method, so that scores of several streams can be matched. `label` is an index
+    into `Split.classes`; `path` is the path of its stack.
     """
 
     video: str
@@ -42,11 +42,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Split:
-    """A data set, divided.
+    """Dataset divided into parts.
 
-    `classes` are those of which a video is on disk, in official order. `missing` names, for each
-    part, the videos that the split lists and that are not on disk; those that validation would be
-    taken from count as `train`.
+    `classes` are those with a video on disk, in official order. `missing` lists, for each part, the
+    videos of the split that are not on disk; those that validation would be taken from count as
+    `train`.
     """
 
     classes: tuple[str, ...]
@@ -62,35 +62,44 @@ class Split:
         return tuple(name for label, name in enumerate(self.classes) if label not in seen)
 
     @property
-    def chance(self) -> float:
-        """Share of the most frequent class in the test part."""
+    def most_frequent(self) -> float:
+        """Share of the test videos that belong to the most frequent class of the test part."""
         counts = Counter(sample.label for sample in self.test)
         return max(counts.values()) / len(self.test)
 
     def summary(self) -> str:
-        """One line: how many classes and videos, how many missing."""
+        """Return the numbers of classes, videos and missing videos in one line."""
         parts = (("train", self.train), ("validation", self.validation), ("test", self.test))
-        counts = ", ".join(f"{name} {len(samples)}{self._absent(name)}" for name, samples in parts)
+        counts = ", ".join(
+            f"{name} {len(samples)}{self._count_missing(name)}" for name, samples in parts
+        )
         untrained = f"; no training video of {', '.join(self.untrained)}" if self.untrained else ""
         return f"{len(self.classes)} classes; {counts}{untrained}"
 
-    def _absent(self, part: str) -> str:
-        absent = len(self.missing.get(part, ()))
-        return f" ({absent} listed but missing)" if absent else ""
+    def _count_missing(self, part: str) -> str:
+        missing = len(self.missing.get(part, ()))
+        return f" ({missing} listed but missing)" if missing else ""
 
 
-def read_split(recipe: SplitRecipe, stacks: Path, *, suffixes: Collection[str] = (".h5",)) -> Split:
-    """Find the videos of a split under a folder, and divide them.
+def read_split(
+    recipe: SplitRecipe,
+    stacks: Path,
+    *,
+    suffixes: Collection[str] = (".h5",),
+    paths: Mapping[str, Path] | None = None,
+) -> Split:
+    """Find the videos of a split below a directory, and divide them into parts.
 
     Parameters
     ----------
     recipe : SplitRecipe
-        Which split.
     stacks : Path
-        Folder of the stacks. They are matched by name whatever the ending in the list, with or
-        without the folder of their class.
+        Directory of the stacks. They are matched by name whatever the suffix in the list, with or
+        without the directory of their class.
     suffixes : collection of str
-        Endings to look for; those of videos check a split before anything is extracted.
+        Suffixes to search for.
+    paths : mapping from name to Path, optional
+        Files to use instead of those below `stacks`; see `VideoNames`.
 
     Returns
     -------
@@ -100,20 +109,20 @@ def read_split(recipe: SplitRecipe, stacks: Path, *, suffixes: Collection[str] =
     Raises
     ------
     SplitError
-        If the split files cannot be read, a line is not as the layout has it, a video is listed
-        twice, two videos are one stack, or no video of the split is there.
+        If the split files cannot be read, a line does not follow the layout, a video is listed
+        twice, two videos match one stack, or no video of the split is found.
     """
-    names = VideoNames(Path(stacks), suffixes)
+    names = VideoNames(Path(stacks), suffixes, paths=paths)
     listing = LAYOUTS[recipe.layout](recipe, names)
     _check_unique(listing.entries)
     found, missing = _look_up(listing, names)
     if not found:
-        raise SplitError(_nothing_found(listing, names))
+        raise SplitError(_explain_nothing_found(listing, names))
     present = {entry.class_name for entry, _ in found}
     classes = tuple(name for name in listing.classes if name in present)
     labels = {name: label for label, name in enumerate(classes)}
     parts: dict[Part, list[Sample]] = {"train": [], "validation": [], "test": []}
-    for entry, path in _divided(found, recipe):
+    for entry, path in _divide(found, recipe):
         sample = Sample(entry.video, labels[entry.class_name], entry.group, path)
         parts[entry.part or "train"].append(sample)
     return Split(
@@ -131,13 +140,15 @@ def _check_unique(entries: Iterable[Entry]) -> None:
         first = seen.setdefault(entry.video.casefold(), entry)
         if first is not entry:
             both = "" if entry.part == first.part else f", in {entry.part} and {first.part}"
-            raise SplitError(f"{entry.where}: {entry.video} stands twice{both}: see {first.where}")
+            raise SplitError(
+                f"{entry.where}: {entry.video} is listed twice{both}; see {first.where}"
+            )
 
 
 def _look_up(
     listing: Listing, names: VideoNames
 ) -> tuple[list[tuple[Entry, Path]], dict[str, tuple[str, ...]]]:
-    """The entries on disk with their paths, and the names of the others by part."""
+    """Return the entries on disk with their paths, and the names of the others by part."""
     found: list[tuple[Entry, Path]] = []
     missing: dict[str, list[str]] = {}
     taken: dict[str, Entry] = {}
@@ -150,22 +161,22 @@ def _look_up(
         if other is not entry:
             raise SplitError(
                 f"{entry.where}: {entry.video} and {other.video} ({other.where}) "
-                f"are both the file {names[name]}"
+                f"both match the file {names[name]}; expected one video for each file"
             )
         found.append((entry, names[name]))
     return found, {part: tuple(videos) for part, videos in missing.items()}
 
 
-def _divided(found: list[tuple[Entry, Path]], recipe: SplitRecipe) -> Iterable[tuple[Entry, Path]]:
-    """The entries with their parts filled in: test where the layout is silent, then validation."""
-    found = _hold(found, None, "test", fraction=recipe.test, seed=recipe.seed)
+def _divide(found: list[tuple[Entry, Path]], recipe: SplitRecipe) -> Iterable[tuple[Entry, Path]]:
+    """Fill in the parts of the entries: first test where the layout has none, then validation."""
+    found = _assign_part(found, None, "test", fraction=recipe.test, seed=recipe.seed)
     found = [(replace(e, part="train") if e.part is None else e, path) for e, path in found]
     if any(entry.part == "validation" for entry, _ in found):
         return found
-    return _hold(found, "train", "validation", fraction=recipe.validation, seed=recipe.seed)
+    return _assign_part(found, "train", "validation", fraction=recipe.validation, seed=recipe.seed)
 
 
-def _hold(
+def _assign_part(
     found: list[tuple[Entry, Path]],
     source: Part | None,
     part: Part,
@@ -183,14 +194,14 @@ def _hold(
     ]
 
 
-def _nothing_found(listing: Listing, names: VideoNames) -> str:
+def _explain_nothing_found(listing: Listing, names: VideoNames) -> str:
     kinds = ", ".join(names.suffixes)
     if not len(names):
-        return f"{names.root}: no {kinds} file in it; extract the videos there first"
+        return f"{names.root}: no {kinds} file; extract the videos into it first"
     if not listing.entries:
         return f"{listing.source}: the split lists no video"
     return (
-        f"{names.root}: none of the {len(listing.entries)} videos of {listing.source} is among the "
-        f"{len(names)} {kinds} files in it; looked for {listing.entries[0].video}, "
-        f"there is {next(iter(names))}"
+        f"{names.root}: none of the {len(listing.entries)} videos of {listing.source} is among its "
+        f"{len(names)} {kinds} files; expected names such as {listing.entries[0].video}, "
+        f"got {next(iter(names))}"
     )

@@ -16,7 +16,7 @@ from flowstream.dataset.listing import (
     Entry,
     Listing,
     SplitRecipe,
-    folder_with,
+    find_directory,
     group_of,
     read_lines,
     split_last,
@@ -27,32 +27,31 @@ from flowstream.errors import SplitError, did_you_mean
 
 
 def read_ucf101(recipe: SplitRecipe, names: VideoNames) -> Listing:
-    """What split number `recipe.split` of the official files says."""
-    assert recipe.files is not None
-    folder = folder_with(recipe.files, "classInd.txt", archives=("ucfTrainTestlist",))
-    classes = read_classes(folder / "classInd.txt")
+    """Read split number `recipe.split` of the official files."""
+    directory = find_directory(recipe.split_files, "classInd.txt", archives=("ucfTrainTestlist",))
+    classes = read_classes(directory / "classInd.txt")
     parts: tuple[tuple[Literal["train", "test"], Path], ...] = (
-        ("train", folder / f"trainlist{recipe.split:02d}.txt"),
-        ("test", folder / f"testlist{recipe.split:02d}.txt"),
+        ("train", directory / f"trainlist{recipe.split:02d}.txt"),
+        ("test", directory / f"testlist{recipe.split:02d}.txt"),
     )
     for _, path in parts:
         if not path.is_file():
-            there = ", ".join(found.name for found in sorted(folder.glob("*list*.txt"))) or "none"
-            raise SplitError(f"{path}: no such split file; there: {there}")
+            found = ", ".join(file.name for file in sorted(directory.glob("*list*.txt"))) or "none"
+            raise SplitError(f"{path}: no such split file; found: {found}")
     entries = tuple(
         entry for part, path in parts for entry in _read_list(path, part, classes, recipe=recipe)
     )
     ordered = tuple(classes[number] for number in sorted(classes))
-    return Listing(ordered, entries, source=str(folder))
+    return Listing(ordered, entries, source=str(directory))
 
 
 def read_classes(path: Path) -> dict[int, str]:
-    """The classes by their number.
+    """Return the classes by their number.
 
     Raises
     ------
     SplitError
-        If a line is not `NUMBER NAME`, or a number or name stands twice.
+        If a line is not `NUMBER NAME`, or a number or name occurs twice.
     """
     classes: dict[int, str] = {}
     for line, text in read_lines(path):
@@ -60,7 +59,7 @@ def read_classes(path: Path) -> dict[int, str]:
         if not number.isdecimal():
             raise SplitError(f"{path}:{line}: got {text!r}, expected NUMBER CLASS")
         if int(number) in classes or name in classes.values():
-            raise SplitError(f"{path}:{line}: {text!r} stands twice")
+            raise SplitError(f"{path}:{line}: got {text!r}, expected each number and name once")
         classes[int(number)] = name
     return classes
 
@@ -68,25 +67,25 @@ def read_classes(path: Path) -> dict[int, str]:
 def _read_list(
     path: Path, part: Literal["train", "test"], classes: dict[int, str], *, recipe: SplitRecipe
 ) -> Iterator[Entry]:
-    # The folder is HandstandPushups and its clips v_HandStandPushups_*: case means nothing here.
+    # The directory is HandstandPushups and its videos v_HandStandPushups_*: ignore case.
     by_name = {name.casefold(): name for name in classes.values()}
     for line, text in read_lines(path):
         where = f"{path}:{line}"
         before, last = split_last(text)
         name, number = (before, int(last)) if before and last.isdecimal() else (text, None)
-        folder, clip = ["", *video_name(name).split("/")][-2:]
-        if not folder:
+        directory, clip = ["", *video_name(name).split("/")][-2:]
+        if not directory:
             raise SplitError(f"{where}: got {text!r}, expected CLASS/CLIP.avi")
-        if folder.casefold() not in by_name:
-            hint = did_you_mean(folder, classes.values())
-            raise SplitError(f"{where}: class {folder!r} is not in classInd.txt.{hint}")
-        class_name = by_name[folder.casefold()]
+        if directory.casefold() not in by_name:
+            hint = did_you_mean(directory, classes.values())
+            raise SplitError(f"{where}: class {directory!r} is not in classInd.txt.{hint}")
+        class_name = by_name[directory.casefold()]
         if number is not None and classes.get(number) != class_name:
             raise SplitError(
                 f"{where}: {name} has number {number}, which is "
                 f"{classes.get(number, 'no class')} in classInd.txt"
             )
-        video = f"{folder}/{clip}"
+        video = f"{directory}/{clip}"
         source = re.search(r"_(g\d+)(?:_c\d+)?$", clip)
         if source is None and recipe.group is None:
             raise SplitError(f"{where}: got {clip!r}, expected a clip named v_CLASS_gNN_cNN")

@@ -1,42 +1,52 @@
-"""Where in a video a clip is taken: the same rule for both streams, in training and in testing."""
+"""Where in a video clips are taken: one rule for all inputs, in training and in testing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import ParameterError
 
+Sampling = Literal["segments", "dense"]
+Short = Literal["loop", "hold", "refuse"]
+
 
 @dataclass(frozen=True)
 class Window:
-    """L fields, `step` apart, from each of `segments` parts of a video.
+    """L fields, `step` apart, from each of `segments` places in a video.
 
     Time is counted in fields: field i leads from sampled frame i to frame i + 1. A window that
-    starts at s has the fields s, s + step, ... The places where it fits are divided into equal
-    segments; training starts anywhere in each segment, testing in its middle, which spaces the
-    windows evenly (one segment: the centre of the video). Wang et al. 2016 (TSN,
-    arXiv:1608.00859), section 3.1.
-
-    A video that is too short for the window is looped, as in Hara et al. 2018 (arXiv:1711.09577),
-    section 4.1: its motion stays its own, where repeating its last field would invent motion, and
-    zeros would look like rest.
+    starts at s has the fields s, s + step, ...
 
     Parameters
     ----------
     length : int
-        L, how many fields. 10: Simonyan & Zisserman 2014 found no gain beyond.
+        L, the number of fields. 10: Simonyan & Zisserman 2014 found no gain beyond.
     step : int
         Fields from one to the next.
     segments : int
-        How many windows of each video.
+        Number of windows of each video.
+    sampling : "segments" or "dense"
+        "segments" divides the possible starts into equal segments; training draws one start in
+        each segment, testing takes its middle (Wang et al. 2016, TSN, arXiv:1608.00859, section
+        3.1). "dense" draws every start from the whole video in training, and spaces them evenly
+        from the first possible one to the last in testing (Wang et al. 2018, arXiv:1711.07971,
+        section 4.1).
+    short : "loop", "hold" or "refuse"
+        What happens to a video with fewer fields than the window. "loop" starts the video again,
+        as in Hara et al. 2018 (arXiv:1711.09577), section 4.1: repeating one field would invent
+        motion, and zeros would look like rest. "hold" repeats the last field; "refuse" raises an
+        error that names the video.
     """
 
     length: int = 10
     step: int = 1
     segments: int = 1
+    sampling: Sampling = "segments"
+    short: Short = "loop"
 
     def __post_init__(self) -> None:
         for name in ("length", "step", "segments"):
@@ -45,26 +55,32 @@ class Window:
 
     @property
     def span(self) -> int:
-        """Fields from the first to the last, both counted."""
+        """Number of fields from the first to the last, both included."""
         return (self.length - 1) * self.step + 1
 
     def starts(self, num_fields: int, generator: np.random.Generator | None) -> list[int]:
-        """The first field of each window: random with a generator, evenly spaced without."""
+        """Return the first field of each window: random with a generator, fixed without one."""
         places = max(num_fields - self.span, 0) + 1
+        if self.sampling == "dense":
+            if generator is not None:
+                return [int(start) for start in generator.integers(places, size=self.segments)]
+            if self.segments > 1:
+                return [round(start) for start in np.linspace(0, places - 1, self.segments)]
         within = 0.5 if generator is None else generator.random(self.segments)
         starts = (np.arange(self.segments) + within) * places / self.segments
         return [int(start) for start in np.minimum(starts, places - 1)]
 
     def frame_offset(self, frames: int) -> int:
-        """Fields from a window's start to the first of `frames` frames in the middle of it.
+        """Return the number of fields from a window's start to the first of `frames` frames.
 
-        A single frame is the middle one of those that the window moves between; L frames begin
-        with the window, each the frame that its field starts from.
+        The frames are in the middle of the window. A single frame is the middle one of those that
+        the window moves between; L frames begin with the window, each the frame that its field
+        starts from.
 
         Raises
         ------
         ParameterError
-            If so many frames, `step` apart, do not fit.
+            If that many frames, `step` apart, do not fit.
         """
         offset = (self.span - (frames - 1) * self.step) // 2
         if frames < 1 or offset < 0:
@@ -74,7 +90,10 @@ class Window:
             )
         return offset
 
-
-def looped(first: int, count: int, *, step: int, num_fields: int) -> NDArray[np.intp]:
-    """Indices of fields, or of the frames that they start from, in a video that starts over."""
-    return (first + step * np.arange(count)) % num_fields
+    def indices(self, first: int, count: int, *, step: int, num_fields: int) -> NDArray[np.intp]:
+        """Return `count` indices from `first`, in a video that may be shorter than the window."""
+        indices = first + step * np.arange(count)
+        if self.short == "hold":
+            held: NDArray[np.intp] = indices.clip(0, num_fields - 1)
+            return held
+        return indices % num_fields

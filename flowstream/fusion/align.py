@@ -1,9 +1,10 @@
-"""Rows of several streams' scores put into one order of videos."""
+"""Put the rows of several streams' scores into one order of videos."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,33 +13,35 @@ from flowstream.scores import Scores
 
 
 def align(parts: Sequence[Scores]) -> tuple[Scores, ...]:
-    """The parts with their rows in the first's order of videos.
+    """Return the parts with their rows in the first part's order of videos.
 
     Raises
     ------
     ScoresError
-        If there is no part, two are of one stream, a video stands twice, or the parts differ in
-        their classes, their videos, a video's label or the part of the data set.
+        If there is no part, two are of one stream, a video occurs twice, or the parts differ in
+        their classes, their videos, a video's label or the part of the dataset.
     """
     if not parts:
-        raise ScoresError("no scores to fuse; give those of one stream at least")
+        raise ScoresError("no scores to fuse; expected those of at least one stream")
     streams = [part.stream for part in parts]
     if len(set(streams)) < len(streams):
-        raise ScoresError(f"two scores of one stream among {listed(streams)}; give each once")
+        raise ScoresError(
+            f"two scores of one stream among {shorten(streams)}; give each stream once"
+        )
     for part in parts:
         _check_unique(part)
-    return (parts[0], *(_like(parts[0], part) for part in parts[1:]))
+    return (parts[0], *(_reorder(parts[0], part) for part in parts[1:]))
 
 
-def listed(names: Iterable[str], most: int = 3) -> str:
-    """`a, b, c and 5 more`."""
+def shorten(names: Iterable[str], most: int = 3) -> str:
+    """Return the names in one line, such as `a, b, c and 5 more`."""
     every = list(names)
     shown = ", ".join(every[:most])
     return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
 
 
-def _like(first: Scores, other: Scores) -> Scores:
-    """`other` with its rows in the order of `first`."""
+def _reorder(first: Scores, other: Scores) -> Scores:
+    """Return `other` with its rows in the order of `first`."""
     pair = f"scores of {first.stream!r} and {other.stream!r}"
     if first.part != other.part:
         raise ScoresError(f"{pair}: of the parts {first.part!r} and {other.part!r}; take one part")
@@ -55,16 +58,16 @@ def _like(first: Scores, other: Scores) -> Scores:
     ]
     if wrong:
         raise ScoresError(
-            f"{pair}: videos with another label: {len(wrong)} ({listed(wrong)}); "
+            f"{pair}: videos with another label: {len(wrong)} ({shorten(wrong)}); "
             "predict both from one split"
         )
-    return Scores(
+    groups = tuple(other.groups[row] for row in order) if other.groups else ()
+    return replace(
+        other,
         scores=other.scores[order],
         labels=other.labels[order],
         videos=first.videos,
-        classes=first.classes,
-        stream=other.stream,
-        part=other.part,
+        groups=groups,
     )
 
 
@@ -72,8 +75,8 @@ def _check_unique(part: Scores) -> None:
     twice = [video for video, times in Counter(part.videos).items() if times > 1]
     if twice:
         raise ScoresError(
-            f"scores of {part.stream!r}: videos that stand more than once: {len(twice)} "
-            f"({listed(twice)}); one row a video is expected"
+            f"scores of {part.stream!r}: {len(twice)} videos occur more than once "
+            f"({shorten(twice)}); expected one row for each video"
         )
 
 
@@ -81,7 +84,7 @@ def _check_same(
     what: str, one: Sequence[str], two: Sequence[str], *, streams: tuple[Scores, Scores]
 ) -> None:
     missing = [
-        f"{len(only)} only in {part.stream!r} ({listed(only)})"
+        f"{len(only)} only in {part.stream!r} ({shorten(only)})"
         for part, only in zip(
             streams, (sorted(set(one) - set(two)), sorted(set(two) - set(one))), strict=True
         )

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flowstream.fusion.mixture import Fusion, Mixture, equal
+from flowstream.fusion.fusion import Fusion
+from flowstream.fusion.mixture import Mixture, average_streams
 from flowstream.scores import Scores
 
 
 @dataclass(frozen=True)
 class Average(Fusion):
-    """The mean of the streams' probabilities (Simonyan & Zisserman 2014, arXiv:1406.2199)."""
+    """Mean of the streams' probabilities (Simonyan & Zisserman 2014, arXiv:1406.2199)."""
 
     name: ClassVar[str] = "average"
 
     def fit(self, parts: Sequence[Scores]) -> Mixture:
-        """Equal weights; learns nothing."""
-        return equal(parts, mean="arithmetic")
+        """Return equal weights; nothing is learnt."""
+        return average_streams(parts, mean="arithmetic")

@@ -1,4 +1,4 @@
-"""The weighted mean of the probabilities, its weights given or chosen."""
+"""The weighted mean of the probabilities, with weights that are given or chosen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import ParameterError, ScoresError
-from flowstream.fusion.align import align, listed
-from flowstream.fusion.mixture import SMALLEST, Fusion, Mixture, mix
+from flowstream.fusion.align import align, shorten
+from flowstream.fusion.fusion import Fusion, check_may_learn
+from flowstream.fusion.mixture import SMALLEST, Mixture, mix
 from flowstream.scores import Scores
 
-MOST = 11_000
-"""Weights of a grid at most: 20 steps for five streams.
+LARGEST_GRID = 11_000
+"""Largest number of weights in a grid: 20 steps for five streams.
 
 Measured: 45 s of a CPU for 3,783 videos of 101 classes, UCF101's first test list.
 """
@@ -24,22 +25,22 @@ Measured: 45 s of a CPU for 3,783 videos of 101 classes, UCF101's first test lis
 
 @dataclass(frozen=True)
 class Weighted(Fusion):
-    """The weighted mean of probabilities, its weights searched on a grid unless they are given.
+    """Weighted mean of probabilities, with weights that are given or searched on a grid.
 
-    Equal weights are always among those tried.
+    Equal weights are always among the candidates.
 
     Of all weights whose top-1 is within one standard error of the best, those nearest to equal
-    weights are taken (the one-standard-error rule of Breiman et al. 1984, "Classification and
-    Regression Trees", section 3.4.3): a handful of validation videos cannot argue a stream away,
-    thousands can. The log-loss decides between weights as near.
+    weights are chosen (the one-standard-error rule of Breiman et al. 1984, "Classification and
+    Regression Trees", section 3.4.3): a few validation videos cannot remove a stream, thousands
+    can. The log-loss decides between weights at the same distance.
     """
 
     name: ClassVar[str] = "weighted"
 
     weights: tuple[float, ...] | None = None
-    """One a stream, in the order given to `fit`; TSN takes (1.0, 1.5) (arXiv:1608.00859)."""
+    """One for each stream, in the order given to `fit`; TSN takes (1.0, 1.5) (arXiv:1608.00859)."""
     steps: int = 20
-    """Grid intervals from 0 to 1: 20 holds TSN's 0.4 : 0.6. Six streams and more get fewer."""
+    """Grid intervals from 0 to 1: 20 contain TSN's 0.4 : 0.6. Six streams or more get fewer."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -49,33 +50,24 @@ class Weighted(Fusion):
         if any(not math.isfinite(weight) or weight < 0 for weight in self.weights):
             raise ParameterError(f"weights: got {self.weights}, expected numbers of 0 or more")
         if sum(self.weights) <= 0:
-            raise ParameterError(f"weights: got {self.weights}, expected one above 0 at least")
+            raise ParameterError(f"weights: got {self.weights}, expected at least one above 0")
 
     def fit(self, parts: Sequence[Scores]) -> Mixture:
-        """Choose the weights on these parts, which may not be test scores."""
+        """Choose the weights on these parts, which must not be test scores."""
         aligned = align(parts)
         streams = tuple(part.stream for part in aligned)
         if self.weights is not None and len(self.weights) != len(streams):
             raise ScoresError(
                 f"fusion 'weighted' has {len(self.weights)} weights for {len(streams)} streams "
-                f"({listed(streams)}); give one a stream"
+                f"({shorten(streams)}); give one for each stream"
             )
         weights = self._search(aligned) if self.weights is None else self.weights
         total = sum(weights)
-        return Mixture(streams, tuple(weight / total for weight in weights), aligned[0].part)
+        return Mixture(streams, aligned[0].part, tuple(weight / total for weight in weights))
 
     def _search(self, aligned: Sequence[Scores]) -> tuple[float, ...]:
         first = aligned[0]
-        if first.part == "test":
-            raise ScoresError(
-                "fusion 'weighted' was given test scores to choose its weights on; "
-                "fit it on validation or training scores"
-            )
-        if unknown := int((first.labels < 0).sum()):
-            raise ScoresError(
-                f"fusion 'weighted': videos without a label: {unknown} of {len(first.labels)}; "
-                "leave them out where weights are chosen"
-            )
+        check_may_learn(self.name, aligned)
         probabilities = np.stack([part.scores for part in aligned])
         equal = 1 / len(aligned)
 
@@ -105,15 +97,15 @@ class Weighted(Fusion):
         return min((weights for weights in near if distance(weights) == closest), key=loss)
 
     def _steps(self, streams: int) -> int:
-        """`steps`, or as many as keep the grid small, which grows fast with the streams."""
+        """Return `steps`, or fewer where many streams would make the grid large."""
         steps = self.steps
-        while steps > 1 and math.comb(steps + streams - 1, streams - 1) > MOST:
+        while steps > 1 and math.comb(steps + streams - 1, streams - 1) > LARGEST_GRID:
             steps -= 1
         return steps
 
 
 def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean of -log of the probability `(N, K)` that each of the N videos' own class got, in nats.
+    """Return the mean of -log of the probability (N, K) of each video's true class, in nats.
 
     Summed exactly, so that the order of the videos does not matter.
     """
@@ -122,7 +114,7 @@ def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -
 
 
 def _simplex(streams: int, steps: int) -> Iterator[tuple[float, ...]]:
-    """Every tuple of multiples of 1 / steps, one a stream, that sums to 1."""
+    """Yield every tuple of multiples of 1 / steps, one for each stream, that sums to 1."""
 
     def counts(left: int, places: int) -> Iterator[tuple[int, ...]]:
         if places == 1:

@@ -60,6 +60,8 @@ class Measures:
     """5, or the number of classes where there are fewer."""
     mean_class_accuracy: float
     """Mean over the classes that have videos, so that small classes count like large ones."""
+    mean_f1: float
+    """UF1: mean over the same classes of 2 TP / (2 TP + FP + FN)."""
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
     """(K, K): videos of the row's class given the column's."""
@@ -101,6 +103,7 @@ def measure(scores: Scores) -> Measures:
         top_k=_share(top_k(scores.scores, scores.labels, k)),
         k=k,
         mean_class_accuracy=math.fsum(accuracies) / len(accuracies),
+        mean_f1=compute_mean_f1(matrix),
         classes=results,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
     )
@@ -140,6 +143,18 @@ def confusion_matrix(
     matrix = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix
+
+
+def compute_mean_f1(matrix: NDArray[np.integer]) -> float:
+    """Return the unweighted F1 score (UF1) of a confusion matrix.
+
+    It is the mean over the classes that have videos, as in See et al. 2019 (MEGC,
+    doi:10.1109/FG.2019.8756611).
+    """
+    right = np.diag(matrix)
+    given, present = matrix.sum(axis=0), matrix.sum(axis=1)
+    scores = 2 * right / np.maximum(given + present, 1)
+    return float(scores[present > 0].mean())
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:

@@ -1,10 +1,10 @@
-"""The stages of a recipe in their order; what the command line and the pipelines call."""
+"""The stages of a recipe in their order, called by the command line and the pipelines."""
 
 from __future__ import annotations
 
 from flowstream.extract import ExtractRecipe
 from flowstream.stages.recipe import FusionRecipe, Recipe
-from flowstream.stages.two_stream import Result, extract_flow, run_stages, train_streams
+from flowstream.stages.training import Result, extract_flow, run_stages, train_streams
 
 __all__ = [
     "ExtractRecipe",

@@ -1,4 +1,4 @@
-"""The features of a stream's CNN, kept ahead of training, and what that saves."""
+"""Cached features of a stream's CNN, and the time that caching saves."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from flowstream.stages.recipe import Recipe
 if TYPE_CHECKING:
     from flowstream.train.run import Run
 
-# Steps that are timed each way; the first of all is left out, for it allocates.
+# Steps that are timed each way, after a first one that allocates memory.
 _TIMED = 8
 
 
 @dataclass(frozen=True)
 class KeptFeatures:
-    """What is kept of a stream, and how long an epoch of training takes with and without.
+    """Cached features of a stream, and the time of an epoch with and without them.
 
-    `seconds` went into the files just now, next to none where they were there; `steps` were timed
-    each way.
+    `seconds` is the time of computing them, almost 0 if they existed; `steps` were timed each way.
     """
 
     stream: str
@@ -38,17 +37,17 @@ class KeptFeatures:
 
     @property
     def speed_up(self) -> float:
-        """How many times as fast an epoch is from the features."""
+        """Ratio of the times of an epoch without and with the features."""
         return self.epoch_from_clips / self.epoch_from_features
 
 
 def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...]:
-    """The streams of a recipe that keep their features: those asked for, or all.
+    """Return the streams of a recipe that cache features: those that were named, or all.
 
     Raises
     ------
     RecipeError
-        If there is none, or one that is asked for is unknown or keeps none.
+        If there is none, or a named one is unknown or caches none.
     """
     known = tuple(name for name, stream in recipe.streams.items() if stream.cache_features)
     if not known:
@@ -65,15 +64,15 @@ def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...
 
 
 def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
-    """Compute the features of a stream's training and validation clips, where they are missing.
+    """Compute the features of a stream's training and validation clips, if they are missing.
 
-    `flowstream train` then trains from them. An epoch is timed by some of its steps, validation
-    not counted.
+    `flowstream train` then trains from them. The time of an epoch is estimated from some of its
+    steps, without validation.
 
     Raises
     ------
     RecipeError
-        If the stream is unknown, or does not keep features.
+        If the stream is unknown, or does not cache features.
     FlowstreamError
         As training does.
     """
@@ -85,7 +84,7 @@ def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
 
     caching_streams(recipe, [name])
     stream, out = recipe.streams[name], recipe.out / name
-    split = read_split(recipe.split, recipe.stack_folder)
+    split = read_split(recipe.split, recipe.stack_directory)
     device = choose_device(recipe.device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         plain = replace(stream, cache_features=False)
@@ -113,15 +112,15 @@ def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
 
 
 def _epoch_seconds(run: Run) -> tuple[int, float]:
-    """How many steps were timed, and how long an epoch of such steps takes."""
-    from flowstream.train.clips import training_batches
+    """Return the number of steps that were timed, and the time of an epoch of such steps."""
+    from flowstream.train.batches import Batch, training_batches
     from flowstream.train.fit import train_step
 
     batches = training_batches(run.recipe, run.clips, run.device, seed=run.recipe.seed)
     run.scorer.train()
     ends = []
-    for values, labels, _ in islice(batches, _TIMED + 1):
-        train_step(run, values, labels, rate=run.recipe.learning_rate)
+    for batch in islice(batches, _TIMED + 1):
+        train_step(run, [Batch(*batch)], rate=run.recipe.learning_rate)
         ends.append(time.perf_counter())
     if len(ends) < 2:
         raise RecipeError(

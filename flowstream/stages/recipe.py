@@ -1,4 +1,4 @@
-"""What a recipe file says: one experiment, from its videos to its fused scores."""
+"""The recipe of one experiment, from its videos to its fused scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FusionRecipe:
-    """The `[fusion]` table: how the streams' scores become one.
+    """The `[fusion]` table: how the scores of the streams become one.
 
     Parameters
     ----------
@@ -33,21 +33,21 @@ class FusionRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One experiment: what its videos are, how they are split, what is trained on them.
+    """One experiment: its videos, how they are split, and what is trained on them.
 
     Parameters
     ----------
     out : Path
-        Folder for everything that is made, from the working directory.
+        Directory for all results, relative to the working directory.
     extract : ExtractRecipe
     split : SplitRecipe
     streams : table of StreamRecipe by name
-        `[streams.spatial]` and `[streams.temporal]`, or any other ones to fuse.
+        `[streams.spatial]` and `[streams.temporal]`, or any number of others to fuse.
     fusion : FusionRecipe
     stacks : Path or None
-        Folder of the stacks; None is `out/stacks`. Several experiments may share one.
+        Directory of the stacks; None is `out/stacks`. Several experiments may share one.
     device : str
-        Where the networks compute: auto, cpu, cuda, cuda:1, mps.
+        Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """
 
     out: Path
@@ -60,30 +60,35 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not self.streams:
-            raise ParameterError("streams: none; a recipe has one table [streams.NAME] at least")
+            raise ParameterError("streams: got none, expected at least one table [streams.NAME]")
         check_names(self.streams, "streams")
 
     @property
-    def stack_folder(self) -> Path:
-        """Where the stacks are."""
+    def stack_directory(self) -> Path:
+        """Directory of the stacks."""
         return self.stacks or self.out / "stacks"
 
     def check_networks(self) -> None:
-        """Refuse now what streams that are still to start would fail on after the extraction.
+        """Raise now for networks that would fail after the extraction.
 
-        A stream that has begun has its weights in its own folder, and needs the pretrained ones no
-        more.
+        A stream whose training has begun has its weights in its own directory, and does not need
+        the pretrained ones any more.
 
         Raises
         ------
         RecipeError
-            If a network cannot be built as asked.
+            If a network cannot be built, or the device does not exist.
         CheckpointError
-            If pretrained weights that lie in a file are not there or do not fit.
+            If a file of pretrained weights is missing or does not fit.
         """
+        from flowstream.device import choose_device
         from flowstream.models.inspect.describe import shadow
         from flowstream.train.run import LAST
 
+        try:
+            choose_device(self.device)
+        except ParameterError as error:
+            raise RecipeError(str(error)) from error
         for name, stream in self.streams.items():
             if (self.out / name / LAST).exists():
                 continue
@@ -96,16 +101,23 @@ class Recipe:
             except (ParameterError, ShapeError) as error:
                 raise RecipeError(f"{name}: {error}") from error
 
-    def fusing(self) -> Fusion:
-        """The fusion with its parameters, still to be fitted."""
+    def make_fusion(self) -> Fusion:
+        """Return the fusion with its parameters, not yet fitted."""
         from flowstream.fusion import FUSIONS
 
         method = self.fusion.method
         return build(FUSIONS[method], self.fusion.parameters, where=f"fusion {method!r}")
 
 
+RESERVED = ("stacks", "report", "fused", "pooled", "evaluations")
+"""Directories of a run that no stream may be called by."""
+
+
 def check_names(names: Iterable[str], table: str) -> None:
-    """Refuse names that no folder of a run can have."""
+    """Raise `ParameterError` for names that cannot be directories of a run."""
     for name in names:
-        if not name.isidentifier() or name in ("stacks", "report", "fused"):
-            raise ParameterError(f"{table}: {name!r} is no name for one; take another word")
+        if not name.isidentifier() or name in RESERVED:
+            raise ParameterError(
+                f"{table}: {name!r} is not a valid stream name; use letters, digits "
+                f"and _, and none of {', '.join(RESERVED)}"
+            )

@@ -1,4 +1,4 @@
-"""Many models on one data set at one budget: what each gets right, and what it costs."""
+"""Comparison of many models on one dataset at one budget: accuracy and cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowstream.errors import ParameterError, RecipeError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
 from flowstream.stages.recipe import Recipe, check_names
-from flowstream.stages.two_stream import extract_flow, train_checked
+from flowstream.stages.training import extract_flow, train_checked
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 BUDGET = ("epochs", "batch", "segments", "layers", "fixed_clips", "evaluation")
-"""Entries of a stream that all models of a zoo share."""
+"""Fields of a stream that all models of a zoo share."""
 
 
 @dataclass(frozen=True)
 class ToyRecipe:
-    """The `[toy]` table: the action set that is rendered where it is missing.
+    """The `[toy]` table: an action set that is rendered if it is missing.
 
     Parameters
     ----------
     folder : Path
-        Gets the videos and `manifest.csv`, from the working directory.
+        Directory for the videos and `manifest.csv`, relative to the working directory.
     appearances, motions, train, validation, test, size, frames, seed
         See `flowstream.synthetic.write_action_set`.
     """
@@ -52,12 +52,12 @@ class ToyRecipe:
     seed: int = 0
 
     def render(self) -> None:
-        """Write the videos, unless they are there.
+        """Write the videos, unless they exist.
 
         Raises
         ------
         ParameterError
-            If others than these are there.
+            If the directory holds an action set with other parameters.
         """
         from flowstream.synthetic import write_action_set
 
@@ -67,8 +67,8 @@ class ToyRecipe:
         if self.manifest.exists():
             if not record.exists() or record.read_text(encoding="utf-8") != made:
                 raise ParameterError(
-                    f"toy: {self.folder} holds an action set that was made otherwise; name another "
-                    "folder, and another out, or remove both"
+                    f"toy: {self.folder} holds an action set with other parameters; choose another "
+                    "directory and another out, or remove both"
                 )
             return
         write_action_set(self.folder, **options)
@@ -77,31 +77,31 @@ class ToyRecipe:
 
     @property
     def manifest(self) -> Path:
-        """What lists the videos."""
+        """Path of the manifest that lists the videos."""
         return self.folder / "manifest.csv"
 
 
 @dataclass(frozen=True)
 class ZooRecipe:
-    """A comparison of models: one data set, one budget, one table `[models.NAME]` a model.
+    """Comparison of models: one dataset, one budget, one table `[models.NAME]` for each model.
 
     Parameters
     ----------
     out : Path
-        Folder for everything that is made, from the working directory.
+        Directory for all results, relative to the working directory.
     extract : ExtractRecipe
     split : SplitRecipe
     stream : table
-        Entries of `StreamRecipe` that all models share: the budget is here.
+        Fields of `StreamRecipe` that all models share, among them the budget.
     models : table of tables by name
-        What a model has of its own: `model` where it is not the table's name, `options`, and other
-        entries of `StreamRecipe` where it needs them.
+        Fields of a single model: `model` where it is not the table's name, `options`, and other
+        fields of `StreamRecipe`.
     toy : ToyRecipe or None
-        The action set to render; None compares on videos that are there.
+        Action set to render; None compares on existing videos.
     stacks : Path or None
-        Folder of the stacks; None is `out/stacks`. Several experiments may share one.
+        Directory of the stacks; None is `out/stacks`. Several experiments may share one.
     device : str
-        Where the networks compute: auto, cpu, cuda, cuda:1, mps.
+        Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """
 
     out: Path
@@ -115,7 +115,7 @@ class ZooRecipe:
 
     def __post_init__(self) -> None:
         if not self.models:
-            raise ParameterError("models: none; a zoo has one table [models.NAME] at least")
+            raise ParameterError("models: got none, expected at least one table [models.NAME]")
         check_names(self.models, "models")
         toy = self.toy
         if toy and (self.split.files != toy.manifest or self.extract.sources != (toy.manifest,)):
@@ -136,43 +136,43 @@ class ZooRecipe:
 
     @property
     def streams(self) -> dict[str, StreamRecipe]:
-        """What each model is trained with."""
+        """Recipe of each model's stream."""
         return {
             name: build(StreamRecipe, {"model": name, **self.stream, **own}, where=f"models.{name}")
             for name, own in self.models.items()
         }
 
     def experiment(self, name: str) -> Recipe:
-        """The recipe of one model alone."""
+        """Return the recipe of a single model."""
         return Recipe(
             out=self.out / name,
             extract=self.extract,
             split=self.split,
             streams={name: self.streams[name]},
-            stacks=self.stack_folder,
+            stacks=self.stack_directory,
             device=self.device,
         )
 
     def check_networks(self) -> None:
-        """What `Recipe.check_networks` does, for every model before the first is trained."""
+        """Call `Recipe.check_networks` for every model, before the first is trained."""
         for name in self.models:
             self.experiment(name).check_networks()
 
     @property
-    def stack_folder(self) -> Path:
-        """Where the stacks are."""
+    def stack_directory(self) -> Path:
+        """Directory of the stacks."""
         return self.stacks or self.out / "stacks"
 
 
 def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
     """Train and test every model of a zoo, and write the comparison beside them.
 
-    What is done already is skipped; a model that was stopped goes on.
+    Models that are complete are skipped; one that was interrupted is continued.
 
     Returns
     -------
     Path
-        Of `comparison.html`.
+        Path of `comparison.html`.
 
     Raises
     ------
@@ -185,14 +185,14 @@ def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
     recipe.check_networks()
     if recipe.toy:
         recipe.toy.render()
-    extract_flow(recipe.extract, recipe.stack_folder, progress=progress)
-    split = read_split(recipe.split, recipe.stack_folder)
+    extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
+    split = read_split(recipe.split, recipe.stack_directory)
     contenders = [_contend(recipe, name, split, progress=progress) for name in recipe.models]
     return write_comparison(recipe.out, _comparison(recipe, split, contenders))
 
 
 def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]) -> Comparison:
-    """The contenders, blind ones first, beside what can be known without seeing motion."""
+    """Return the comparison: models that see no order first, and the accuracy without motion."""
     from flowstream.report.comparison import Comparison
 
     stream, toy = next(iter(recipe.streams.values())), recipe.toy
@@ -204,12 +204,12 @@ def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]
         )
         reference = {"appearance alone": 1 / toy.motions}
         remark = (
-            "Models that do not see the order of frames know the appearance alone; what they "
-            "score beyond it is luck."
+            "Models that do not see the order of frames can only use the appearance; what they "
+            "score beyond it is chance."
         )
     else:
         data, remark = split.summary(), ""
-        reference = {"most frequent class": split.chance}
+        reference = {"most frequent class": split.most_frequent}
     return Comparison(
         contenders=sorted(contenders, key=lambda one: (one.sees_order, one.top1.value)),
         references=reference,
@@ -221,11 +221,11 @@ def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]
 
 
 def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> Contender:
-    """Train and test one model, and tell its cost."""
+    """Train and test one model, and measure its cost."""
     from flowstream.models.inspect.describe import describe
     from flowstream.models.inspect.memory import training_memory
     from flowstream.report.comparison import Contender
-    from flowstream.train.clips import steps_an_epoch
+    from flowstream.train.batches import count_steps
 
     experiment = recipe.experiment(name)
     result = train_checked(experiment, progress=progress)
@@ -241,10 +241,10 @@ def _contend(recipe: ZooRecipe, name: str, split: Split, *, progress: bool) -> C
         model=stream.model,
         sees_order=stream.architecture.sees_order,
         inputs=tuple(clip.lengths for clip in described.inputs),
-        top1=result.accuracies[name],
+        top1=result.measures[name].top1,
         parameters=described.parameters,
         flops=described.flops,
-        step_seconds=seconds / steps_an_epoch(len(split.train), stream.batch),
+        step_seconds=seconds / count_steps(len(split.train), stream.batch),
         memory_bytes=memory.total,
         report=Path(os.path.relpath(result.report, recipe.out)).as_posix(),
     )

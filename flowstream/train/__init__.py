@@ -1,6 +1,21 @@
-"""Training of one stream: a recipe and a split to checkpoints, a checkpoint and a split to scores.
+"""Training of one stream: a recipe and a split give checkpoints, a checkpoint and a split scores.
 
-`flowstream.train.recipe.StreamRecipe` says how, `flowstream.train.fit.fit` trains,
+`flowstream.train.recipe.StreamRecipe` describes a stream, `flowstream.train.fit.fit` trains it,
 `flowstream.train.predict.predict` scores the videos of a part, `flowstream.train.checkpoint` keeps
-what was learnt.
+the result.
 """
+
+from __future__ import annotations
+
+from flowstream.plugins import Plugins
+from flowstream.train.trainer import Trainer
+
+TRAINERS: Plugins[type[Trainer]] = Plugins(
+    "trainer",
+    {
+        "gradient": "flowstream.train.gradient:GradientTrainer",
+    },
+)
+"""Ways to train a stream, by name: `TRAINERS[name](**options).fit(recipe, split, out, ...)`."""
+
+__all__ = ["TRAINERS", "Trainer"]

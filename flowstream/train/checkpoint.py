@@ -105,7 +105,7 @@ def check_spec(checkpoint: Checkpoint, spec: FlowSpec, *, where: str = "these st
 
 def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where: str) -> None:
     """What `check_spec` does, for a stream that is still in training."""
-    if stream == "rgb":
+    if stream in ("rgb", "rgb_difference"):
         spec, trained = (replace(one, method={}, codec={}) for one in (spec, trained))
     differences = spec.differences(trained)
     if differences:
@@ -128,7 +128,11 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "flowstream": flowstream.__version__,
-        "recipe": provenance(checkpoint.recipe),
+        # how it is evaluated by default is no part of its identity
+        "recipe": {
+            **provenance(checkpoint.recipe),
+            "evaluation": provenance(checkpoint.recipe.evaluation),
+        },
         "classes": list(checkpoint.classes),
         "spec": checkpoint.spec.as_dict(),
         "weights": dict(checkpoint.weights),

@@ -1,165 +1,117 @@
-"""The clips of a recipe's stream, and batches of them."""
+"""The clips of a recipe's stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Protocol
 
-import cv2
-import torch
-from torch.utils.data import DataLoader
-
-from flowstream.dataset.clip import Kind
-from flowstream.dataset.clips import FlowClips, Item, RgbClips, StackClips
-from flowstream.dataset.paired import PairedClips
+from flowstream.dataset.clips import Item, Shape, StackClips
+from flowstream.dataset.inputs import INPUTS, ClipInput
 from flowstream.dataset.protocol import test_transform, train_transform
 from flowstream.dataset.split import Sample
 from flowstream.dataset.transforms import Normalise, Step
 from flowstream.dataset.window import Window
-from flowstream.models.model import PixelStatistics
+from flowstream.recipe import build
 from flowstream.store import FlowSpec
-from flowstream.train.device import reading_workers
-from flowstream.train.recipe import Evaluation, StreamRecipe
+from flowstream.train.evaluation import Evaluation
+from flowstream.train.recipe import StreamRecipe
 
 
 class Clips(Protocol):
-    """What a network is trained on or scores: `StackClips`, or the features of some."""
+    """What a network is trained on or scores: `StackClips`, or cached features of them."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """The videos, one an item."""
+        """Videos, one an item."""
 
     @property
     def spec(self) -> FlowSpec:
-        """How their stacks were made."""
+        """Settings that their stacks were made with."""
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """(C, T, H, W) of each input by name."""
 
     @property
     def views(self) -> int:
-        """V, how many clips of a video an item has."""
+        """V, the number of clips of a video in an item."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Item: ...
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw what is random anew."""
+        """Draw the random moments and crops of that epoch."""
 
 
-def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips | PairedClips:
-    """Clips from random moments, cropped and flipped at random; or fixed ones."""
+def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips:
+    """Return clips from random moments, cropped and flipped at random; or fixed ones."""
     if recipe.fixed_clips:
         return viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
-    augment = recipe.augment
-
-    def steps(kind: Kind) -> tuple[Step, ...]:
-        return train_transform(
-            kind,
-            recipe.rows_columns,
-            scales=augment.scales,
-            flip=augment.flip,
-            jitter=augment.jitter,
-            mean_flow=recipe.mean_flow,
-            bound=recipe.bound,
-        )
-
-    return _clips(recipe, samples, steps=steps, segments=recipe.segments, training=True)
-
-
-def viewed_clips(
-    recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation
-) -> StackClips | PairedClips:
-    """All views of each video, always the same."""
-
-    def steps(kind: Kind) -> tuple[Step, ...]:
-        return test_transform(
-            kind,
-            recipe.rows_columns,
-            crops=views.crops,
-            mean_flow=recipe.mean_flow,
-            bound=recipe.bound,
-        )
-
-    return _clips(recipe, samples, steps=steps, segments=views.segments, training=False)
-
-
-def training_batches(
-    recipe: StreamRecipe, clips: Clips, device: torch.device, *, seed: int
-) -> DataLoader[Item]:
-    """Batches of one epoch, in an order that `seed` fixes."""
-    workers = reading_workers(recipe.workers, device)
-    return DataLoader(
-        clips,  # type: ignore[arg-type]  # has __getitem__ and __len__; torch is not its business
-        batch_size=recipe.batch,
-        shuffle=True,
-        generator=torch.Generator().manual_seed(seed),
-        drop_last=_leaves_one(len(clips), recipe.batch),
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        pin_memory=device.type == "cuda",
+    transform = train_transform(
+        recipe.rows_columns,
+        augment=recipe.augment,
+        mean_flow=recipe.mean_flow,
+        channels=recipe.channels,
+        normalise=make_normalise(recipe),
     )
+    return _cut(recipe, samples, transform, segments=recipe.segments, training=True)
 
 
-def steps_an_epoch(videos: int, batch: int) -> int:
-    """How many batches `training_batches` makes of so many videos."""
-    return -(-videos // batch) - _leaves_one(videos, batch)
-
-
-def _leaves_one(videos: int, batch: int) -> bool:
-    """Whether a last batch of one clip is left out: batch norm cannot train on it."""
-    return videos > 1 and batch > 1 and videos % batch == 1
-
-
-def viewed_batches(recipe: StreamRecipe, clips: Clips, device: torch.device) -> DataLoader[Item]:
-    """Videos with all their views, in order, about as many views at once as training has clips."""
-    workers = reading_workers(recipe.workers, device)
-    return DataLoader(
-        clips,  # type: ignore[arg-type]
-        batch_size=max(1, recipe.batch // clips.views),
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        # 250 views of a 20-channel clip are a gigabyte.
-        prefetch_factor=1 if workers else None,
-        pin_memory=device.type == "cuda",
+def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation) -> StackClips:
+    """Return all views of each video, always the same."""
+    transform = test_transform(
+        recipe.rows_columns,
+        crops=views.num_crops,
+        mean_flow=recipe.mean_flow,
+        channels=recipe.channels,
+        normalise=make_normalise(recipe),
     )
+    return _cut(recipe, samples, transform, segments=views.segments, training=False)
 
 
-def _start_worker(_: int) -> None:
-    # Parallel over clips, not within one; and OpenCV's threads do not survive a fork.
-    cv2.setNumThreads(0)
+def make_inputs(recipe: StreamRecipe) -> dict[str, ClipInput]:
+    """Return the inputs of a stream by name."""
+    flow = {"stacking": recipe.stacking, "camera": recipe.camera}
+    options: dict[str, dict[str, dict[str, object]]] = {
+        "rgb": {"rgb": {"frames": recipe.frames}},
+        "rgb_difference": {"rgb_difference": {"frames": recipe.frames}},
+        "flow": {"flow": {**flow}},
+        "both": {"rgb": {"frames": 1}, "flow": {**flow}},
+    }
+    return {
+        name: build(INPUTS[name], values, where=f"input {name!r}")
+        for name, values in options[recipe.stream].items()
+    }
 
 
-def _clips(
+def make_normalise(recipe: StreamRecipe) -> Normalise:
+    """Return the normalisation that the recipe's network expects."""
+    pixels = recipe.architecture.pixels
+    return Normalise(recipe.bound, mean=pixels.mean, std=pixels.deviation)
+
+
+def _cut(
     recipe: StreamRecipe,
     samples: Sequence[Sample],
+    transform: tuple[Step, ...],
     *,
-    steps: Callable[[Kind], tuple[Step, ...]],
     segments: int,
     training: bool,
-) -> StackClips | PairedClips:
-    window = Window(length=recipe.frames, step=recipe.step, segments=segments)
-    pixels, seed = recipe.architecture.pixels, recipe.seed
-
-    def flow() -> FlowClips:
-        transform, stacking = steps("flow"), recipe.stacking
-        return FlowClips(
-            samples, window, transform, training=training, seed=seed, stacking=stacking
-        )
-
-    def rgb(frames: int) -> RgbClips:
-        transform = _normalised(steps("rgb"), pixels)
-        return RgbClips(samples, window, transform, training=training, seed=seed, frames=frames)
-
-    if recipe.stream == "both":
-        return PairedClips(rgb(1), flow())
-    return flow() if recipe.stream == "flow" else rgb(recipe.frames)
-
-
-def _normalised(steps: tuple[Step, ...], pixels: PixelStatistics) -> tuple[Step, ...]:
-    """The steps with the RGB statistics that the network expects."""
-    return tuple(
-        replace(step, mean=pixels.mean, std=pixels.deviation)
-        if isinstance(step, Normalise)
-        else step
-        for step in steps
+) -> StackClips:
+    # L differences need L + 1 frames, as many as a window of L + 1 fields starts from
+    window = Window(
+        length=recipe.frames + (recipe.stream == "rgb_difference"),
+        step=recipe.step,
+        segments=segments,
+        sampling=recipe.sampling,
+        short=recipe.short,
+    )
+    return StackClips(
+        samples,
+        window,
+        make_inputs(recipe),
+        transform=transform,
+        training=training,
+        seed=recipe.seed,
     )

@@ -1,4 +1,4 @@
-"""Features of a CNN that is not trained, computed once and kept: what the rest is trained from."""
+"""Features of a CNN that is not trained, computed once and cached to train the rest from."""
 
 from __future__ import annotations
 
@@ -13,45 +13,50 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flowstream.dataset.clips import Item, StackClips
+from flowstream.dataset.clips import Item, Shape, StackClips
 from flowstream.dataset.split import Sample
 from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError
 from flowstream.models.model import FeatureClassifier
-from flowstream.train.clips import viewed_batches
+from flowstream.train.batches import Batch, viewed_batches
 from flowstream.train.device import autocast
 from flowstream.train.recipe import StreamRecipe
+from flowstream.train.scorer import Inputs
 
 FORMAT = "flowstream.features 1"
 
+FEATURES = "features"
+"""Name of the input that holds features."""
+
 
 class FromFeatures(nn.Module):
-    """A network from the features of a `FeatureClassifier`'s CNN to its scores.
+    """Network from the features of a `FeatureClassifier`'s CNN to its scores.
 
-    Features come as clips of one pixel, `(N, D, T, 1, 1)`: they are batched, split into views and
-    averaged as any others.
+    Features are clips of one pixel, `(N, D, T, 1, 1)`: they are batched, split into views and
+    averaged like any others.
     """
 
     def __init__(self, network: FeatureClassifier) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, K) scores at the last moment."""
-        return self.network.score_features(clips[..., 0, 0].transpose(1, 2))[:, -1]
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the (N, K) scores at the last moment."""
+        features = inputs[FEATURES][..., 0, 0].transpose(1, 2)
+        return self.network.score_features(features)[:, -1]
 
 
 class FeatureClips:
-    """What a cache holds, item by item as `StackClips` gives them: (V, D, T, 1, 1).
+    """Cached features, item by item as `StackClips` returns them: (V, D, T, 1, 1).
 
-    The file is opened for each item, so that it can be sent to workers.
+    The file is opened for each item, so that the dataset can be sent to workers.
 
     Parameters
     ----------
     path : Path
-        Of `fill_cache`.
+        File written by `cached_features`.
     clips : StackClips
-        What they are the features of.
+        Clips that the features were computed from.
     """
 
     def __init__(self, path: Path, clips: StackClips) -> None:
@@ -59,6 +64,9 @@ class FeatureClips:
         self.spec = clips.spec
         self.samples: tuple[Sample, ...] = clips.samples
         self.views = clips.views
+        with h5py.File(path, "r") as file:
+            _, _, frames, size = file["features"].shape
+        self.shapes: dict[str, Shape] = {FEATURES: (size, frames, 1, 1)}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -69,13 +77,13 @@ class FeatureClips:
         with h5py.File(self.path, "r") as file:
             features = file["features"][index]  # (V, T, D)
         values = np.ascontiguousarray(features.swapaxes(1, 2))[..., None, None]
-        return Item(values, self.samples[index].label, index)
+        return Item({FEATURES: values}, self.samples[index].label, index)
 
     def __iter__(self) -> Iterator[Item]:
         return (self[index] for index in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing is drawn: all epochs are alike."""
+        """Do nothing: cached features are the same in all epochs."""
 
 
 def cached_features(
@@ -87,12 +95,12 @@ def cached_features(
     device: torch.device,
     progress: Callable[[int], object] = lambda videos: None,
 ) -> FeatureClips:
-    """The features in a file, filled now where there is none.
+    """Return the features in a file, after computing them if there is no file.
 
     Parameters
     ----------
     path : Path
-        Written whole or not at all: HDF5, `/features` (N, V, T, D) float32 and what they are of.
+        HDF5 file with `/features` (N, V, T, D) float32; written whole or not at all.
     network : FeatureClassifier
         On `device`; left in evaluation mode if it had to be run.
     clips : StackClips
@@ -100,7 +108,7 @@ def cached_features(
     recipe : StreamRecipe
     device : torch.device
     progress : function of an int
-        Told how many videos more are done.
+        Called with the number of videos that were completed.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def cached_features(
                 _check(file["features"], clips)
     except (OSError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a cache of features, or a damaged one; remove it to compute them anew"
+            f"{path}: not a cache of features, or a damaged one; remove it to compute them again"
         ) from error
     if found is None:
         raise CheckpointError(f"{path}: not a cache of features, expected {FORMAT!r}")
@@ -126,13 +134,13 @@ def cached_features(
     if changed:
         raise CheckpointError(
             f"{path}: features of another {', another '.join(changed)}; remove the file to compute "
-            "them anew, or train into another folder"
+            "them again, or train into another directory"
         )
     return FeatureClips(path, clips)
 
 
 def _check(features: h5py.Dataset, clips: StackClips) -> None:
-    """Read all features once, which checks their sums, and refuse what cannot be theirs."""
+    """Read all features once, which checks their sums, and refuse other shapes and values."""
     if features.ndim != 4 or features.shape[:2] != (len(clips), clips.views):
         raise ValueError(f"got shape {features.shape}")
     for one in features:
@@ -143,7 +151,7 @@ def _check(features: h5py.Dataset, clips: StackClips) -> None:
 def description(
     network: FeatureClassifier, clips: StackClips, recipe: StreamRecipe
 ) -> Mapping[str, Any]:
-    """What features depend on, by the name to refuse another by; plain data."""
+    """Return everything that features depend on, by a name for messages, as plain data."""
     cnn = hashlib.blake2b(repr(network.extractor).encode(), digest_size=16)
     for name, value in sorted(network.extractor.state_dict().items()):
         cnn.update(name.encode())
@@ -152,20 +160,32 @@ def description(
     for sample in clips.samples:
         videos.update(sample.video.encode("utf-8", "surrogateescape") + b"\n")
     spec = clips.spec.as_dict()
-    if recipe.stream == "rgb":  # its frames are the same whatever flow lies between them
+    if not recipe.uses_flow:  # frames are the same whatever the flow method
         spec = {name: value for name, value in spec.items() if name not in ("method", "codec")}
     window = clips.window
-    of = {
+    depends_on = {
         "CNN": cnn.hexdigest(),
         "list of videos": videos.hexdigest(),
         "kind of stacks": spec,
         "stream": recipe.stream,
-        "clip": [*clips.shape, window.length, window.step, window.segments, clips.views],
+        "clip": [
+            clips.shapes[recipe.stream],
+            window.length,
+            window.step,
+            window.segments,
+            clips.views,
+        ],
         "treatment of flow": []
-        if recipe.stream == "rgb"
-        else [recipe.bound, recipe.mean_flow, recipe.stacking],
+        if not recipe.uses_flow
+        else [
+            recipe.bound,
+            recipe.mean_flow,
+            recipe.stacking,
+            recipe.camera,
+            list(recipe.channels),
+        ],
     }
-    plain: Mapping[str, Any] = json.loads(json.dumps(of))
+    plain: Mapping[str, Any] = json.loads(json.dumps(depends_on))
     return plain
 
 
@@ -185,8 +205,10 @@ def _fill(
         with whole_file(path) as part, h5py.File(part, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["of"] = json.dumps(wanted)
-            for values, _, numbers in viewed_batches(recipe, clips, device):
-                features = _features(network, values, recipe=recipe, device=device)
+            for batch in viewed_batches(recipe, clips, device):
+                inputs, _, numbers = Batch(*batch)
+                values = inputs[recipe.stream]
+                features = _compute(network, values, recipe=recipe, device=device)
                 if "features" not in file:
                     shape = features.shape[1:]
                     file.create_dataset(
@@ -204,10 +226,10 @@ def _fill(
 
 
 @torch.inference_mode()
-def _features(
+def _compute(
     network: FeatureClassifier, values: Tensor, *, recipe: StreamRecipe, device: torch.device
 ) -> Tensor:
-    """(N, V, T, D) of (N, V, C, T, H, W) clips, as many at once as in training."""
+    """Return (N, V, T, D) features of (N, V, C, T, H, W) clips, a batch at a time."""
     with autocast(device, recipe.amp):
         parts = [
             network.features(part.to(device, non_blocking=True)).float().cpu()

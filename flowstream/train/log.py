@@ -1,4 +1,4 @@
-"""What an epoch measured, kept as CSV and for TensorBoard."""
+"""The measures of each epoch, written as CSV and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from flowstream.disk import whole_file
 
 @dataclass(frozen=True)
 class Epoch:
-    """The measures of one epoch; those of validation are None where there was none."""
+    """Measures of one epoch; those of validation are None where there was none."""
 
     epoch: int
-    """Counted from 1."""
+    """Number of the epoch, from 1."""
     learning_rate: float
-    """In its middle."""
+    """Learning rate in the middle of the epoch."""
     train_loss: float
     train_top1: float
     validation_loss: float | None
     validation_top1: float | None
     seconds: float
+    """Time of training, without validation."""
+    data_seconds: float = 0.0
+    """Time of those that was spent waiting for clips."""
 
     @property
     def merit(self) -> tuple[float, float] | None:
-        """What the best epoch has most of: validation top-1, then lower loss."""
+        """Key that is largest for the best epoch: validation top-1, then lower loss."""
         if self.validation_top1 is None or self.validation_loss is None:
             return None
         return self.validation_top1, -self.validation_loss
 
     def summary(self) -> str:
-        """The losses and the validation's top-1, short."""
+        """Return the losses and the top-1 of validation in one line."""
         text = f"loss {self.train_loss:.3f}"
         if self.validation_top1 is not None:
             text += f", validation {self.validation_loss:.3f}, top-1 {self.validation_top1:.3f}"
@@ -43,7 +46,7 @@ class Epoch:
 
 
 def is_best(history: Sequence[Epoch]) -> bool:
-    """Whether the last epoch is the one to keep: the best validated, or the last without any."""
+    """Return whether the last epoch is to be kept: the best validated, or the last without any."""
     merits = [epoch.merit for epoch in history if epoch.merit is not None]
     if not merits:
         return True
@@ -51,18 +54,18 @@ def is_best(history: Sequence[Epoch]) -> bool:
 
 
 class Log:
-    """`log.csv` and TensorBoard's events in the folder of a run.
+    """Writer of `log.csv` and TensorBoard's events in the directory of a run.
 
     Parameters
     ----------
-    folder : Path
+    directory : Path
     done : int
-        Epochs that are already there; events after them, of a run that was killed, are hidden.
+        Number of completed epochs; events after them, of a run that was killed, are hidden.
     """
 
-    def __init__(self, folder: Path, *, done: int) -> None:
-        self._path = folder / "log.csv"
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+    def __init__(self, directory: Path, *, done: int) -> None:
+        self._path = directory / "log.csv"
+        self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=done + 1)
 
     def write(self, history: Sequence[Epoch]) -> None:
         """Write all epochs to the CSV and the last one to the events."""

@@ -1,4 +1,4 @@
-"""Class probabilities of videos: several clips of each, averaged."""
+"""Class probabilities of videos, averaged over several clips of each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from torch import nn
 from flowstream.dataset.split import Sample, Split
 from flowstream.device import choose_device
 from flowstream.errors import CheckpointError
+from flowstream.models.model import Classifier, ClipShape
 from flowstream.progress import Progress
 from flowstream.scores import Scores
-from flowstream.train.checkpoint import check_spec, load_checkpoint
-from flowstream.train.clips import Clips, viewed_batches, viewed_clips
+from flowstream.train.batches import Batch, viewed_batches
+from flowstream.train.checkpoint import Checkpoint, check_spec, load_checkpoint
+from flowstream.train.clips import Clips, viewed_clips
 from flowstream.train.device import autocast
-from flowstream.train.pairs import scorer_of
-from flowstream.train.recipe import Evaluation, StreamRecipe
+from flowstream.train.distributed import Processes, choose_local_device, join_processes
+from flowstream.train.evaluation import Evaluation
+from flowstream.train.recipe import StreamRecipe
+from flowstream.train.scorer import Scorer, flatten_views, move, split_batch
 
 Part = Literal["train", "validation", "test"]
 
@@ -36,14 +40,10 @@ def predict(
 ) -> Scores:
     """Score the videos of a part with a checkpoint.
 
-    Probabilities are softmax scores of each view, averaged over the views (Simonyan & Zisserman
-    2014, arXiv:1406.2199, section 5, averages scores too). TSN averages before the softmax instead;
-    there one confident view outvotes many others, and the result is no mixture of probabilities.
-
     Parameters
     ----------
     path : str or Path
-        The checkpoint.
+        Path of the checkpoint.
     split : Split
     part : "train", "validation" or "test"
     views : Evaluation or None
@@ -51,7 +51,7 @@ def predict(
     device : str
         See `choose_device`.
     progress : bool
-        A bar on stderr.
+        Show a progress bar on stderr.
 
     Returns
     -------
@@ -61,24 +61,34 @@ def predict(
     Raises
     ------
     CheckpointError
-        If it is not one, has other classes than the split, or was trained on other flow than the
-        stacks hold.
+        If it is not a checkpoint, has other classes than the split, or was trained on other flow
+        than the stacks hold.
     SplitError
         If the part is empty.
     """
     checkpoint = load_checkpoint(path)
     if checkpoint.classes != split.classes:
         raise CheckpointError(
-            f"{path}: trained for {_named(checkpoint.classes)}, the split has "
-            f"{_named(split.classes)}; predict with the split of training"
+            f"{path}: trained for {_shorten(checkpoint.classes)}, the split has "
+            f"{_shorten(split.classes)}; predict with the split of training"
         )
     recipe = checkpoint.recipe
+    views = views or recipe.evaluation
     samples: Sequence[Sample] = getattr(split, part)
-    clips = viewed_clips(recipe, samples, views or recipe.evaluation)
+    clips = viewed_clips(recipe, samples, views)
     check_spec(checkpoint, clips.spec, where=f"the {part} videos")
-    place = choose_device(device)
-    scorer = scorer_of(checkpoint.network().to(place))
-    probabilities = score_videos(scorer, clips, recipe, device=place, progress=progress)
+    place = choose_local_device(choose_device(device))
+    processes = join_processes(place)
+    scorer = Scorer(load_network(checkpoint, clips).to(place))
+    probabilities = score_videos(
+        scorer,
+        clips,
+        recipe,
+        views=views,
+        device=place,
+        processes=processes,
+        progress=progress and processes.is_main,
+    )
     return Scores(
         scores=probabilities,
         labels=np.array([sample.label for sample in samples], np.int64),
@@ -87,7 +97,34 @@ def predict(
         stream=recipe.stream,
         part=part,
         checkpoint=checkpoint.identity,
+        protocol=str(views),
+        groups=tuple(sample.group for sample in samples),
     )
+
+
+def load_network(checkpoint: Checkpoint, clips: Clips) -> Classifier:
+    """Return the trained network for the shape of the clips.
+
+    Clips of the whole frame are larger than those of training: the same weights are put into a
+    network that is built for the larger shape, which averages over space at its end.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights do not fit clips of that shape, because the network depends on its size.
+    """
+    shape = ClipShape(*list(clips.shapes.values())[-1])
+    if shape == checkpoint.recipe.clip:
+        return checkpoint.network()
+    model = checkpoint.recipe.architecture.build(shape, len(checkpoint.classes), blank=True)
+    try:
+        model.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"crops: got 'full', but model {checkpoint.recipe.model!r} works at the size of its "
+            "training only; use crops = 10"
+        ) from error
+    return model.eval()
 
 
 def score_videos(
@@ -95,29 +132,36 @@ def score_videos(
     clips: Clips,
     recipe: StreamRecipe,
     *,
+    views: Evaluation,
     device: torch.device,
+    processes: Processes = Processes(),  # noqa: B008  frozen
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """(N, K) probabilities of the videos of `clips`, averaged over their views.
+    """Return the (N, K) probabilities of the videos of `clips`, averaged over their views.
 
-    The model is put into evaluation mode and left there.
+    The model is put into evaluation mode and stays in it. Several processes share the videos, and
+    each returns the probabilities of all of them.
     """
     model.eval()
-    means: list[torch.Tensor] = []
+    own = range(processes.rank, len(clips), processes.count)
+    rows: list[tuple[int, NDArray[np.float32]]] = []
     bar = Progress(len(clips), title="predict", unit="video", enabled=progress, keep=False)
     with bar, torch.inference_mode(), autocast(device, recipe.amp):
-        for values, labels, _ in viewed_batches(recipe, clips, device):
-            scores = [
-                model(part.to(device, non_blocking=True)).float()
-                for part in values.flatten(0, 1).split(recipe.batch)
-            ]
-            probabilities = torch.cat(scores).softmax(dim=1)
-            means.append(probabilities.reshape(len(labels), clips.views, -1).mean(dim=1).cpu())
-            bar.update(len(labels))
-    averaged: NDArray[np.float32] = torch.cat(means).numpy()
-    return averaged
+        for batch in viewed_batches(recipe, clips, device, indices=own):
+            inputs, labels, samples = Batch(*batch)
+            flat, _ = flatten_views(inputs)
+            parts = [model(move(part, device)).float() for part in split_batch(flat, recipe.batch)]
+            logits = torch.cat(parts).reshape(len(labels), clips.views, -1)
+            if views.average == "logits":
+                probabilities = logits.mean(dim=1).softmax(dim=1)
+            else:
+                probabilities = logits.softmax(dim=2).mean(dim=1)
+            rows += zip(samples.tolist(), probabilities.cpu().numpy(), strict=True)
+            bar.update(len(labels) * processes.count)
+    every = dict(row for part in processes.gather(rows) for row in part)
+    return np.stack([every[index] for index in range(len(clips))])
 
 
-def _named(classes: Sequence[str]) -> str:
+def _shorten(classes: Sequence[str]) -> str:
     shown = ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
     return f"{len(classes)} classes ({shown})"

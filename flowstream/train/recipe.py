@@ -1,4 +1,4 @@
-"""What one stream is trained with: a documented, checked, frozen dataclass."""
+"""The recipe of one stream: a documented, checked, frozen dataclass."""
 
 from __future__ import annotations
 
@@ -7,113 +7,64 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowstream.dataset.augmentations import DEFAULT, build_augmentations
+from flowstream.dataset.channels import CHANNELS
 from flowstream.errors import ParameterError, RecipeError, ShapeError, UnknownNameError
 from flowstream.models import MODELS
 from flowstream.recipe import build
+from flowstream.train.evaluation import Checked, Evaluation
 from flowstream.types import Size
 
 if TYPE_CHECKING:
     from flowstream.models.model import ClipShape, Model
 
-CHANNELS = {"rgb": 3, "flow": 2, "both": 2}
-"""C of each stream; a model of both is built for the shape of its flow."""
+STREAM_CHANNELS = {"rgb": 3, "flow": 2, "rgb_difference": 3, "both": 2}
+"""C of each stream without derived channels; a model of both is built for its flow's shape."""
 
-
-MOST = {
+LIMITS = {
     "step": 10_000,
     "segments": 10_000,
     "batch": 1_000_000,
+    "accumulate": 10_000,
     "epochs": 1_000_000,
     "validate_every": 1_000_000,
     "workers": 1_000,
     "seed": 2**63 - 1,
 }
-"""What no training needs more of; torch takes no larger seed."""
+"""Largest accepted values; torch takes no larger seed."""
 
-
-class _Checked:
-    """What checks itself when it is made."""
-
-    def _expect(self, name: str, expected: str, holds: object) -> None:
-        if not holds:
-            raise ParameterError(f"{name}: got {getattr(self, name)!r}, expected {expected}")
+NOT_TRAINED = ("workers", "cache_features", "evaluation", "compile", "channels_last")
+"""Fields that change how a stream is computed or evaluated, not what it learns."""
 
 
 @dataclass(frozen=True)
-class Augmentation(_Checked):
-    """What is drawn at random in training.
-
-    Parameters
-    ----------
-    scales : tuple of float
-        Of multi-scale corner crops, as parts of the largest crop that fits; TSN's (Wang et al.
-        2016, arXiv:1608.00859, section 3.2). `(1.0,)` keeps the largest.
-    flip : float
-        Probability of a mirrored clip, flow's dx negated with it. 0 where left and right are
-        different actions.
-    jitter : float
-        Of brightness, contrast and saturation, RGB only. TSN has none.
-    """
-
-    scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
-    flip: float = 0.5
-    jitter: float = 0.0
-
-    def __post_init__(self) -> None:
-        scales = self.scales
-        self._expect("scales", "some, above 0, up to 1", scales and all(0 < s <= 1 for s in scales))
-        self._expect("flip", "0 to 1", 0 <= self.flip <= 1)
-        self._expect("jitter", "0 or more, below 1", 0 <= self.jitter < 1)
-
-
-@dataclass(frozen=True)
-class Evaluation(_Checked):
-    """The clips of a video whose probabilities are averaged.
-
-    Parameters
-    ----------
-    segments : int
-        Moments, evenly spaced.
-    crops : int
-        1 (centre), 5 (with the corners) or 10 (with the mirror images) of each.
-    """
-
-    segments: int = 25
-    crops: int = 10
-
-    def __post_init__(self) -> None:
-        most = MOST["segments"]
-        self._expect("segments", f"1 to {most}", 1 <= self.segments <= most)
-        self._expect("crops", "1, 5 or 10", self.crops in (1, 5, 10))
-
-
-@dataclass(frozen=True)
-class StreamRecipe(_Checked):
+class StreamRecipe(Checked):
     """How one stream is trained and evaluated.
 
     The defaults are TSN's on UCF101 (Wang et al. 2016, arXiv:1608.00859, section 4.1, and its
-    code) unless another source stands beside them.
+    code) unless a field names another source.
 
     Parameters
     ----------
-    stream : "rgb", "flow" or "both"
-        What it sees. Both, for models that take them together (`two_stream`), are flow and the RGB
-        frame in its middle, with the same crops and flips.
+    stream : "rgb", "flow", "rgb_difference" or "both"
+        What the network sees. "both", for models that take RGB and flow together (`two_stream`),
+        is flow and the RGB frame in its middle, with the same crops and flips.
     model : str
         A key of `flowstream.models.MODELS`: `single_frame` is the spatial stream, `early_fusion`
         on flow the temporal one.
     frames : int
-        T of a clip: RGB frames, or flow fields. Simonyan & Zisserman 2014 (arXiv:1406.2199): 1 and
-        10. The default, with that of `size`, is the clip of 3D networks, 16 x 112 x 112, with ten
-        such clips to test on: C3D, Tran et al. 2015 (arXiv:1412.0767), section 3.
+        T of a clip: RGB frames, differences of frames, or flow fields (L). Simonyan & Zisserman
+        2014 (arXiv:1406.2199): 1 and 10. The default, with that of `size`, is the clip of 3D
+        networks, 16 x 112 x 112, with ten such clips to test on: C3D, Tran et al. 2015
+        (arXiv:1412.0767), section 3.
     step : int
-        Frames, or fields, from one of them to the next: 5 makes clips of 5 frames a second of
-        videos of 25.
+        Frames, or fields, from one of them to the next: 5 makes clips of 5 frames per second of
+        videos with 25.
     options : table
-        Of the model: backbone, pretrained, dropout, ....
-    size : (rows, columns) or int
-        Of the network's input; for the default see `frames`. 224 is ImageNet's, for 2D networks
-        with its weights.
+        Options of the model: backbone, pretrained, dropout, ....
+    size : "WxH" or int
+        Size of the network's input; for the default see `frames`. 224 is ImageNet's, for 2D
+        networks with its weights.
     bound : float
         Pixels of flow that become 1.
     mean_flow : bool
@@ -121,21 +72,42 @@ class StreamRecipe(_Checked):
         3.1: +1.1 % at L = 10.
     stacking : "flow", "trajectory" or "bidirectional"
         How fields become a flow clip: as they are, along the trajectories of the first frame's
-        pixels, or half of them backward from the middle frame, for which stacks need the flow back.
-        Simonyan & Zisserman 2014, table 1b: 81.0, 80.2 and 81.2 % on UCF101 at L = 10.
+        pixels, or half of them backward from the middle frame, which requires stacks with backward
+        flow. Simonyan & Zisserman 2014, table 1b: 81.0, 80.2 and 81.2 % on UCF101 at L = 10.
+    camera : "stored", "removed" or "added"
+        "removed" is warped flow, "added" the flow with the camera's motion, both from stacks that
+        were extracted with `stabilise`; see `flowstream.dataset.inputs.flow.Flow`.
+    channels : list of str
+        Channels that are derived from flow and appended to it: keys of
+        `flowstream.dataset.channels.CHANNELS` ("magnitude", "strain", ...).
     segments : int
-        Clips of each video in training, their scores averaged before the loss: 1 is Simonyan &
+        Clips of each video in training, whose scores are combined before the loss: 1 is Simonyan &
         Zisserman 2014, 3 is TSN.
+    consensus : "average", "max" or "top_k"
+        How the scores of the segments become one; see `flowstream.train.consensus`.
+    sampling : "segments" or "dense"
+    short : "loop", "hold" or "refuse"
+        Where clips are taken, and what happens to videos that are too short; see
+        `flowstream.dataset.window.Window`.
+    trainer : str
+        A key of `flowstream.train.TRAINERS`; `trainer_options` are its parameters. The fields from
+        `layers` to `ema` belong to "gradient", the default.
     layers : "all" or "head"
         What is trained: everything, or the last layer only (with nothing else in training mode).
     batch : int
-        Videos a step. A smaller step than TSN's 128, for it must fit a CPU too.
+        Videos in a step, on each process.
+    accumulate : int
+        Batches whose gradients are added up before the optimiser's step.
     epochs : int
-        Passes over the training videos. tsn-pytorch: 80 for RGB, 340 for flow.
     optimiser : "sgd" or "adamw"
         SGD with Nesterov momentum, or AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
     learning_rate, momentum, weight_decay : float
         Decay spares norms and biases (He et al. 2019, arXiv:1812.01187, section 3.1).
+    backbone_rate : float
+        Factor of the learning rate of all layers but the head.
+    layer_decay : float
+        Factor of the learning rate from one block of layers to the block before it, counted from
+        the head (Howard & Ruder 2018, arXiv:1801.06146, section 3.2, divides by 2.6).
     schedule : "cosine" or "step"
         Down to zero along a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or by `gamma` at
         each of the `milestones` (epochs).
@@ -143,32 +115,42 @@ class StreamRecipe(_Checked):
         Epochs over which the learning rate grows from zero (Goyal et al. 2017, arXiv:1706.02677).
     label_smoothing : float
         Szegedy et al. 2016, arXiv:1512.00567, section 7, has 0.1.
+    mixup, cutmix : float
+        Parameters of the beta distribution from which the share of a second video is drawn; 0
+        mixes nothing (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
     clip_gradient : float or None
         Largest norm of the gradient.
+    ema : float
+        Decay per step of the average of the weights that is validated and kept; 0 averages
+        nothing, 0.99 is about the last hundred steps.
     amp : bool
         Half precision where the device is CUDA; elsewhere it has no effect.
-    augment : table
-        See `Augmentation`.
+    channels_last, compile : bool
+        Memory format of images, and `torch.compile`. They change no result but for rounding.
+    augment : list of tables
+        Random transforms in their order: `{ name = "corner_crop", scales = [1.0, 0.875] }`; the
+        names are keys of `flowstream.dataset.augmentations.AUGMENTATIONS`.
     fixed_clips : bool
-        Train on the same clips in every epoch: the centre crops of evenly spaced moments, `augment`
-        left aside.
+        Train on the same clips in every epoch: the centre crops of evenly spaced moments, without
+        augmentation.
     cache_features : bool
         Compute the features of a CNN that is not trained (`cnn_rnn`) once, keep them in the run's
-        folder and train from those; needs `fixed_clips`. Changes no result but for rounding.
+        directory and train from those; requires `fixed_clips`. Changes no result but for rounding.
     seed : int
-        Of weights, order, crops and dropout.
+        Seed of weights, order, crops and dropout.
     validate_every : int
         Epochs from one validation to the next; the last is always validated.
     validation : table
-        See `Evaluation`; few, for it is done often.
+        See `Evaluation`; few clips, because it is done often.
     evaluation : table
-        See `Evaluation`; 25 x 10 is Simonyan & Zisserman 2014, section 5, and TSN.
+        See `Evaluation`; 25 x 10 is Simonyan & Zisserman 2014, section 5, and TSN. It is no part
+        of how the stream is trained: changing it evaluates again and trains nothing.
     workers : int or None
         Processes that read clips. None: none where the network computes on the CPU, else up to 8.
         Changes no result.
     """
 
-    stream: Literal["rgb", "flow", "both"]
+    stream: Literal["rgb", "flow", "rgb_difference", "both"]
     model: str
     frames: int = 16
     step: int = 1
@@ -177,51 +159,71 @@ class StreamRecipe(_Checked):
     bound: float = 20.0
     mean_flow: bool = False
     stacking: Literal["flow", "trajectory", "bidirectional"] = "flow"
+    camera: Literal["stored", "removed", "added"] = "stored"
+    channels: tuple[str, ...] = ()
     segments: int = 1
+    consensus: Literal["average", "max", "top_k"] = "average"
+    sampling: Literal["segments", "dense"] = "segments"
+    short: Literal["loop", "hold", "refuse"] = "loop"
+    trainer: str = "gradient"
+    trainer_options: Mapping[str, Any] = field(default_factory=dict)
     layers: Literal["all", "head"] = "all"
     batch: int = 32
+    accumulate: int = 1
     epochs: int = 80
     optimiser: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    backbone_rate: float = 1.0
+    layer_decay: float = 1.0
     schedule: Literal["cosine", "step"] = "cosine"
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     warm_up: float = 0.0
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     clip_gradient: float | None = 20.0
+    ema: float = 0.0
     amp: bool = True
-    augment: Augmentation = field(default_factory=Augmentation)
+    channels_last: bool = field(default=False, compare=False)
+    compile: bool = field(default=False, compare=False)
+    augment: tuple[Mapping[str, Any], ...] = DEFAULT
     fixed_clips: bool = False
     cache_features: bool = field(default=False, compare=False)
     seed: int = 0
     validate_every: int = 1
     validation: Evaluation = field(default_factory=lambda: Evaluation(segments=3, crops=1))
-    evaluation: Evaluation = field(default_factory=Evaluation)
+    evaluation: Evaluation = field(default_factory=Evaluation, compare=False)
     workers: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("frames", "step", "segments", "batch", "epochs", "validate_every"):
-            self._expect(name, "at least 1", getattr(self, name) >= 1)
-        for name, most in MOST.items():
-            self._expect(name, f"{most} at most", (getattr(self, name) or 0) <= most)
-        for name in ("bound", "learning_rate"):
+        counts = ("frames", "step", "segments", "batch", "accumulate", "epochs", "validate_every")
+        for name in counts:
+            self.expect(name, "at least 1", getattr(self, name) >= 1)
+        for name, most in LIMITS.items():
+            self.expect(name, f"at most {most}", (getattr(self, name) or 0) <= most)
+        for name in ("bound", "learning_rate", "backbone_rate"):
             value = getattr(self, name)
-            self._expect(name, "above 0", math.isfinite(value) and value > 0)
-        self._expect("size", "at least 1", min(self.rows_columns) >= 1)
-        self._expect("momentum", "0 or more, below 1", 0 <= self.momentum < 1)
-        self._expect("weight_decay", "0 or more", 0 <= self.weight_decay < math.inf)
-        self._expect("gamma", "above 0, at most 1", 0 < self.gamma <= 1)
-        self._expect("warm_up", "0 or more, below epochs", 0 <= self.warm_up < self.epochs)
-        self._expect("label_smoothing", "0 or more, below 1", 0 <= self.label_smoothing < 1)
+            self.expect(name, "above 0", math.isfinite(value) and value > 0)
+        for name in ("weight_decay", "mixup", "cutmix"):
+            self.expect(name, "0 or more", 0 <= getattr(self, name) < math.inf)
+        for name in ("momentum", "label_smoothing", "ema"):
+            self.expect(name, "0 or more, below 1", 0 <= getattr(self, name) < 1)
+        for name in ("gamma", "layer_decay"):
+            self.expect(name, "above 0, at most 1", 0 < getattr(self, name) <= 1)
+        self.expect("size", "at least 1", min(self.rows_columns) >= 1)
+        self.expect("warm_up", "0 or more, below epochs", 0 <= self.warm_up < self.epochs)
         clip = self.clip_gradient
-        self._expect("clip_gradient", "above 0", clip is None or clip > 0)
-        self._expect("seed", "0 or more", self.seed >= 0)
-        self._expect("workers", "0 or more", (self.workers or 0) >= 0)
-        self._check_stacking()
+        self.expect("clip_gradient", "above 0", clip is None or clip > 0)
+        self.expect("seed", "0 or more", self.seed >= 0)
+        self.expect("workers", "0 or more", (self.workers or 0) >= 0)
+        build_augmentations(self.augment, self.rows_columns)
+        self._check_flow()
         self._check_schedule()
         self._check_model()
+        self._check_trainer()
 
     @property
     def rows_columns(self) -> Size:
@@ -230,27 +232,38 @@ class StreamRecipe(_Checked):
 
     @property
     def architecture(self) -> Model:
-        """The model with its options."""
+        """Model with its options."""
         return build(MODELS[self.model], self.options, where=f"options of {self.model!r}")
 
     @property
     def clip(self) -> ClipShape:
-        """What the network is built for."""
+        """Shape of the clips that the network is built for."""
         from flowstream.models.model import ClipShape
 
-        return ClipShape(CHANNELS[self.stream], self.frames, *self.rows_columns)
+        channels = STREAM_CHANNELS[self.stream] + len(self.channels)
+        return ClipShape(channels, self.frames, *self.rows_columns)
 
-    def _check_stacking(self) -> None:
-        plain = self.stacking == "flow"
-        self._expect("stacking", "'flow' for an RGB stream", plain or self.stream != "rgb")
+    @property
+    def uses_flow(self) -> bool:
+        """Whether the stream sees flow, so that the flow method matters to it."""
+        return self.stream in ("flow", "both")
+
+    def _check_flow(self) -> None:
+        flow = self.uses_flow
+        self.expect("stacking", "'flow' for a stream of RGB", flow or self.stacking == "flow")
+        self.expect("camera", "'stored' for a stream of RGB", flow or self.camera == "stored")
+        self.expect("channels", "none for a stream of RGB", flow or not self.channels)
+        for name in self.channels:
+            known = ", ".join(CHANNELS)
+            self.expect("channels", f"names among {known}", name in CHANNELS)
         halves = self.stacking != "bidirectional" or self.frames % 2 == 0
-        self._expect("frames", "an even number with stacking 'bidirectional'", halves)
+        self.expect("frames", "an even number with stacking 'bidirectional'", halves)
 
     def _check_schedule(self) -> None:
-        self._expect(
+        self.expect(
             "milestones", "rising epochs", sorted(set(self.milestones)) == [*self.milestones]
         )
-        self._expect(
+        self.expect(
             "milestones",
             "epochs with schedule 'step', none with 'cosine'",
             bool(self.milestones) == (self.schedule == "step"),
@@ -266,14 +279,22 @@ class StreamRecipe(_Checked):
             raise ParameterError(str(error)) from error
         if self.cache_features and not (self.fixed_clips and model.keeps_features):
             raise ParameterError(
-                "cache_features: got true, expected false, for the features change: keep them with "
-                "fixed_clips = true and a model whose CNN is not trained (cnn_rnn, pretrained)"
+                "cache_features: got true, expected false, because the features change: keep them "
+                "with fixed_clips = true and a model whose CNN is not trained (cnn_rnn, pretrained)"
             )
         both = len(model.streams) > 1
         if both != (self.stream == "both"):
             sees = "RGB and flow together" if both else "one of RGB and flow"
-            expected = "'both'" if both else "'rgb' or 'flow'"
+            expected = "'both'" if both else "'rgb', 'flow' or 'rgb_difference'"
             raise ParameterError(
-                f"stream: got {self.stream!r}, expected {expected}, for model {self.model!r} sees "
-                f"{sees}"
+                f"stream: got {self.stream!r}, expected {expected}, because model {self.model!r} "
+                f"sees {sees}"
             )
+
+    def _check_trainer(self) -> None:
+        from flowstream.train import TRAINERS
+
+        try:
+            build(TRAINERS[self.trainer], self.trainer_options, where=f"trainer {self.trainer!r}")
+        except (RecipeError, UnknownNameError) as error:
+            raise ParameterError(str(error)) from error

@@ -1,10 +1,10 @@
-"""A training run between two epochs: what it has learnt, and how it is kept and taken up again."""
+"""A training run between two epochs: its state, and how the state is saved and restored."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from flowstream.dataset.paired import PairedClips
 from flowstream.dataset.split import Split
-from flowstream.errors import CheckpointError
+from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models.inspect.bounds import refuse_huge_tensors
 from flowstream.models.model import Classifier, FeatureClassifier
+from flowstream.train.average import WeightAverage
 from flowstream.train.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -25,20 +25,21 @@ from flowstream.train.checkpoint import (
 )
 from flowstream.train.clips import Clips, training_clips, viewed_clips
 from flowstream.train.device import half_precision
+from flowstream.train.distributed import Processes
 from flowstream.train.features import FromFeatures, cached_features
 from flowstream.train.log import Epoch, is_best
-from flowstream.train.pairs import scorer_of
-from flowstream.train.recipe import StreamRecipe
+from flowstream.train.recipe import NOT_TRAINED, StreamRecipe
 from flowstream.train.schedule import make_optimiser
+from flowstream.train.scorer import Scorer
 
 BEST, LAST = "best.pt", "last.pt"
 CACHES = {"train": "features-train.h5", "validation": "features-validation.h5"}
-"""Files of kept features by part."""
+"""Files of cached features by part."""
 
 
 @dataclass
 class Run:
-    """Everything that changes in training; see `start_run`."""
+    """State that changes in training; see `start_run`."""
 
     recipe: StreamRecipe
     classes: tuple[str, ...]
@@ -47,46 +48,66 @@ class Run:
     validation: Clips | None
     model: Classifier
     scorer: nn.Module
-    """What scores a batch: the model, on pairs taken apart, or behind features that are kept."""
+    """Network that scores the inputs of a batch; with several processes it sums gradients."""
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     device: torch.device
     history: list[Epoch]
+    average: WeightAverage | None = None
+    processes: Processes = field(default_factory=Processes)
+
+    @property
+    def best_model(self) -> Classifier:
+        """Network that is validated and kept: the averaged one, if weights are averaged."""
+        return self.model if self.average is None else self.average.model
+
+    def make_validation_scorer(self) -> nn.Module:
+        """Return the network that scores the validation inputs."""
+        return _make_scorer(self.best_model, self.recipe)
 
     def save(self, out: Path) -> None:
         """Write `best.pt` if this epoch is the best, and `last.pt`.
 
-        In this order: killed between the two, the epoch is done again and writes both again.
+        The order matters: a run that is killed between the two repeats the epoch and writes both.
         """
-        if is_best(self.history):
-            save_checkpoint(out / BEST, self._checkpoint(None))
-        state = {
-            "optimiser": self.optimiser.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "history": [asdict(epoch) for epoch in self.history],
-            "videos": self.videos,
-        }
-        save_checkpoint(out / LAST, self._checkpoint(state))
+        if self.processes.is_main:
+            if is_best(self.history):
+                save_checkpoint(out / BEST, self._checkpoint(self.best_model, None))
+            state = {
+                "optimiser": self.optimiser.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "history": [asdict(epoch) for epoch in self.history],
+                "videos": self.videos,
+                "average": None if self.average is None else self.average.state_dict(),
+            }
+            save_checkpoint(out / LAST, self._checkpoint(self.model, state))
+        self.processes.wait()
 
-    def go_on(self, found: Checkpoint, out: Path) -> None:
-        """Take over the state of `last.pt`, a checkpoint of the same run.
+    def restore(self, found: Checkpoint, out: Path) -> None:
+        """Continue from `last.pt`, a checkpoint of the same run.
+
+        The number of epochs may have grown: the run continues with the schedule of the new number.
 
         Raises
         ------
         CheckpointError
-            If it is another run's.
+            If it belongs to another run.
         """
         if found.resume is None or not (out / BEST).exists():
-            raise CheckpointError(f"{out}: the run there cannot go on; train into another folder")
-        for what, same in (
-            ("another recipe", found.recipe == self.recipe),
+            raise CheckpointError(
+                f"{out}: the run cannot be continued; train into another directory"
+            )
+        longer = self.recipe.epochs >= found.recipe.epochs
+        same = replace(found.recipe, epochs=self.recipe.epochs) if longer else found.recipe
+        for what, holds in (
+            ("another recipe", same == self.recipe),
             ("other classes", found.classes == self.classes),
             ("other videos", found.resume["videos"] == self.videos),
         ):
-            if not same:
+            if not holds:
                 raise CheckpointError(
-                    f"{out / LAST}: a run with {what}{_changed(found.recipe, self.recipe)}; train "
-                    "into another folder, or remove this one"
+                    f"{out / LAST}: a run with {what}{_list_changes(found.recipe, self.recipe)}; "
+                    "train into another directory, or remove this one"
                 )
         refuse_other_stacks(
             found.spec, self.clips.spec, stream=self.recipe.stream, where="the training videos"
@@ -95,9 +116,11 @@ class Run:
         self.optimiser.load_state_dict(found.resume["optimiser"])
         self.scaler.load_state_dict(found.resume["scaler"])
         self.history = [Epoch(**row) for row in found.resume["history"]]
+        if self.average is not None:
+            self.average.load_state_dict(found.resume["average"])
 
-    def _checkpoint(self, resume: Mapping[str, Any] | None) -> Checkpoint:
-        weights = {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
+    def _checkpoint(self, model: Classifier, resume: Mapping[str, Any] | None) -> Checkpoint:
+        weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
         return Checkpoint(
             recipe=self.recipe,
             classes=self.classes,
@@ -109,10 +132,17 @@ class Run:
         )
 
 
-def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.device) -> Run:
-    """A new run, or the one whose `last.pt` lies in `out`.
+def start_run(
+    recipe: StreamRecipe,
+    split: Split,
+    out: Path,
+    *,
+    device: torch.device,
+    processes: Processes = Processes(),  # noqa: B008  frozen
+) -> Run:
+    """Start a new run, or continue the one whose `last.pt` is in `out`.
 
-    Its random weights are drawn from torch's global generator, which the recipe's seed is given to.
+    Its random weights are drawn from torch's global generator, which gets the recipe's seed.
     """
     clips = training_clips(recipe, split.train)
     validation = None
@@ -122,43 +152,70 @@ def start_run(recipe: StreamRecipe, split: Split, out: Path, *, device: torch.de
             clips.spec, validation.spec, stream=recipe.stream, where="the validation videos"
         )
     found = load_checkpoint(out / LAST) if (out / LAST).exists() else None
-    torch.manual_seed(recipe.seed)
-    with refuse_huge_tensors():
-        model = recipe.architecture.build(recipe.clip, len(split.classes), blank=found is not None)
-        model.to(device)
-    if recipe.layers == "head":
-        model.requires_grad_(False)
-        model.head.requires_grad_(True)
+    model = _build_model(recipe, len(split.classes), device, blank=found is not None)
     scaled = recipe.amp and device.type == "cuda" and half_precision(device) == torch.float16
     run = Run(
         recipe=recipe,
         classes=split.classes,
-        videos=_digest(split),
+        videos=compute_fingerprint(split),
         clips=clips,
         validation=validation,
         model=model,
-        scorer=scorer_of(model),
+        scorer=_make_scorer(model, recipe),
         optimiser=make_optimiser(recipe, model),
         scaler=torch.amp.GradScaler(device.type, enabled=scaled),
         device=device,
         history=[],
+        average=WeightAverage(model, recipe.ema) if recipe.ema else None,
+        processes=processes,
     )
     if found is not None:
-        run.go_on(found, out)
+        run.restore(found, out)
     if recipe.cache_features:
-        assert isinstance(model, FeatureClassifier)  # as the recipe has checked
-        assert not isinstance(clips, PairedClips)
-        assert not isinstance(validation, PairedClips)
-        keep = partial(cached_features, network=model, recipe=recipe, device=device)
-        run.clips = keep(out / CACHES["train"], clips=clips)
-        if validation is not None:
-            run.validation = keep(out / CACHES["validation"], clips=validation)
-        run.scorer = FromFeatures(model)
+        _cache_features(run, out)
+    if processes.count > 1:
+        run.scorer = nn.parallel.DistributedDataParallel(
+            run.scorer, device_ids=[device.index] if device.type == "cuda" else None
+        )
+    elif recipe.compile:
+        run.scorer.compile()
     return run
 
 
-def _digest(split: Split) -> str:
-    """Which videos with which labels a run is trained and validated on."""
+def _build_model(
+    recipe: StreamRecipe, classes: int, device: torch.device, *, blank: bool
+) -> Classifier:
+    torch.manual_seed(recipe.seed)
+    with refuse_huge_tensors():
+        model = recipe.architecture.build(recipe.clip, classes, blank=blank)
+        model.to(device)
+    if recipe.channels_last and not any(value.ndim == 5 for value in model.parameters()):
+        model.to(memory_format=torch.channels_last)
+    if recipe.layers == "head":
+        model.requires_grad_(False)
+        model.head.requires_grad_(True)
+    return model
+
+
+def _make_scorer(model: Classifier, recipe: StreamRecipe) -> nn.Module:
+    if recipe.cache_features and isinstance(model, FeatureClassifier):
+        return FromFeatures(model)
+    return Scorer(model)
+
+
+def _cache_features(run: Run, out: Path) -> None:
+    """Compute the features of the run's clips where they are missing, and train from them."""
+    if not isinstance(run.model, FeatureClassifier):
+        raise ParameterError(f"cache_features: model {run.recipe.model!r} has no features to cache")
+    keep = partial(cached_features, network=run.model, recipe=run.recipe, device=run.device)
+    run.clips = keep(out / CACHES["train"], clips=training_clips(run.recipe, run.clips.samples))
+    if run.validation is not None:
+        validation = viewed_clips(run.recipe, run.validation.samples, run.recipe.validation)
+        run.validation = keep(out / CACHES["validation"], clips=validation)
+
+
+def compute_fingerprint(split: Split) -> str:
+    """Return a digest of the videos and labels that a run is trained and validated on."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (split.train, split.validation):
         lines = (f"{sample.video}\0{sample.label}" for sample in part)
@@ -166,12 +223,13 @@ def _digest(split: Split) -> str:
     return digest.hexdigest()
 
 
-def _changed(found: StreamRecipe, wanted: StreamRecipe) -> str:
-    """Which entries of two recipes differ, for a message."""
+def _list_changes(found: StreamRecipe, wanted: StreamRecipe) -> str:
+    """Return the fields of two recipes that differ, for a message; at most five."""
     one, other = asdict(found), asdict(wanted)
     changed = [
         f"{key} {one[key]!r}, now {other[key]!r}"
         for key in one
-        if one[key] != other[key] and key not in ("workers", "cache_features")
+        if one[key] != other[key] and key not in NOT_TRAINED
     ]
-    return f" ({'; '.join(changed)})" if changed else ""
+    more = [f"and {len(changed) - 5} more"] if len(changed) > 5 else []
+    return f" ({'; '.join(changed[:5] + more)})" if changed else ""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from typing import Any
 
 from torch import nn, optim
 
+from flowstream.models.model import Classifier
 from flowstream.train.recipe import StreamRecipe
 
 
 def learning_rate(recipe: StreamRecipe, epoch: float) -> float:
-    """The learning rate at a moment of training.
+    """Return the learning rate at a moment of training.
 
     Parameters
     ----------
+    recipe : StreamRecipe
     epoch : float
         0 at the start, `recipe.epochs` at the end.
     """
@@ -26,18 +30,51 @@ def learning_rate(recipe: StreamRecipe, epoch: float) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def make_optimiser(recipe: StreamRecipe, model: nn.Module) -> optim.Optimizer:
-    """The optimiser of what is to be trained; weights decay, norms and biases do not."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+def make_optimiser(recipe: StreamRecipe, model: Classifier) -> optim.Optimizer:
+    """Return the optimiser of the parameters that are trained.
+
+    Weights decay, norms and biases do not. Each group has an entry `scale`, the factor of the
+    learning rate of its layers.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    scales = _layer_scales(recipe, model)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups[scales[name], decay].append(parameter)
+    tables: list[dict[str, Any]] = [
+        {"params": parameters, "weight_decay": decay, "scale": scale}
+        for (scale, decay), parameters in sorted(groups.items(), key=lambda entry: entry[0])
     ]
     if recipe.optimiser == "adamw":
-        return optim.AdamW(groups, lr=recipe.learning_rate)
+        return optim.AdamW(tables, lr=recipe.learning_rate)
     return optim.SGD(
-        groups,
+        tables,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
     )
+
+
+def _layer_scales(recipe: StreamRecipe, model: Classifier) -> dict[str, float]:
+    """Return the factor of the learning rate of each parameter, by name.
+
+    A block is what shares a name up to its first number: `layer3.0`, `_blocks.5`.
+    """
+    head = {id(parameter) for parameter in model.head.parameters()}
+    blocks: dict[str, int] = {}
+    block_of: dict[str, int | None] = {}
+    for name, parameter in model.named_parameters():
+        words = name.split(".")
+        end = next((i for i, word in enumerate(words) if word.isdigit()), len(words) - 2)
+        block = ".".join(words[: end + 1])
+        if id(parameter) in head:
+            block_of[name] = None
+        else:
+            block_of[name] = blocks.setdefault(block, len(blocks))
+    return {
+        name: 1.0
+        if block is None
+        else recipe.backbone_rate * recipe.layer_decay ** (len(blocks) - block)
+        for name, block in block_of.items()
+    }

@@ -7,17 +7,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from flowstream.dataset.augmentations.corner_crop import CornerCrop
+from flowstream.dataset.augmentations.flips import HorizontalFlip, VerticalFlip
+from flowstream.dataset.augmentations.random_crop import RandomCrop
+from flowstream.dataset.augmentations.resized_crop import ResizedCrop
 from flowstream.dataset.clip import Clip, Kind, crop, mirror, resize
 from flowstream.dataset.transforms import (
     CentreCrop,
     Cover,
-    HorizontalFlip,
-    MultiScaleCornerCrop,
-    RandomCrop,
     Resize,
     TenCrop,
     Transform,
-    VerticalFlip,
     apply,
 )
 
@@ -27,7 +27,8 @@ GEOMETRIC: list[Transform] = [
     Cover((24, 24)),
     CentreCrop((40, 50)),
     RandomCrop((40, 50)),
-    MultiScaleCornerCrop((48, 48)),
+    CornerCrop((48, 48)),
+    ResizedCrop((80, 100)),
     HorizontalFlip(1.0),
     VerticalFlip(1.0),
 ]

@@ -12,22 +12,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flowstream.dataset.clips import FlowClips, Item, RgbClips, StackClips
+from flowstream.dataset.augmentations.corner_crop import CornerCrop
+from flowstream.dataset.augmentations.flips import HorizontalFlip
+from flowstream.dataset.augmentations.random_crop import RandomCrop
+from flowstream.dataset.clips import Item, StackClips
 from flowstream.dataset.protocol import test_transform, train_transform
 from flowstream.dataset.split import Sample
-from flowstream.dataset.transforms import (
-    HorizontalFlip,
-    MultiScaleCornerCrop,
-    RandomCrop,
-    Step,
-    TenCrop,
-)
+from flowstream.dataset.transforms import Step, TenCrop
 from flowstream.dataset.window import Window
 from flowstream.errors import ShapeError, SplitError, StackError
 from flowstream.extract import ExtractSettings, extract, plan
 from flowstream.flow.dis import DIS
 from flowstream.flow.motion import warp
 from flowstream.video import Sampling
+from tests.dataset.cut import flow_clips, only, rgb_clips
 
 Stacks = Callable[..., tuple[Sample, ...]]
 PLAIN: tuple[Step, ...] = ()
@@ -47,24 +45,28 @@ def greys(values: NDArray[np.float32]) -> list[int]:
 
 
 def equal(one: Item, other: Item) -> bool:
-    return one[1:] == other[1:] and np.array_equal(one.values, other.values)
+    return (
+        one[1:] == other[1:]
+        and one.inputs.keys() == other.inputs.keys()
+        and all(np.array_equal(one.inputs[name], other.inputs[name]) for name in one.inputs)
+    )
 
 
 def test_testing_takes_consecutive_fields_evenly_spaced(stacks: Stacks) -> None:
-    clips = FlowClips(stacks(30, 45), Window(5, segments=3), PLAIN, training=False)
-    assert (len(clips), clips.views, clips.shape) == (2, 3, (2, 5, 12, 16))
+    clips = flow_clips(stacks(30, 45), Window(5, segments=3), PLAIN, training=False)
+    assert (len(clips), clips.views, clips.shapes) == (2, 3, {"flow": (2, 5, 12, 16)})
     item = clips[1]
-    assert item.values.shape == (3, 2, 5, 12, 16)
-    assert item.values.dtype == np.float32
+    assert only(item).shape == (3, 2, 5, 12, 16)
+    assert only(item).dtype == np.float32
     assert (item.label, item.sample) == (1, 1)
     starts = clips.window.starts(45, None)
-    assert [moments(view) for view in item.values] == [list(range(s, s + 5)) for s in starts]
-    assert item.values[0, 1, 0, 0, 0] == 100 + starts[0]  # dy says that it is video 1
+    assert [moments(view) for view in only(item)] == [list(range(s, s + 5)) for s in starts]
+    assert only(item)[0, 1, 0, 0, 0] == 100 + starts[0]  # dy says that it is video 1
 
 
 def test_fields_can_be_taken_a_step_apart(stacks: Stacks) -> None:
-    clips = FlowClips(stacks(20), Window(4, step=3), PLAIN, training=False)
-    assert moments(clips[0].values[0]) == [5, 8, 11, 14]
+    clips = flow_clips(stacks(20), Window(4, step=3), PLAIN, training=False)
+    assert moments(only(clips[0])[0]) == [5, 8, 11, 14]
 
 
 @pytest.mark.parametrize(
@@ -74,21 +76,21 @@ def test_rgb_frames_stand_in_the_middle_of_the_flow_window(
     frames: int, expected: list[int], stacks: Stacks
 ) -> None:
     samples, window = stacks(20), Window(10)
-    flow = FlowClips(samples, window, PLAIN, training=False)
-    rgb = RgbClips(samples, window, PLAIN, training=False, frames=frames)
-    assert moments(flow[0].values[0]) == list(range(5, 15))
-    assert rgb.shape == (3, frames, 12, 16)
-    assert greys(rgb[0].values[0]) == expected
+    flow = flow_clips(samples, window, PLAIN, training=False)
+    rgb = rgb_clips(samples, window, PLAIN, training=False, frames=frames)
+    assert moments(only(flow[0])[0]) == list(range(5, 15))
+    assert rgb.shapes == {"rgb": (3, frames, 12, 16)}
+    assert greys(only(rgb[0])[0]) == expected
 
 
 def test_training_draws_a_moment_anew_in_each_epoch(stacks: Stacks) -> None:
-    clips = FlowClips(stacks(12), Window(5), PLAIN, training=True, seed=3)
+    clips = flow_clips(stacks(12), Window(5), PLAIN, training=True, seed=3)
     seen = set()
     for epoch in range(60):
         clips.set_epoch(epoch)
         item = clips[0]
-        assert item.values.shape == (2, 5, 12, 16)
-        fields = moments(item.values)
+        assert only(item).shape == (2, 5, 12, 16)
+        fields = moments(only(item))
         assert fields == list(range(fields[0], fields[0] + 5))
         seen.add(fields[0])
     # 8 places: one is missed with probability 8 * (7/8)^60, below 0.3 %; the seed is fixed.
@@ -98,20 +100,20 @@ def test_training_draws_a_moment_anew_in_each_epoch(stacks: Stacks) -> None:
 def test_both_streams_see_one_moment_and_one_crop(stacks: Stacks) -> None:
     samples, window = stacks(40, 30, size=(40, 56)), Window(6)
     arguments = {"training": True, "seed": 8}
-    flow = FlowClips(samples, window, (RandomCrop((20, 30)),), **arguments)  # type: ignore[arg-type]
-    rgb = RgbClips(samples, window, (RandomCrop((20, 30)),), frames=6, **arguments)  # type: ignore[arg-type]
-    assert greys(rgb[1].values) == moments(flow[1].values)
-    rolled = RgbClips(samples, window, (RandomCrop((20, 30)),), frames=1, **arguments)  # type: ignore[arg-type]
-    assert greys(rolled[1].values) == [moments(flow[1].values)[3]]
+    flow = flow_clips(samples, window, (RandomCrop((20, 30)),), **arguments)  # type: ignore[arg-type]
+    rgb = rgb_clips(samples, window, (RandomCrop((20, 30)),), frames=6, **arguments)  # type: ignore[arg-type]
+    assert greys(only(rgb[1])) == moments(only(flow[1]))
+    rolled = rgb_clips(samples, window, (RandomCrop((20, 30)),), frames=1, **arguments)  # type: ignore[arg-type]
+    assert greys(only(rolled[1])) == [moments(only(flow[1]))[3]]
 
 
 def test_temporal_segments_share_crop_and_flip(stacks: Stacks) -> None:
     samples = stacks(40, size=(40, 56))
-    steps = train_transform("flow", 24)
-    clips = FlowClips(samples, Window(1, segments=4), steps, training=True)
+    steps = train_transform(24)
+    clips = flow_clips(samples, Window(1, segments=4), steps, training=True)
     for epoch in range(10):
         clips.set_epoch(epoch)
-        values = clips[0].values
+        values = only(clips[0])
         assert values.shape == (4, 2, 1, 24, 24)
         # dx and dy are the field's number, scaled as columns and rows are, dx negated by a flip.
         dx, dy = values[1:, 0, 0, 0, 0], values[1:, 1, 0, 0, 0]
@@ -122,20 +124,20 @@ def test_temporal_segments_share_crop_and_flip(stacks: Stacks) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_a_video_shorter_than_the_window_is_looped(training: bool, stacks: Stacks) -> None:
     samples, window = stacks(1, 3), Window(8)
-    flow = FlowClips(samples, window, PLAIN, training=training)
-    rgb = RgbClips(samples, window, PLAIN, training=training, frames=8)
+    flow = flow_clips(samples, window, PLAIN, training=training)
+    rgb = rgb_clips(samples, window, PLAIN, training=training, frames=8)
     for index, expected in ((0, [0] * 8), (1, [0, 1, 2, 0, 1, 2, 0, 1])):
-        assert moments(flow[index].values.reshape(2, 8, 12, 16)) == expected
-        assert greys(rgb[index].values.reshape(3, 8, 12, 16)) == expected
-    middle = RgbClips(samples, window, PLAIN, training=training)
-    assert greys(middle[1].values.reshape(3, 1, 12, 16)) == [4 % 3]
+        assert moments(only(flow[index]).reshape(2, 8, 12, 16)) == expected
+        assert greys(only(rgb[index]).reshape(3, 8, 12, 16)) == expected
+    middle = rgb_clips(samples, window, PLAIN, training=training)
+    assert greys(only(middle[1]).reshape(3, 1, 12, 16)) == [4 % 3]
 
 
 def test_views_are_segments_times_crops(stacks: Stacks) -> None:
     window = Window(2, segments=3)
-    clips = FlowClips(stacks(30), window, (TenCrop((8, 8)),), training=False)
-    assert (clips.views, clips.shape) == (30, (2, 2, 8, 8))
-    values = clips[0].values
+    clips = flow_clips(stacks(30), window, (TenCrop((8, 8)),), training=False)
+    assert (clips.views, clips.shapes) == (30, {"flow": (2, 2, 8, 8)})
+    values = only(clips[0])
     assert values.shape == (30, 2, 2, 8, 8)
     for segment, start in enumerate(window.starts(30, None)):
         ten = values[10 * segment : 10 * segment + 10]
@@ -145,23 +147,23 @@ def test_views_are_segments_times_crops(stacks: Stacks) -> None:
 
 def test_what_the_recipes_transforms_give_is_what_a_model_takes(stacks: Stacks) -> None:
     samples = stacks(20, size=(40, 56))
-    for kind, clips in (("flow", FlowClips), ("rgb", RgbClips)):
-        steps = train_transform(kind, (32, 24), jitter=0.4, mean_flow=True)  # type: ignore[arg-type]
+    for clips in (flow_clips, rgb_clips):
+        steps = train_transform((32, 24), mean_flow=True)
         item = clips(samples, Window(), steps, training=True)[0]
-        assert item.values.shape[2:] == (32, 24)
-        steps = test_transform(kind, 48, crops=10, mean_flow=True)  # type: ignore[arg-type]
+        assert only(item).shape[2:] == (32, 24)
+        steps = test_transform(48, crops=10, mean_flow=True)
         item = clips(samples, Window(segments=2), steps, training=False)[0]
-        assert item.values.shape[0] == 20
-        assert item.values.shape[3:] == (48, 48)
-        assert item.values.dtype == np.float32
-        assert item.values.flags.c_contiguous
+        assert only(item).shape[0] == 20
+        assert only(item).shape[3:] == (48, 48)
+        assert only(item).dtype == np.float32
+        assert only(item).flags.c_contiguous
 
 
 def test_items_depend_on_seed_epoch_and_index_alone(stacks: Stacks) -> None:
-    samples, steps = stacks(40, 40, 40, size=(20, 24)), train_transform("flow", 16)
+    samples, steps = stacks(40, 40, 40, size=(20, 24)), train_transform(16)
 
-    def make(seed: int) -> FlowClips:
-        return FlowClips(samples, Window(5), steps, training=True, seed=seed)
+    def make(seed: int) -> StackClips:
+        return flow_clips(samples, Window(5), steps, training=True, seed=seed)
 
     clips, other = make(1), make(1)
     backwards = [other[index] for index in (2, 1, 0)][::-1]
@@ -172,7 +174,7 @@ def test_items_depend_on_seed_epoch_and_index_alone(stacks: Stacks) -> None:
     clips.set_epoch(0)
     assert all(equal(one, two) for one, two in zip(clips, first, strict=True))
     assert not any(equal(one, two) for one, two in zip(make(2), first, strict=True))
-    tested = FlowClips(samples, Window(5), steps, training=False)
+    tested = flow_clips(samples, Window(5), steps, training=False)
     before = tested[0]
     tested.set_epoch(7)
     assert equal(tested[0], before)
@@ -186,7 +188,7 @@ def item_of(clips: StackClips, index: int) -> Item:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_clips_are_the_same_in_another_process(method: str, stacks: Stacks) -> None:
-    clips = FlowClips(stacks(20, 20, 20), Window(5), PLAIN, training=True)
+    clips = flow_clips(stacks(20, 20, 20), Window(5), PLAIN, training=True)
     here = [clips[index] for index in range(3)]
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -197,22 +199,22 @@ def test_clips_are_the_same_in_another_process(method: str, stacks: Stacks) -> N
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_the_number_of_loader_workers_changes_nothing(stacks: Stacks) -> None:
     torch = pytest.importorskip("torch")
-    clips = RgbClips(stacks(*[20] * 6), Window(5), PLAIN, training=True)
+    clips = rgb_clips(stacks(*[20] * 6), Window(5), PLAIN, training=True)
     batches = [
         list(torch.utils.data.DataLoader(clips, batch_size=2, num_workers=workers))
         for workers in (0, 2)
     ]
     for alone, shared in zip(*batches, strict=True):
         assert isinstance(alone, Item)
-        assert alone.values.shape == (2, 3, 1, 12, 16)
-        assert alone.values.dtype == torch.float32
+        assert alone.inputs["rgb"].shape == (2, 3, 1, 12, 16)
+        assert alone.inputs["rgb"].dtype == torch.float32
         assert torch.equal(alone.sample, shared.sample)
         assert torch.equal(alone.label, shared.label)
-        assert torch.equal(alone.values, shared.values)
+        assert torch.equal(alone.inputs["rgb"], shared.inputs["rgb"])
 
 
 def test_an_open_data_set_can_be_pickled(stacks: Stacks) -> None:
-    clips = FlowClips(stacks(20), Window(5), PLAIN, training=False)
+    clips = flow_clips(stacks(20), Window(5), PLAIN, training=False)
     item = clips[0]
     copy = pickle.loads(pickle.dumps(clips))
     assert equal(copy[0], item)
@@ -226,13 +228,13 @@ def test_the_flow_of_a_real_clip_carries_each_frame_to_the_next(
     settings = ExtractSettings(DIS(), Sampling(short_side=96))
     extract(plan([shared_data / video], tmp_path), settings, tmp_path, workers=1)
     samples = (Sample("dunk", 0, "g01", tmp_path / "v_BasketballDunk_g01_c01.h5"),)
-    steps = (MultiScaleCornerCrop((96, 96)), HorizontalFlip())
-    flow = FlowClips(samples, Window(6), steps, training=True)
-    rgb = RgbClips(samples, Window(6), steps, training=True, frames=6)
+    steps = (CornerCrop((96, 96)), HorizontalFlip())
+    flow = flow_clips(samples, Window(6), steps, training=True)
+    rgb = rgb_clips(samples, Window(6), steps, training=True, frames=6)
     for epoch in range(6):
         flow.set_epoch(epoch)
         rgb.set_epoch(epoch)
-        fields, frames = flow[0].values, np.moveaxis(rgb[0].values, 0, 3)
+        fields, frames = only(flow[0]), np.moveaxis(only(rgb[0]), 0, 3)
         left = []
         for factor in (1, 0, -1):
             told = np.ascontiguousarray(
@@ -254,30 +256,30 @@ def test_a_stack_made_otherwise_is_named_with_what_differs(stacks: Stacks) -> No
         match=r"more/0.h5: made with other settings than .*stacks/0.h5: method.name: 'other' here, "
         r"'known' there; extract all",
     ):
-        FlowClips(samples, Window(5), PLAIN, training=False)
+        flow_clips(samples, Window(5), PLAIN, training=False)
     mixed = (*stacks(9), *stacks(9, size=(12, 18), folder="wide"))
     with pytest.raises(
         StackError, match=r"wide/0.h5: .*size: \[12, 18\] here, \[12, 16\] there; .*--size gives"
     ):
-        FlowClips(mixed, Window(5), PLAIN, training=False)
+        flow_clips(mixed, Window(5), PLAIN, training=False)
 
 
 def test_what_cannot_work_fails_before_the_first_item(stacks: Stacks) -> None:
     samples = stacks(9, rgb=False)
-    assert FlowClips(samples, Window(5), PLAIN, training=False).spec.size == (12, 16)
-    with pytest.raises(StackError, match=r"0.h5: no RGB frames in it; extract with --rgb"):
-        RgbClips(samples, Window(5), PLAIN, training=False)
-    with pytest.raises(ShapeError, match="crop: got rows 0 to 13 of a clip with 12 rows"):
-        FlowClips(samples, Window(5), (RandomCrop((13, 4)),), training=True)
+    assert flow_clips(samples, Window(5), PLAIN, training=False).spec.size == (12, 16)
+    with pytest.raises(StackError, match=r"0.h5: no RGB frames.*--rgb"):
+        rgb_clips(samples, Window(5), PLAIN, training=False)
+    with pytest.raises(ShapeError, match=r"crop: got rows 0 to 13.*12 rows"):
+        flow_clips(samples, Window(5), (RandomCrop((13, 4)),), training=True)
     with pytest.raises(SplitError, match="no videos to take clips from"):
-        FlowClips((), Window(5), PLAIN, training=True)
+        flow_clips((), Window(5), PLAIN, training=True)
     samples[0].path.write_bytes(b"")
     with pytest.raises(StackError, match=r"0\.h5"):
-        FlowClips(samples, Window(5), PLAIN, training=False)
+        flow_clips(samples, Window(5), PLAIN, training=False)
 
 
 def test_an_index_outside_is_refused(stacks: Stacks) -> None:
-    clips = FlowClips(stacks(9), Window(5), PLAIN, training=False)
+    clips = flow_clips(stacks(9), Window(5), PLAIN, training=False)
     for index in (1, -1):
         with pytest.raises(IndexError, match=f"got index {index} of 1 samples"):
             clips[index]

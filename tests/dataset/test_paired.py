@@ -1,4 +1,4 @@
-"""RGB and flow of the same moments as one clip."""
+"""RGB and flow of the same moments in one item."""
 
 from __future__ import annotations
 
@@ -7,49 +7,44 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from flowstream.dataset.clips import FlowClips, RgbClips
-from flowstream.dataset.paired import PairedClips
+from flowstream.dataset.clips import StackClips
+from flowstream.dataset.inputs.flow import Flow
+from flowstream.dataset.inputs.rgb import Rgb
+from flowstream.dataset.inputs.rgb_difference import RgbDifference
 from flowstream.dataset.protocol import test_transform, train_transform
 from flowstream.dataset.split import Sample
+from flowstream.dataset.transforms import Normalise
 from flowstream.dataset.window import Window
+from flowstream.errors import ParameterError
+from tests.dataset.cut import flow_clips, only, rgb_clips
 
 Stacks = Callable[..., tuple[Sample, ...]]
+SCALE = Normalise(1.0)
 
 
-def paired(samples: tuple[Sample, ...], *, training: bool, segments: int = 1) -> PairedClips:
-    window = Window(length=4, segments=segments)
-    if training:
-        steps = (train_transform("rgb", 8, jitter=0.2), train_transform("flow", 8, bound=1.0))
-    else:
-        steps = (test_transform("rgb", 8, crops=10), test_transform("flow", 8, crops=10, bound=1.0))
-    rgb, flow = steps
-    return PairedClips(
-        RgbClips(samples, window, rgb, training=training, seed=3, frames=1),
-        FlowClips(samples, window, flow, training=training, seed=3),
+def paired(samples: tuple[Sample, ...], *, training: bool, segments: int = 1) -> StackClips:
+    transform = (
+        train_transform(8, normalise=SCALE)
+        if training
+        else test_transform(8, crops=10, normalise=SCALE)
     )
+    inputs = {"rgb": Rgb(), "flow": Flow()}
+    window = Window(length=4, segments=segments)
+    return StackClips(samples, window, inputs, transform=transform, training=training, seed=3)
 
 
-def test_a_pair_is_the_frame_and_then_the_fields(stacks: Stacks) -> None:
-    clips = paired(stacks(9, 6), training=True)
+@pytest.mark.parametrize("training", [True, False])
+def test_an_item_has_both_inputs_as_each_alone_would_be(stacks: Stacks, training: bool) -> None:
+    clips = paired(stacks(9, 6), training=training, segments=2)
+    options = {"training": training, "seed": 3}
+    rgb = rgb_clips(clips.samples, clips.window, clips.transform, **options)  # type: ignore[arg-type]
+    flow = flow_clips(clips.samples, clips.window, clips.transform, **options)  # type: ignore[arg-type]
     item = clips[1]
-    assert item.values.shape == (3 + 2 * 4, 1, 8, 8)
-    assert item.values.dtype == np.float32
-    assert np.array_equal(item.values[:3], clips.rgb[1].values)
-    flow = clips.flow[1].values  # (2, L, H, W)
-    for field in range(4):
-        assert np.array_equal(item.values[3 + 2 * field : 5 + 2 * field, 0], flow[:, field])
-    assert (item.label, item.sample) == (clips.flow[1].label, 1)
-    assert (len(clips), clips.views, clips.spec) == (2, 1, clips.flow.spec)
-    assert clips.samples == clips.rgb.samples
-
-
-def test_the_views_of_a_video_are_pairs_one_by_one(stacks: Stacks) -> None:
-    clips = paired(stacks(9), training=False, segments=3)
-    values = clips[0].values
-    assert values.shape == (30, 11, 1, 8, 8)
-    assert clips.views == 30
-    assert np.array_equal(values[:, :3], clips.rgb[0].values)
-    assert np.array_equal(values[7, 3:5, 0], clips.flow[0].values[7, :, 0])
+    assert list(item.inputs) == ["rgb", "flow"]
+    assert clips.shapes == {"rgb": (3, 1, 8, 8), "flow": (2, 4, 8, 8)}
+    np.testing.assert_array_equal(item.inputs["rgb"], only(rgb[1]))
+    np.testing.assert_array_equal(item.inputs["flow"], only(flow[1]))
+    assert (item.label, item.sample) == (1, 1)
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 5])
@@ -57,15 +52,11 @@ def test_both_take_the_same_moment_crop_and_flip(stacks: Stacks, epoch: int) -> 
     """The image of frame t is grey 5 t, and field k has dx = k: the middle frame is field + 2."""
     clips = paired(stacks(12), training=True)
     clips.set_epoch(epoch)
-    flow = clips.flow[0].values
+    rgb, flow = clips[0].inputs["rgb"], clips[0].inputs["flow"]
     first = np.abs(flow[0, 0]).mean()  # scaled with the crop, negated by a flip
     step = np.abs(flow[0, 1]).mean() - first  # what one field more is: the crop's scale
     moment = round(float(first / step))
-    unjittered = RgbClips(
-        clips.samples, clips.flow.window, train_transform("rgb", 8), training=True, seed=3, frames=1
-    )
-    unjittered.set_epoch(epoch)
-    grey = (unjittered[0].values * [[[[0.229]]], [[[0.224]]], [[[0.225]]]]).mean() * 255
+    grey = (rgb * [[[[0.229]]], [[[0.224]]], [[[0.225]]]]).mean() * 255
     grey += np.mean([0.485, 0.456, 0.406]) * 255
     # 2: JPEG's rounding of a flat grey, and the means of three channels
     assert abs(grey - 5 * (moment + 2)) < 2
@@ -73,8 +64,27 @@ def test_both_take_the_same_moment_crop_and_flip(stacks: Stacks, epoch: int) -> 
 
 def test_epochs_draw_other_moments_or_crops_for_both(stacks: Stacks) -> None:
     clips = paired(stacks(40), training=True)
-    before = clips[0].values
+    before = clips[0].inputs
     clips.set_epoch(1)
-    after = clips[0].values
-    assert not np.array_equal(before[:3], after[:3])
-    assert not np.array_equal(before[3:], after[3:])
+    after = clips[0].inputs
+    assert not np.array_equal(before["rgb"], after["rgb"])
+    assert not np.array_equal(before["flow"], after["flow"])
+
+
+def test_differences_of_frames_are_those_of_successive_images(stacks: Stacks) -> None:
+    window = Window(length=5, step=2)
+    inputs = {"rgb_difference": RgbDifference(4)}
+    clips = StackClips(stacks(20), window, inputs, training=False)
+    values = only(clips[0])[0]
+    assert values.shape == (3, 4, 12, 16)
+    # frame t is grey 5 t and frames are 2 apart; 2: JPEG's rounding of two flat greys
+    np.testing.assert_allclose(values, 10, atol=2)
+    (scaled,) = StackClips(stacks(20), window, inputs, transform=(Normalise(),), training=False)[
+        0
+    ].inputs["rgb_difference"]
+    np.testing.assert_allclose(scaled[0], values[0] / 255 / 0.229, rtol=1e-5)
+
+
+def test_an_item_without_input_is_refused(stacks: Stacks) -> None:
+    with pytest.raises(ParameterError, match="inputs: got none"):
+        StackClips(stacks(9), Window(4), {}, training=False)

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from flowstream import synthetic
 from flowstream.codec.float32 import Float32
-from flowstream.dataset.clips import FlowClips, RgbClips
+from flowstream.dataset.augmentations.flips import HorizontalFlip
 from flowstream.dataset.split import Sample
 from flowstream.dataset.stacking import STACKINGS
-from flowstream.dataset.transforms import HorizontalFlip, Step, SubtractMeanFlow
+from flowstream.dataset.transforms import Step, SubtractMeanFlow
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, StackError, UnknownNameError
 from flowstream.flow import motion
 from flowstream.store import create_stack
+from tests.dataset.cut import flow_clips, only, rgb_clips
 
 Fields = NDArray[np.float32]
 Write = Callable[..., tuple[Sample, ...]]
@@ -64,9 +65,9 @@ def write(tmp_path: Path) -> Write:
 
 def fields_of(samples: tuple[Sample, ...], window: Window, stacking: str, *steps: Step) -> Fields:
     """(L, 2, H, W) of the first test clip."""
-    clips = FlowClips(samples, window, steps, training=False, stacking=stacking)
-    values = clips[0].values[0]
-    assert values.shape == clips.shape
+    clips = flow_clips(samples, window, steps, training=False, stacking=stacking)
+    values = only(clips[0])[0]
+    assert values.shape == clips.shapes["flow"]
     fields: Fields = values.swapaxes(0, 1)
     return fields
 
@@ -203,28 +204,28 @@ def test_mean_flow_goes_with_every_stacking(stacking: str, write: Write) -> None
 def test_training_takes_the_same_moments_whatever_the_stacking(write: Write) -> None:
     samples, window = write(pans(*range(1, 31))), Window(4)
     plain, both = (
-        FlowClips(samples, window, (), training=True, seed=2, stacking=stacking)
+        flow_clips(samples, window, (), training=True, seed=2, stacking=stacking)
         for stacking in ("flow", "bidirectional")
     )
     starts = set()
     for epoch in range(9):
         plain.set_epoch(epoch)
         both.set_epoch(epoch)
-        s = speeds(plain[0].values.swapaxes(0, 1))
+        s = speeds(only(plain[0]).swapaxes(0, 1))
         starts.add(s[0])
-        assert speeds(both[0].values.swapaxes(0, 1)) == [s[2], s[3], -s[1], -s[0]]
+        assert speeds(only(both[0]).swapaxes(0, 1)) == [s[2], s[3], -s[1], -s[0]]
     assert len(starts) > 3
 
 
 def test_what_a_stacking_needs_is_asked_for_before_the_first_clip(write: Write) -> None:
     samples = write(pans(1, 2, 3, 4, 5), backward=False)
-    with pytest.raises(StackError, match=r"0.h5: no backward flow in it.*extract with --backward"):
-        FlowClips(samples, Window(4), (), training=False, stacking="bidirectional")
+    with pytest.raises(StackError, match=r"0.h5: no backward flow.*--backward"):
+        flow_clips(samples, Window(4), (), training=False, stacking="bidirectional")
     with pytest.raises(ParameterError, match="length: got 5 fields, expected an even number"):
-        FlowClips(samples, Window(5), (), training=False, stacking="bidirectional")
+        flow_clips(samples, Window(5), (), training=False, stacking="bidirectional")
     with pytest.raises(
         UnknownNameError, match="unknown stacking 'trajectories'; known: flow, traj"
     ):
-        FlowClips(samples, Window(4), (), training=False, stacking="trajectories")
+        flow_clips(samples, Window(4), (), training=False, stacking="trajectories")
     with pytest.raises(StackError, match="no RGB frames"):
-        RgbClips(samples, Window(4), (), training=False)
+        rgb_clips(samples, Window(4), (), training=False)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.dataset.window import Window, looped
+from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError
 
 WINDOWS = st.builds(Window, st.integers(1, 20), st.integers(1, 4), st.integers(1, 30))
@@ -80,11 +80,27 @@ def test_frames_that_do_not_fit_are_refused(window: Window, frames: int) -> None
 
 
 def test_a_short_video_starts_over() -> None:
-    assert looped(0, 8, step=1, num_fields=3).tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
-    assert looped(1, 4, step=2, num_fields=5).tolist() == [1, 3, 0, 2]
+    window = Window()
+    indices = window.indices(0, 8, step=1, num_fields=3)
+    assert indices.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert window.indices(1, 4, step=2, num_fields=5).tolist() == [1, 3, 0, 2]
+
+
+def test_a_short_video_can_hold_its_last_field_instead() -> None:
+    indices = Window(short="hold").indices(1, 5, step=2, num_fields=5)
+    assert indices.tolist() == [1, 3, 4, 4, 4]
+
+
+def test_dense_windows_come_from_the_whole_video() -> None:
+    window = Window(5, segments=3, sampling="dense")
+    assert window.starts(25, None) == [0, 10, 20]
+    random = np.random.default_rng(0)
+    starts = {start for _ in range(200) for start in window.starts(25, random)}
+    assert starts == set(range(21))
+    assert Window(5, sampling="dense").starts(25, None) == [10]
 
 
 @pytest.mark.parametrize("name", ["length", "step", "segments"])
 def test_a_window_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name}: got 0, expected 1 or more"):
-        Window(**{name: 0})
+        Window(**{name: 0})  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ def test_a_shipped_recipe_builds_everything_that_it_names(path: Path) -> None:
     recipe = load_recipe(path, Recipe)
     assert recipe.extract.settings().rgb
     assert {stream.stream for stream in recipe.streams.values()} == {"rgb", "flow"}
-    assert recipe.fusing().name == recipe.fusion.method
+    assert recipe.make_fusion().name == recipe.fusion.method
     for stream in recipe.streams.values():
         assert stream.architecture.name == stream.model
 

@@ -89,9 +89,9 @@ def test_a_stream_that_keeps_no_features_is_refused(
 
 def test_an_epoch_of_one_step_cannot_be_timed(path: Path) -> None:
     recipe = loaded(path)
-    extract_flow(recipe.extract, recipe.stack_folder, progress=False)
+    extract_flow(recipe.extract, recipe.stack_directory, progress=False)
     stream = {**vars(recipe.streams["spatial"]), "batch": 4}
-    recipe = loaded(path, streams={"spatial": stream}, stacks=str(recipe.stack_folder))
+    recipe = loaded(path, streams={"spatial": stream}, stacks=str(recipe.stack_directory))
     with pytest.raises(RecipeError, match="one step an epoch"):
         keep_features(
             build(Recipe, {**vars(recipe), "out": path.parent / "one"}, where="test"), "spatial"

@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames=8,
     )
     recipe = build(Recipe, described(folder), where="test")
-    summary = extract_flow(recipe.extract, recipe.stack_folder, progress=False)
+    summary = extract_flow(recipe.extract, recipe.stack_directory, progress=False)
     assert len(summary.done) == 16
     return folder
 
@@ -60,8 +60,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_scores_checkpoints_and_a_report(folder: Path) -> None:
     recipe = build(Recipe, described(folder), where="test")
     result = train_streams(recipe, progress=False)
-    assert set(result.accuracies) == {"spatial", "temporal", "fused"}
-    assert result.chance == 1 / 4
+    assert set(result.measures) == {"spatial", "temporal", "fused"}
+    assert result.most_frequent == 1 / 4
     assert sum(result.weights.values()) == pytest.approx(1)
     for name in ("spatial", "temporal"):
         assert (recipe.out / name / "best.pt").exists()
@@ -77,7 +77,7 @@ def test_a_single_stream_is_reported_without_fusion(folder: Path) -> None:
         recipe, streams={"spatial": recipe.streams["spatial"]}, stacks=folder / "run" / "stacks"
     )
     result = train_streams(recipe, progress=False)
-    assert set(result.accuracies) == {"spatial"}
+    assert set(result.measures) == {"spatial"}
     assert not (recipe.out / "fused").exists()
 
 
@@ -100,7 +100,7 @@ def test_a_failed_video_stops_before_training_with_its_reason(tmp_path: Path) ->
     values["extract"]["sources"] = [str(tmp_path / "videos")]
     recipe = build(Recipe, values, where="test")
     with pytest.raises(ExtractionError, match=r"1 videos? failed, the first: .*bad\.mp4"):
-        extract_flow(recipe.extract, recipe.stack_folder, progress=False)
+        extract_flow(recipe.extract, recipe.stack_directory, progress=False)
 
 
 def test_a_split_without_test_videos_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -119,14 +119,14 @@ def test_one_class_alone_is_refused(folder: Path, tmp_path: Path) -> None:
     split = {"layout": "manifest", "files": str(manifest)}
     changes = {"out": str(tmp_path / "run"), "stacks": str(folder / "run" / "stacks")}
     recipe = build(Recipe, described(folder, split=split, **changes), where="test")
-    with pytest.raises(SplitError, match=r"one class alone \('red_left'\), expected two at least"):
+    with pytest.raises(SplitError, match=r"videos of one class only \('red_left'\)"):
         train_streams(recipe, progress=False)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"streams": {}}, "streams: none"),
+        ({"streams": {}}, "streams: got none"),
         ({"fusion": {"methd": "average"}}, "methd: unknown key.*Did you mean 'method'"),
         ({"streams": {"report": None}}, "streams"),
     ],

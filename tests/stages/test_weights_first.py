@@ -142,7 +142,7 @@ def test_what_has_begun_needs_the_file_no_more(recipe: Path) -> None:
     recipe.with_name("vit.pt").unlink()
     loaded = load_recipe(recipe, Recipe)
     again = run_stages(loaded, progress=False)
-    assert set(again.accuracies) == {"spatial", "temporal", "fused"}
+    assert set(again.measures) == {"spatial", "temporal", "fused"}
     # and a checkpoint is read where the file never was
     assert load_checkpoint(loaded.out / "temporal" / "best.pt").network().classes == 2
     for left in (loaded.out / "temporal").glob("*.pt"):

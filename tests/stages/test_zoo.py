@@ -142,7 +142,7 @@ def _flops(zoo: ZooRecipe, name: str) -> int:
         ({"models": {"c3d": {"optoins": {}}}}, "models.c3d: optoins: unknown key.*'options'"),
         ({"models": {"c3d": {}, "s3d": {"frames": 8, "size": 32, "epochs": 9}}}, "one budget"),
         ({"models": {"c3d": {}, "s3d": {"frames": 8, "size": 32, "layers": "head"}}}, "one budget"),
-        ({"models": {"i3d-rgb": {"model": "i3d"}}}, "models: 'i3d-rgb' is no name"),
+        ({"models": {"i3d-rgb": {"model": "i3d"}}}, "models: 'i3d-rgb' is not a valid"),
         (
             {"split": {"layout": "manifest", "files": "other.csv"}},
             "expected .*manifest.csv as both",

@@ -14,7 +14,8 @@ import torch
 from flowstream.codec.centred8 import Centred8
 from flowstream.dataset.split import Sample, Split
 from flowstream.store import create_stack, encode_jpeg
-from flowstream.train.recipe import Augmentation, Evaluation, StreamRecipe
+from flowstream.train.evaluation import Evaluation
+from flowstream.train.recipe import StreamRecipe
 
 SIZE = (20, 24)
 FIELDS = 6
@@ -112,7 +113,10 @@ def recipe() -> Recipes:
             optimiser="adamw",
             learning_rate=0.01,
             warm_up=0.5,
-            augment=Augmentation(scales=(1.0, 0.875)),
+            augment=(
+                {"name": "corner_crop", "scales": [1.0, 0.875]},
+                {"name": "horizontal_flip"},
+            ),
             validation=Evaluation(segments=1, crops=1),
             evaluation=Evaluation(segments=2, crops=10),
             workers=0,

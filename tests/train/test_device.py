@@ -7,7 +7,7 @@ import torch
 
 from flowstream.device import choose_device
 from flowstream.errors import ParameterError
-from flowstream.train.device import autocast, half_precision, reading_workers
+from flowstream.train.device import autocast, half_precision
 
 
 def test_auto_takes_the_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,9 +35,3 @@ def test_the_cpu_computes_in_single_precision() -> None:
 
 def test_without_bfloat16_half_precision_is_float16() -> None:
     assert half_precision(torch.device("cpu")) == torch.float16
-
-
-def test_the_cpu_reads_clips_itself_unless_told_otherwise() -> None:
-    assert reading_workers(None, torch.device("cpu")) == 0
-    assert reading_workers(3, torch.device("cpu")) == 3
-    assert reading_workers(None, torch.device("cuda")) >= 1

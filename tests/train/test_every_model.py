@@ -13,9 +13,10 @@ from flowstream.dataset.split import Split
 from flowstream.fusion import FUSIONS
 from flowstream.models import MODELS
 from flowstream.models.inspect.describe import shadow
+from flowstream.train.evaluation import Evaluation
 from flowstream.train.fit import fit
 from flowstream.train.predict import predict
-from flowstream.train.recipe import Evaluation, StreamRecipe
+from flowstream.train.recipe import StreamRecipe
 from tests.tiny_models import tiny_options
 
 CASES = [

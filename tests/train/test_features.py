@@ -106,13 +106,13 @@ def test_the_file_holds_the_features_of_each_moment(
     kept = rnn(segments=2)
     run = start_run(kept, split, tmp_path, device=CPU)
     plain = start_run(replace(kept, cache_features=False), split, tmp_path, device=CPU)
-    clips = torch.from_numpy(plain.clips[5].values)
+    clips = torch.from_numpy(plain.clips[5].inputs["rgb"])
     with torch.inference_mode():
         truth = plain.model.eval().features(clips).numpy()  # type: ignore[operator]
     with h5py.File(tmp_path / "features-train.h5") as file:
         # rounding of float32 sums over some hundred products
         np.testing.assert_allclose(file["features"][5], truth, rtol=1e-5, atol=1e-5)
-    assert run.clips[5].values.shape == (2, truth.shape[2], 4, 1, 1)
+    assert run.clips[5].inputs["features"].shape == (2, truth.shape[2], 4, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_fixed_clips_are_the_same_in_every_epoch(
     split: Split, rnn: Recipes, tmp_path: Path
 ) -> None:
     clips = start_run(rnn(cache_features=False), split, tmp_path, device=CPU).clips
-    first = clips[3].values
+    first = clips[3].inputs["rgb"]
     clips.set_epoch(7)
-    assert np.array_equal(clips[3].values, first)
+    assert np.array_equal(clips[3].inputs["rgb"], first)
 
 
 def test_a_cnn_without_weights_has_no_features_worth_keeping() -> None:
@@ -191,7 +191,7 @@ def test_damaged_features_are_refused(rnn: Recipes, split: Split, tmp_path: Path
         shape = file["features"].shape
 
     def refused() -> None:
-        with pytest.raises(CheckpointError, match="damaged one; remove it to compute them anew"):
+        with pytest.raises(CheckpointError, match="damaged one; remove it"):
             start_run(recipe, split, tmp_path, device=CPU)
 
     flipped = bytearray(whole)

@@ -16,9 +16,9 @@ from flowstream.models import build_model
 from flowstream.models.model import PairClassifier
 from flowstream.train.checkpoint import load_checkpoint
 from flowstream.train.fit import fit
-from flowstream.train.pairs import PairScorer, scorer_of
 from flowstream.train.predict import predict
 from flowstream.train.recipe import StreamRecipe
+from flowstream.train.scorer import Scorer
 
 Recipes = Callable[..., StreamRecipe]
 
@@ -57,17 +57,15 @@ def test_it_is_bound_to_the_flow_that_it_was_trained_on(best: Path, other_split:
         predict(best, other_split, "test", device="cpu", progress=False)
 
 
-def test_pairs_are_taken_apart_as_they_were_packed() -> None:
+def test_a_model_of_both_gets_its_inputs_by_name() -> None:
     torch.manual_seed(0)
     options = {"backbone": "small_cnn", "pretrained": False}
     model = build_model("two_stream", channels=None, frames=4, size=8, classes=3, **options).eval()
     rgb, flow = torch.randn(2, 3, 1, 8, 8), torch.randn(2, 2, 4, 8, 8)
-    fields = [flow[:, :, field] for field in range(4)]
-    packed = torch.cat([rgb[:, :, 0], *fields], dim=1).unsqueeze(2)
-    assert torch.equal(scorer_of(model)(packed), model(rgb, flow))
+    assert torch.equal(Scorer(model)({"flow": flow, "rgb": rgb}), model(rgb, flow))
 
 
-def test_a_model_of_one_stream_scores_its_clips_itself() -> None:
+def test_a_model_of_one_stream_gets_its_only_input() -> None:
     model = build_model("slow_fusion", channels=2, frames=4, size=8, classes=3, widths=(4, 5))
-    assert scorer_of(model) is model
-    assert not isinstance(scorer_of(model), PairScorer)
+    clips = torch.randn(2, 2, 4, 8, 8)
+    assert torch.equal(Scorer(model.eval())({"flow": clips}), model(clips))

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from flowstream.dataset.clip import Clip
-from flowstream.dataset.clips import RgbClips
 from flowstream.dataset.split import Split
 from flowstream.dataset.transforms import Normalise, apply
 from flowstream.errors import CheckpointError, SplitError
 from flowstream.scores import Scores
 from flowstream.train.checkpoint import load_checkpoint
 from flowstream.train.clips import training_clips, viewed_clips
+from flowstream.train.evaluation import Evaluation
 from flowstream.train.fit import fit
 from flowstream.train.predict import predict
-from flowstream.train.recipe import Evaluation, StreamRecipe
+from flowstream.train.recipe import StreamRecipe
 
 Recipes = Callable[..., StreamRecipe]
 
@@ -28,7 +28,7 @@ Recipes = Callable[..., StreamRecipe]
 @pytest.fixture(scope="module")
 def trained(split: Split, recipe: Recipes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained")
-    return fit(recipe("flow", epochs=8), split, out, device="cpu", progress=False)
+    return fit(recipe("flow", epochs=8, seed=2), split, out, device="cpu", progress=False)
 
 
 def score(path: Path, split: Split, views: Evaluation | None = None) -> Scores:
@@ -57,7 +57,7 @@ def test_a_score_is_the_mean_softmax_over_all_views(trained: Path, split: Split)
     network = checkpoint.network()
     with torch.inference_mode():
         expected = [
-            network(torch.from_numpy(item.values)).softmax(dim=1).mean(dim=0).numpy()
+            network(torch.from_numpy(item.inputs["flow"])).softmax(dim=1).mean(dim=0).numpy()
             for item in clips
         ]
     assert clips.views == 10
@@ -90,7 +90,7 @@ def test_rgb_comes_as_the_backbone_was_trained(split: Split, recipe: Recipes) ->
         training_clips(rgb, split.train),
         viewed_clips(rgb, split.train, Evaluation(segments=1, crops=1)),
     ):
-        assert isinstance(clips, RgbClips)
+        assert list(clips.inputs) == ["rgb"]
         image = np.moveaxis(np.array([[[0, 127, 255]]], np.uint8), 2, 0)[:, None]
         steps = [step for step in clips.transform if isinstance(step, Normalise)]
         (seen,) = apply(steps, Clip("rgb", image), np.random.default_rng(0))
@@ -101,4 +101,4 @@ def test_rgb_comes_as_the_backbone_was_trained(split: Split, recipe: Recipes) ->
 def test_flow_comes_in_units_of_the_bound(split: Split, recipe: Recipes) -> None:
     clips = viewed_clips(recipe(bound=3.0), split.train[:1], Evaluation(segments=1, crops=1))
     # 3 px sideways; the crop of 16 is taken from 20 rows shown as 18, a scale of 0.9
-    assert abs(float(clips[0].values[0, 0].mean())) == pytest.approx(0.914, abs=0.05)
+    assert abs(float(clips[0].inputs["flow"][0, 0].mean())) == pytest.approx(0.914, abs=0.05)

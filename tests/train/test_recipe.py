@@ -9,7 +9,8 @@ import pytest
 from flowstream.errors import RecipeError
 from flowstream.plugins import provenance
 from flowstream.recipe import build
-from flowstream.train.recipe import Evaluation, StreamRecipe
+from flowstream.train.evaluation import Evaluation
+from flowstream.train.recipe import StreamRecipe
 
 LEAST: dict[str, Any] = {"stream": "flow", "model": "early_fusion", "frames": 10}
 
@@ -39,11 +40,11 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"size": 16}, "got 16 rows, expected at least 32"),
         (
             {"model": "two_stream"},
-            "got 'flow', expected 'both', for model 'two_stream' sees RGB and flow together",
+            "got 'flow', expected 'both', because model 'two_stream' sees RGB and flow together",
         ),
         (
             {"stream": "both"},
-            "got 'both', expected 'rgb' or 'flow', for model 'early_fusion' sees one of RGB and",
+            "got 'both', expected 'rgb', 'flow' or .*'early_fusion' sees one of RGB and",
         ),
         ({"learning_rat": 0.1}, "learning_rat: unknown key.*Did you mean 'learning_rate'"),
         ({"frames": 0}, "frames: got 0"),
@@ -59,10 +60,10 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"momentum": 1.0}, "momentum: got 1.0"),
         ({"weight_decay": -1.0}, "weight_decay: got -1.0"),
         ({"weight_decay": float("inf")}, "weight_decay: got inf"),
-        ({"seed": 2**63}, "seed: got 9223372036854775808, expected 9223372036854775807 at most"),
-        ({"step": 10**21}, "step: got 1000000000000000000000, expected 10000 at most"),
-        ({"batch": 10**22}, "batch: got 10000000000000000000000, expected 1000000 at most"),
-        ({"workers": 10**6}, "workers: got 1000000, expected 1000 at most"),
+        ({"seed": 2**63}, "seed: got 9223372036854775808, expected at most 9223372036854775807"),
+        ({"step": 10**21}, "step: got 1000000000000000000000, expected at most 10000"),
+        ({"batch": 10**22}, "batch: got 10000000000000000000000, expected at most 1000000"),
+        ({"workers": 10**6}, "workers: got 1000000, expected at most 1000"),
         ({"evaluation": {"segments": 10**9}}, "segments: got 1000000000, expected 1 to 10000"),
         ({"gamma": 0.0}, "gamma: got 0.0"),
         ({"warm_up": 80.0}, "warm_up: got 80.0"),
@@ -72,15 +73,22 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"seed": -1}, "seed: got -1"),
         ({"workers": -1}, "workers: got -1"),
         ({"stacking": "both"}, "stacking: got 'both', expected one of: flow, trajectory, bidir"),
-        ({"stacking": "trajectory", "stream": "rgb"}, "stacking: got 'traj.*for an RGB stream"),
+        ({"stacking": "trajectory", "stream": "rgb"}, "stacking: got 'traj.*for a stream of RGB"),
         ({"stacking": "bidirectional", "frames": 5}, "frames: got 5, expected an even number"),
         ({"milestones": [30, 60]}, "none with 'cosine'"),
         ({"schedule": "step"}, "epochs with schedule 'step'"),
         ({"schedule": "step", "milestones": [60, 30]}, "rising epochs"),
-        ({"augment": {"flip": 1.5}}, "augment: flip: got 1.5"),
-        ({"augment": {"scales": []}}, "augment: scales"),
-        ({"augment": {"jitter": 1.0}}, "augment: jitter"),
-        ({"evaluation": {"crops": 3}}, "evaluation: crops: got 3, expected 1, 5 or 10"),
+        ({"augment": [{"name": "horizontal_flip", "p": 1.5}]}, "augment: horizontal_flip: p: got"),
+        ({"augment": [{"name": "corner_crop", "scales": []}]}, "augment: corner_crop: scales"),
+        ({"augment": []}, "augment: no crop to 112x112"),
+        ({"evaluation": {"crops": 4}}, "evaluation: crops: got 4, expected 1, 3, 5, 10 or 'full'"),
+        ({"channels": ["strian"]}, "channels: got .*strain"),
+        ({"channels": ["strain"], "stream": "rgb"}, "channels: .*none for a stream of RGB"),
+        ({"trainer": "gradiend"}, "Did you mean 'gradient'"),
+        ({"trainer_options": {"x": 1}}, "x: unknown key"),
+        ({"mixup": -1.0}, "mixup: got -1.0"),
+        ({"ema": 1.0}, "ema: got 1.0"),
+        ({"layer_decay": 0.0}, "layer_decay: got 0.0"),
         ({"validation": {"segments": 0}}, "validation: segments: got 0"),
     ],
 )
@@ -92,6 +100,15 @@ def test_what_does_not_fit_is_refused_with_its_place(values: dict[str, Any], mes
 def test_a_recipe_survives_as_plain_data() -> None:
     recipe = make(options={"backbone": "small_cnn", "pretrained": False}, size=[96, 128])
     assert build(StreamRecipe, provenance(recipe), where="again") == recipe
+
+
+def test_how_a_stream_is_evaluated_is_no_part_of_what_was_trained() -> None:
+    assert make(evaluation={"segments": 3}) == make()
+    assert str(make(evaluation={"segments": 3, "crops": "full"}).evaluation).startswith("3xfull")
+
+
+def test_derived_channels_widen_the_input() -> None:
+    assert make(channels=["magnitude", "strain"]).clip.lengths == (4, 10, 112, 112)
 
 
 def test_workers_change_no_result_and_are_not_recorded() -> None:

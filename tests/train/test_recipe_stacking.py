@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flowstream.dataset.clips import FlowClips
+from flowstream.dataset.inputs.flow import Flow
 from flowstream.dataset.split import Split
 from flowstream.plugins import provenance
 from flowstream.recipe import build
@@ -20,9 +20,8 @@ def test_clips_are_stacked_as_the_recipe_says(split: Split, recipe: Recipes) -> 
     plain, along = recipe(), recipe(stacking="trajectory")
     for clips in (training_clips, lambda made, part: viewed_clips(made, part, made.validation)):
         flow, followed = clips(plain, split.train), clips(along, split.train)
-        assert isinstance(followed, FlowClips)
-        assert followed.stacking == "trajectory"
-        one, other = flow[0].values, followed[0].values
+        assert followed.inputs == {"flow": Flow("trajectory")}
+        one, other = flow[0].inputs["flow"], followed[0].inputs["flow"]
         assert one.shape == other.shape
         # noise: whoever follows it meets other vectors, but for the first field
         np.testing.assert_array_equal(one[..., 0, :, :], other[..., 0, :, :])

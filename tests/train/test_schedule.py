@@ -10,8 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from flowstream.models.model import Classifier, ClipShape
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.schedule import learning_rate, make_optimiser
+
+
+class Net(Classifier):
+    """Layers one after the other, the last of them the head."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(ClipShape(2, 1, 4, 4), 2)
+        self.layers = nn.Sequential(*layers)
+
+    @property
+    def head(self) -> nn.Module:
+        return self.layers[-1]
+
 
 Recipes = Callable[..., StreamRecipe]
 
@@ -47,7 +61,7 @@ def test_no_moment_has_a_rate_above_the_recipe_or_below_zero(
 def test_weights_decay_but_norms_and_biases_do_not(
     recipe: Recipes, name: str, kind: type[torch.optim.Optimizer]
 ) -> None:
-    net = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Linear(3, 2))
+    net = Net(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Linear(3, 2))
     optimiser = make_optimiser(recipe(optimiser=name, weight_decay=0.7), net)
     assert isinstance(optimiser, kind)
     decay = {
@@ -56,18 +70,30 @@ def test_weights_decay_but_norms_and_biases_do_not(
         for parameter in group["params"]
     }
     assert {name: decay[id(value)] for name, value in net.named_parameters()} == {
-        "0.weight": 0.7,
-        "0.bias": 0.0,
-        "1.weight": 0.0,
-        "1.bias": 0.0,
-        "2.weight": 0.7,
-        "2.bias": 0.0,
+        "layers.0.weight": 0.7,
+        "layers.0.bias": 0.0,
+        "layers.1.weight": 0.0,
+        "layers.1.bias": 0.0,
+        "layers.2.weight": 0.7,
+        "layers.2.bias": 0.0,
     }
 
 
 def test_what_is_not_to_be_trained_is_left_to_itself(recipe: Recipes) -> None:
-    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
-    net[0].requires_grad_(False)
+    net = Net(nn.Linear(3, 3), nn.Linear(3, 2))
+    net.layers[0].requires_grad_(False)
     optimiser = make_optimiser(recipe(), net)
     trained = {id(value) for group in optimiser.param_groups for value in group["params"]}
-    assert trained == {id(value) for value in net[1].parameters()}
+    assert trained == {id(value) for value in net.layers[1].parameters()}
+
+
+def test_layers_far_from_the_head_learn_more_slowly(recipe: Recipes) -> None:
+    net = Net(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+    optimiser = make_optimiser(recipe(backbone_rate=0.1, layer_decay=0.5), net)
+    scale = {
+        id(parameter): group["scale"]
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
+    scales = [scale[id(layer.weight)] for layer in net.layers]
+    assert scales == pytest.approx([0.1 * 0.25, 0.1 * 0.5, 1.0])

@@ -14,7 +14,7 @@ from flowstream.models.c3d import C3D
 from flowstream.models.cnn_rnn import CNNRNN
 from flowstream.models.inspect.live_bytes import LiveBytes
 from flowstream.models.inspect.memory import TrainingMemory, saved_sizes, training_memory
-from flowstream.models.model import ClipShape, Model
+from flowstream.models.model import Classifier, ClipShape, Model
 from flowstream.models.slow_fusion import SlowFusion
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.schedule import make_optimiser
@@ -62,14 +62,15 @@ def small(name: str) -> tuple[Model, ClipShape]:
     return model, ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
 
 
-def real(model: Model, clip: ClipShape, *, batch: int) -> tuple[nn.Module, list[Tensor]]:
+def real(model: Model, clip: ClipShape, *, batch: int) -> tuple[Classifier, list[Tensor]]:
     torch.manual_seed(0)
-    network = model.build(clip, 5, blank=True).train()
+    network = model.build(clip, 5, blank=True)
+    network.train()
     return network, [torch.randn(batch, *shape.lengths) for shape in model.inputs(clip)]
 
 
 def peak_of_second_step(
-    network: nn.Module, inputs: list[Tensor], kind: Literal["sgd", "adamw"]
+    network: Classifier, inputs: list[Tensor], kind: Literal["sgd", "adamw"]
 ) -> int:
     """Bytes at once of a step as in `flowstream.train.fit`, when the optimiser has its state."""
     optimiser = make_optimiser(StreamRecipe("rgb", "slow_fusion", optimiser=kind), network)

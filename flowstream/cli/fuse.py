@@ -1,0 +1,151 @@
+"""`flowstream fuse`: fuse score files by any method, and show the weight curve."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.options import GroupedCommand, NameIn
+from flowstream.cli.text import format_table
+from flowstream.cli.train import format_measures, measures_as_data
+
+if TYPE_CHECKING:
+    from flowstream.fusion import FittedFusion
+    from flowstream.scores import Scores
+
+EXAMPLE = """\
+flowstream fuse run/spatial/scores.npz run/temporal/scores.npz
+flowstream fuse run/spatial/scores.npz run/temporal/scores.npz --weights 1,1.5
+flowstream fuse run/*/scores.npz --method svm --fit run/*/scores-validation.npz -o fused.npz"""
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--method",
+    type=NameIn("fusion", "flowstream.fusion:FUSIONS"),
+    default="weighted",
+    show_default=True,
+    help="Fusion; see `flowstream list fusions`.",
+)
+@click.option("--weights", metavar="A,B,...", help="Weights of the streams, for `weighted`.")
+@click.option(
+    "--fit",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Scores to fit on, one for each stream; may be given several times. By default the "
+    "scores-validation.npz beside each file, where it exists.",
+)
+@click.option("--curve/--no-curve", default=True, help="Print top-1 for each weight.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the curve to a file."
+)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the fused scores here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def fuse(
+    files: tuple[Path, ...],
+    method: str,
+    weights: str | None,
+    fit: tuple[Path, ...],
+    curve: bool,
+    plot: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Fuse the scores of several streams over the same videos.
+
+    FILES are the scores.npz of streams. Whatever is chosen or learnt is chosen on the validation
+    scores; the scores of FILES are never used for it. The run that the files belong to is not
+    changed.
+    """
+    from flowstream.errors import ScoresError
+    from flowstream.report.measures import measure
+    from flowstream.report.weights import draw_weight_curve, weight_curve
+    from flowstream.scores import write_scores
+
+    testing = _read(files)
+    if len(testing) < 2:
+        raise ScoresError("fuse: got the scores of one stream, expected at least two")
+    fitting = _read(fit or _find_validation(files))
+    fitted = _fit(method, weights, fitting, testing)
+    fused = fitted(testing)
+    measures = {one.stream: measure(one) for one in (*testing, fused)}
+    points = weight_curve(testing) if len(testing) == 2 else []
+    chosen = weight_curve(fitting) if len(fitting) == 2 else []
+    if plot:
+        draw_weight_curve(plot, {"these": points, "validation": chosen}, names=fitted.streams)
+    if out:
+        write_scores(out, fused)
+    if as_json:
+        data = {
+            "method": method,
+            "fitted": dict(fitted.describe()),
+            "fitted_on": fitted.fitted_on if fitting else "",
+            "measures": {name: measures_as_data(one) for name, one in measures.items()},
+            "curve": [list(point) for point in points],
+        }
+        click.echo(json.dumps(data, indent=2))
+        return
+    click.echo(format_measures(measures))
+    for name, value in fitted.describe().items():
+        click.echo(f"{name}: {value:.2f}")
+    if curve and points:
+        click.echo("\n" + _format_curve(points, chosen, streams=[one.stream for one in testing]))
+
+
+def _read(paths: tuple[Path, ...]) -> list[Scores]:
+    """Read score files; streams of one name are told apart by their directories."""
+    from dataclasses import replace
+
+    from flowstream.scores import read_scores
+
+    scores = [read_scores(path) for path in paths]
+    names = [one.stream for one in scores]
+    if len(set(names)) < len(names):
+        scores = [
+            replace(one, stream="/".join(path.parts[-3:-1]))
+            for one, path in zip(scores, paths, strict=True)
+        ]
+    return scores
+
+
+def _find_validation(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    beside = tuple(path.with_name("scores-validation.npz") for path in files)
+    return beside if all(path.exists() for path in beside) else ()
+
+
+def _fit(
+    method: str, weights: str | None, fitting: list[Scores], testing: list[Scores]
+) -> FittedFusion:
+    from flowstream.errors import ParameterError
+    from flowstream.fusion import FUSIONS
+    from flowstream.fusion.weighted import Weighted
+
+    if weights is not None:
+        try:
+            values = tuple(float(word) for word in weights.split(","))
+        except ValueError as error:
+            raise ParameterError(
+                f"--weights: got {weights!r}, expected numbers such as 1,1.5"
+            ) from error
+        return Weighted(weights=values).fit(testing)
+    fusion: Any = FUSIONS[method]()
+    learns = method in ("weighted", "svm")
+    return fusion.fit(fitting if fitting and learns else testing)
+
+
+def _format_curve(
+    points: list[tuple[float, float]], chosen: list[tuple[float, float]], *, streams: list[str]
+) -> str:
+    """Return the top-1 of each weight as a table with bars."""
+    on_validation = dict(chosen)
+    head = [f"weight of {streams[1]}", "top-1", "validation", ""]
+    rows = []
+    for weight, value in points:
+        other = on_validation.get(weight)
+        shown = "" if other is None else f"{other:.3f}"
+        rows.append([f"{weight:.2f}", f"{value:.3f}", shown, "#" * round(40 * value)])
+    return format_table(rows, head=[head], left=0)

@@ -1,0 +1,56 @@
+"""RGB frames from the middle of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from flowstream.dataset.clip import Clip, Kind
+from flowstream.dataset.inputs.clip_input import ClipInput, check_has_rgb
+from flowstream.dataset.window import Window
+from flowstream.store import Stack
+from flowstream.types import Images
+
+
+@dataclass(frozen=True)
+class Rgb(ClipInput):
+    """RGB frames: clips of C = 3 and T = `frames`.
+
+    Parameters
+    ----------
+    frames : int
+        T. 1, for a spatial stream, is the middle frame of the window; L, for 3D models, are the
+        frames that the window's fields start from.
+    """
+
+    name: ClassVar[str] = "rgb"
+    kind: ClassVar[Kind] = "rgb"
+    channels: ClassVar[int] = 3
+    uses_flow: ClassVar[bool] = False
+
+    frames: int = 1
+
+    def num_frames(self, window: Window) -> int:
+        """Return `frames`, after checking that they fit into the window."""
+        window.frame_offset(self.frames)
+        return self.frames
+
+    def read(self, stack: Stack, window: Window, start: int) -> Clip:
+        """Return the frames in the middle of the window."""
+        first = start + window.frame_offset(self.frames)
+        images = read_frames(stack, window, first, count=self.frames)
+        return Clip(self.kind, np.moveaxis(images, 3, 0))
+
+    def check_stack(self, stack: Stack) -> None:
+        """Raise `StackError` if the stack has no RGB frames."""
+        check_has_rgb(stack)
+
+
+def read_frames(stack: Stack, window: Window, first: int, *, count: int) -> Images:
+    """Return `count` frames (T, H, W, 3) from frame `first` on, the window's step apart."""
+    indices = first + window.step * np.arange(count)
+    if window.span > stack.num_fields:
+        indices = window.indices(first, count, step=window.step, num_fields=stack.num_fields)
+    return np.stack([stack.rgb(int(index)) for index in indices])

@@ -1,0 +1,94 @@
+"""The contract of a fusion, and of what fitting gives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import ScoresError
+from flowstream.fusion.align import align, shorten
+from flowstream.scores import Scores
+
+
+class Fusion(ABC):
+    """Way to fuse streams; subclasses are frozen dataclasses of its parameters."""
+
+    name: ClassVar[str]
+    """Its name in FUSIONS."""
+
+    @abstractmethod
+    def fit(self, parts: Sequence[Scores]) -> FittedFusion:
+        """Fit to one `Scores` for each stream, of videos that may be learnt from.
+
+        Raises
+        ------
+        ScoresError
+            If `align` refuses the parts, or something would be learnt from test scores.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class FittedFusion(ABC):
+    """Fusion that is ready for use.
+
+    Parameters
+    ----------
+    streams : names of the streams, in the order of fitting
+    fitted_on : str
+        Part of the dataset whose scores `fit` was given.
+    """
+
+    streams: tuple[str, ...]
+    fitted_on: str
+
+    @abstractmethod
+    def combine(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the fused probabilities (N, K) of scores (streams, N, K)."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what was fitted, as plain data for a report."""
+        return {}
+
+    def __call__(self, parts: Sequence[Scores]) -> Scores:
+        """Fuse the scores of the fitted streams, in any order, over the same videos.
+
+        Returns
+        -------
+        Scores
+            Stream `fused`, its videos in the order of the first part's; rows sum to 1.
+
+        Raises
+        ------
+        ScoresError
+            If the streams are not the fitted ones, or `align` refuses them.
+        """
+        aligned = {part.stream: part for part in align(parts)}
+        if set(aligned) != set(self.streams):
+            raise ScoresError(
+                f"fusion fitted on the streams {shorten(self.streams)}, got {shorten(aligned)}; "
+                "give it the scores of the same streams"
+            )
+        first = next(iter(aligned.values()))
+        stacked = np.stack([aligned[stream].scores for stream in self.streams]).astype(np.float64)
+        fused = self.combine(stacked).astype(np.float32)
+        return replace(first, scores=fused, stream="fused", checkpoint="")
+
+
+def check_may_learn(name: str, parts: Sequence[Scores]) -> None:
+    """Raise `ScoresError` if parameters would be learnt from test scores or unlabelled videos."""
+    first = parts[0]
+    if first.part == "test":
+        raise ScoresError(
+            f"fusion {name!r}: got test scores, expected those of validation or training, because "
+            "something is learnt from them"
+        )
+    if unknown := int((first.labels < 0).sum()):
+        raise ScoresError(
+            f"fusion {name!r}: {unknown} of {len(first.labels)} videos have no label, expected "
+            "labels for all; leave those videos out"
+        )

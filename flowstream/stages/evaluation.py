@@ -1,0 +1,164 @@
+"""Scores of trained streams: computed once for each protocol, then read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from flowstream.errors import CheckpointError, ScoresError
+from flowstream.stages.recipe import Recipe
+
+if TYPE_CHECKING:
+    from flowstream.dataset import Split
+    from flowstream.fusion import FittedFusion
+    from flowstream.report.measures import Measures
+    from flowstream.scores import Scores
+    from flowstream.train.evaluation import Evaluation
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Result of an evaluation: measures, and the scores that were measured, by stream."""
+
+    protocol: str
+    part: str
+    measures: Mapping[str, Measures]
+    scores: Mapping[str, Scores] = field(repr=False)
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def score_stream(
+    recipe: Recipe,
+    name: str,
+    split: Split,
+    *,
+    part: Part,
+    checkpoint: Path,
+    views: Evaluation | None = None,
+    path: Path | None = None,
+    progress: bool = True,
+) -> Scores:
+    """Return a stream's scores of a part; read them if this checkpoint gave them before.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    name : str
+        Name of the stream.
+    split : Split
+    part : "train", "validation" or "test"
+    checkpoint : Path
+    views : Evaluation or None
+        None: that of the recipe.
+    path : Path or None
+        File of the scores; None is the stream's own.
+    progress : bool
+        Show a progress bar on stderr.
+    """
+    from flowstream.device import choose_device
+    from flowstream.scores import read_scores, write_scores
+    from flowstream.train.checkpoint import load_checkpoint
+    from flowstream.train.distributed import join_processes
+    from flowstream.train.predict import predict
+
+    views = views or recipe.streams[name].evaluation
+    file = "scores.npz" if part == "test" else f"scores-{part}.npz"
+    path = path or recipe.out / name / file
+    videos = tuple(sample.video for sample in getattr(split, part))
+    try:
+        scores = read_scores(path)
+        same = scores.protocol == str(views) and scores.videos == videos
+        if same and scores.checkpoint == load_checkpoint(checkpoint).identity:
+            return scores
+    except ScoresError:
+        pass  # none yet, or a damaged file: compute them again
+    scores = predict(checkpoint, split, part, views=views, device=recipe.device, progress=progress)
+    scores = replace(scores, stream=name)
+    processes = join_processes(choose_device(recipe.device))
+    if processes.is_main:
+        write_scores(path, scores)
+    processes.wait()
+    return scores
+
+
+def fuse_streams(
+    recipe: Recipe, fitting: Sequence[Scores], testing: Sequence[Scores]
+) -> tuple[Scores | None, FittedFusion | None]:
+    """Fit the recipe's fusion and fuse; return None and None for a single stream."""
+    if len(testing) < 2:
+        return None, None
+    fitted = recipe.make_fusion().fit(fitting)
+    return fitted(testing), fitted
+
+
+def evaluate_run(
+    recipe: Recipe,
+    *,
+    part: Part = "test",
+    views: Evaluation | None = None,
+    streams: Sequence[str] = (),
+    progress: bool = True,
+) -> Evaluated:
+    """Score the streams of a trained run by any protocol, and fuse them.
+
+    The run's own scores and report stay as they are: the new scores are written below
+    `evaluations/`, in a directory for the protocol.
+
+    Raises
+    ------
+    CheckpointError
+        If a stream has not been trained.
+    FlowstreamError
+        As scoring does.
+    """
+    from flowstream.dataset import read_split
+    from flowstream.report.measures import measure
+    from flowstream.scores import write_scores
+    from flowstream.train.run import BEST
+
+    split = read_split(recipe.split, recipe.stack_directory)
+    names = list(streams) or list(recipe.streams)
+    fitting, testing, files = [], [], {}
+    seen: Part = "validation" if split.validation else "train"
+    for name in names:
+        checkpoint = recipe.out / name / BEST
+        if not checkpoint.exists():
+            raise CheckpointError(
+                f"{checkpoint}: stream {name!r} is not trained yet; train it first"
+            )
+        protocol = views or recipe.streams[name].evaluation
+        directory = recipe.out / "evaluations" / str(protocol).replace(" ", "-")
+        files[name] = directory / name / f"{part}.npz"
+
+        def score(of: Part, path: Path, name: str = name, best: Path = checkpoint) -> Scores:
+            return score_stream(
+                recipe,
+                name,
+                split,
+                part=of,
+                checkpoint=best,
+                views=views,
+                path=path,
+                progress=progress,
+            )
+
+        testing.append(score(part, files[name]))
+        if len(names) > 1:
+            fitting.append(score(seen, directory / name / f"{seen}.npz"))
+    fused, _ = fuse_streams(recipe, fitting, testing)
+    scores = {one.stream: one for one in testing}
+    if fused is not None:
+        scores["fused"] = fused
+        files["fused"] = directory / "fused" / f"{part}.npz"
+        write_scores(files["fused"], fused)
+    return Evaluated(
+        protocol=testing[0].protocol,
+        part=part,
+        measures={name: measure(one) for name, one in scores.items()},
+        scores=scores,
+        files=files,
+    )

@@ -1,0 +1,156 @@
+"""The directory of a run: its recipe, written beside the results, and its summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowstream.disk import whole_file
+from flowstream.errors import CheckpointError, RecipeError
+from flowstream.progress import Progress
+from flowstream.recipe import apply_settings, build
+from flowstream.stages.recipe import Recipe
+
+if TYPE_CHECKING:
+    from flowstream.dataset import Split
+
+RECORD = "recipe.json"
+"""File of the resolved recipe in the directory of a run."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What is known of a run without loading a network.
+
+    `top1` is the accuracy of each stream on the test part; it is empty until the run is complete.
+    """
+
+    path: Path
+    streams: tuple[str, ...]
+    epochs: dict[str, str]
+    top1: dict[str, float]
+    modified: float
+
+
+def write_run(recipe: Recipe) -> None:
+    """Write the resolved recipe into the directory of its run, with absolute paths.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written.
+    """
+    record = asdict(recipe)
+    record["stacks"] = recipe.stack_directory
+    try:
+        recipe.out.mkdir(parents=True, exist_ok=True)
+        with whole_file(recipe.out / RECORD) as part:
+            text = json.dumps(record, indent=2, default=_make_plain)
+            part.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"{recipe.out}: cannot write the run: {error.strerror}") from error
+
+
+def load_run(directory: Path, *, settings: Iterable[str] = ()) -> Recipe:
+    """Return the recipe of a run from its directory, with settings overridden.
+
+    Raises
+    ------
+    RecipeError
+        If the directory holds no run, or a setting does not fit.
+    """
+    path = directory / RECORD
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{directory}: not the directory of a run (no {RECORD}); expected the `out` of a recipe"
+        ) from error
+    except ValueError as error:
+        raise RecipeError(f"{path}: damaged; start the run again to write it again") from error
+    values["out"] = str(directory)
+    apply_settings(values, settings, where=str(path))
+    return build(Recipe, values, where=str(path))
+
+
+def list_runs(directory: Path) -> list[RunSummary]:
+    """Return the runs below a directory, the latest first."""
+    runs = [_summarise(path.parent) for path in _walk(directory)]
+    return sorted(runs, key=lambda run: run.modified, reverse=True)
+
+
+def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
+    """Move aside the streams whose training does not belong to this recipe, videos or flow.
+
+    A stream that does not depend on what changed stays: RGB streams, for one, do not depend on the
+    flow method.
+
+    Returns
+    -------
+    list of str
+        Names of the streams that were moved to `NAME.before-DATE`.
+    """
+    from flowstream.store import open_stack
+    from flowstream.train.checkpoint import load_checkpoint, refuse_other_stacks
+    from flowstream.train.run import BEST, LAST, compute_fingerprint
+
+    moved = []
+    with open_stack(split.train[0].path) as stack:
+        spec = stack.spec
+    for name, stream in recipe.streams.items():
+        directory = recipe.out / name
+        path = directory / LAST if (directory / LAST).exists() else directory / BEST
+        if not path.exists():
+            continue
+        try:
+            found = load_checkpoint(path)
+            refuse_other_stacks(found.spec, spec, stream=stream.stream, where=name)
+            videos = (found.resume or {}).get("videos", compute_fingerprint(split))
+            same = replace(found.recipe, epochs=stream.epochs) == stream
+            if same and found.classes == split.classes and videos == compute_fingerprint(split):
+                continue
+        except CheckpointError:
+            pass
+        target = directory.with_name(f"{name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+        os.replace(directory, target)
+        Progress().say(f"{name}: trained otherwise before; moved to {target}, training again")
+        moved.append(name)
+    return moved
+
+
+def _summarise(path: Path) -> RunSummary:
+    values = json.loads((path / RECORD).read_text(encoding="utf-8"))
+    streams = values.get("streams", {})
+    epochs = {}
+    for name, stream in streams.items():
+        log = path / name / "log.csv"
+        done = max(0, len(log.read_text(encoding="utf-8").splitlines()) - 1) if log.exists() else 0
+        epochs[name] = f"{done}/{stream.get('epochs', '?')}"
+    top1: dict[str, float] = {}
+    report = path / "report" / "report.json"
+    if report.exists():
+        content = json.loads(report.read_text(encoding="utf-8"))
+        measures = dict(content.get("streams", {}))
+        if content.get("fused"):
+            measures["fused"] = content["fused"]
+        top1 = {name: one["top1"]["value"] for name, one in measures.items()}
+    modified = max(file.stat().st_mtime for file in path.iterdir())
+    return RunSummary(path, tuple(streams), epochs, top1, modified)
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    for root, directories, files in os.walk(directory):
+        directories[:] = sorted(
+            name for name in directories if name not in ("stacks", "tensorboard")
+        )
+        if RECORD in files:
+            yield Path(root, RECORD)
+
+
+def _make_plain(value: Any) -> Any:
+    return str(value.absolute()) if isinstance(value, Path) else str(value)

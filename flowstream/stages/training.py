@@ -1,0 +1,196 @@
+"""The whole job of one recipe, stage by stage: videos, stacks, checkpoints, scores, report.
+
+Each stage reads only what the one before left on disk and skips what is done, so that a run that
+was interrupted is continued by starting it again, and one that is complete costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstream.errors import ExtractionError
+from flowstream.extract import ExtractRecipe
+from flowstream.recipe import build
+from flowstream.stages.checks import check_split, check_videos
+from flowstream.stages.evaluation import Part, fuse_streams, score_stream
+from flowstream.stages.recipe import Recipe
+from flowstream.stages.runs import replace_changed_streams, write_run
+
+if TYPE_CHECKING:
+    from flowstream.dataset import Split
+    from flowstream.extract import Summary
+    from flowstream.fusion import FittedFusion
+    from flowstream.report.measures import Measures
+    from flowstream.scores import Scores
+
+
+@dataclass(frozen=True)
+class Result:
+    """Result of a run.
+
+    Parameters
+    ----------
+    measures : mapping from stream to Measures
+        Of the test part; `fused` where there are several streams.
+    weights : mapping from stream to float
+        Weights of the fusion, if it has weights.
+    most_frequent : float
+        Share of the most frequent class in the test part.
+    split : str
+        Summary of the split.
+    report : Path
+    scores : mapping from stream to Scores
+        Scores that were measured.
+    """
+
+    measures: Mapping[str, Measures]
+    weights: Mapping[str, float]
+    most_frequent: float
+    split: str
+    report: Path
+    scores: Mapping[str, Scores] = field(repr=False)
+
+
+def run_stages(recipe: Recipe, *, progress: bool = True, retrain: bool = False) -> Result:
+    """Run `extract_flow`, then `train_streams`.
+
+    Problems that would stop the training are found before the videos are extracted.
+
+    Raises
+    ------
+    FlowstreamError
+        As the stages do.
+    """
+    recipe.check_networks()
+    check_videos(recipe)
+    extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
+    return train_checked(recipe, progress=progress, retrain=retrain)
+
+
+def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = True) -> Summary:
+    """Extract the stacks of a recipe's videos into a directory.
+
+    Raises
+    ------
+    ExtractionError
+        If a video failed; the others are done.
+    """
+    from flowstream.extract import extract, plan
+
+    summary = extract(
+        plan(recipe.sources, directory),
+        recipe.settings(),
+        directory,
+        workers=recipe.jobs,
+        progress=progress,
+    )
+    if summary.failed:
+        count = len(summary.failed)
+        raise ExtractionError(
+            f"{count} video{'s' if count > 1 else ''} failed, the first: "
+            f"{summary.failed[0].error}; all are in {directory / 'extract.jsonl'}. Repair or "
+            "remove them, or train on the stacks that were made: flowstream train --no-extract"
+        )
+    return summary
+
+
+def train_streams(recipe: Recipe, *, progress: bool = True, retrain: bool = False) -> Result:
+    """Train, evaluate and fuse the streams of a recipe on its stacks, and write the report.
+
+    Each stream's directory gets its checkpoints, logs and `scores.npz` of the test videos, and the
+    scores that the fusion is fitted on (validation, or training where nothing is held out).
+
+    Raises
+    ------
+    SplitError
+        If there are no test videos, or fewer than two classes.
+    FlowstreamError
+        As the stages do.
+    """
+    recipe.check_networks()
+    return train_checked(recipe, progress=progress, retrain=retrain)
+
+
+def train_checked(
+    recipe: Recipe,
+    *,
+    split: Split | None = None,
+    progress: bool = True,
+    retrain: bool = False,
+) -> Result:
+    """Train the streams of a recipe whose networks have been checked.
+
+    With `split`, the videos are divided by it and not by the recipe. With `retrain`, streams that
+    were trained on other flow, videos or by another recipe are moved aside and trained again; the
+    others keep their training.
+    """
+    from flowstream.dataset import read_split
+    from flowstream.device import choose_device
+    from flowstream.scores import write_scores
+    from flowstream.train import TRAINERS
+    from flowstream.train.distributed import join_processes
+
+    split = split or read_split(recipe.split, recipe.stack_directory)
+    check_split(split, where=str(recipe.stack_directory))
+    processes = join_processes(choose_device(recipe.device))
+    if processes.is_main:
+        if retrain:
+            replace_changed_streams(recipe, split)
+        write_run(recipe)
+    processes.wait()
+    seen: Part = "validation" if split.validation else "train"
+    fitting, testing = [], []
+    for name, stream in recipe.streams.items():
+        trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
+        best = trainer.fit(
+            stream, split, recipe.out / name, device=recipe.device, progress=progress
+        )
+        score = partial(score_stream, recipe, name, split, checkpoint=best, progress=progress)
+        if len(recipe.streams) > 1:
+            fitting.append(score(part=seen))
+        testing.append(score(part="test"))
+    fused, fitted = fuse_streams(recipe, fitting, testing)
+    if fused is not None and processes.is_main:
+        write_scores(recipe.out / "fused" / "scores.npz", fused)
+    return _report(recipe, split, testing, fused=fused, fitted=fitted)
+
+
+def _report(
+    recipe: Recipe,
+    split: Split,
+    testing: list[Scores],
+    *,
+    fused: Scores | None,
+    fitted: FittedFusion | None,
+) -> Result:
+    from flowstream.report.measures import measure
+    from flowstream.report.write import write_report
+
+    weights = dict(fitted.describe()) if fitted else {}
+    streams = {scores.stream: scores for scores in testing}
+    facts = {
+        "recipe": recipe,
+        "split": split.summary(),
+        "weights": weights,
+        "weights chosen on": fitted.fitted_on if fitted else "",
+    }
+    report = write_report(
+        recipe.out / "report",
+        streams,
+        fused,
+        facts=facts,
+        logs={name: log for name in streams if (log := recipe.out / name / "log.csv").exists()},
+    )
+    shown = streams if fused is None else {**streams, "fused": fused}
+    return Result(
+        measures={name: measure(scores) for name, scores in shown.items()},
+        weights=weights,
+        most_frequent=split.most_frequent,
+        split=split.summary(),
+        report=report,
+        scores=shown,
+    )

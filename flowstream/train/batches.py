@@ -1,0 +1,122 @@
+"""Batches of clips for training and for scoring."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from flowstream.train.clips import Clips
+from flowstream.train.distributed import Processes, ShuffledOrder
+from flowstream.train.recipe import StreamRecipe
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Batch(NamedTuple):
+    """Items of several videos: inputs by name (N, [V,] C, T, H, W), labels (N,), indices (N,)."""
+
+    inputs: dict[str, Tensor]
+    label: Tensor
+    sample: Tensor
+
+
+def training_batches(
+    recipe: StreamRecipe,
+    clips: Clips,
+    device: torch.device,
+    *,
+    seed: int,
+    processes: Processes = Processes(),  # noqa: B008  frozen
+) -> DataLoader[Batch]:
+    """Return the batches of one epoch, in an order that `seed` fixes."""
+    workers = choose_workers(recipe, clips, device)
+    order = ShuffledOrder(len(clips), processes, seed=seed)
+    return DataLoader(
+        clips,  # type: ignore[arg-type]  # has __getitem__ and __len__; it must not depend on torch
+        batch_size=recipe.batch,
+        sampler=order,
+        generator=torch.Generator().manual_seed(seed),
+        drop_last=_leaves_one(len(order), recipe.batch),
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def count_steps(videos: int, batch: int) -> int:
+    """Return the number of batches that `training_batches` makes of that many videos."""
+    return -(-videos // batch) - _leaves_one(videos, batch)
+
+
+def viewed_batches(
+    recipe: StreamRecipe,
+    clips: Clips,
+    device: torch.device,
+    *,
+    indices: Sequence[int] | None = None,
+) -> DataLoader[Batch]:
+    """Return videos with all their views, in order, about as many views at once as in training.
+
+    With `indices`, only those videos.
+    """
+    workers = choose_workers(recipe, clips, device)
+    dataset: Any = clips if indices is None else Subset(clips, indices)  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        batch_size=max(1, recipe.batch // clips.views),
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        # 250 views of a 20-channel clip are a gigabyte.
+        prefetch_factor=1 if workers else None,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def choose_workers(recipe: StreamRecipe, clips: Clips, device: torch.device) -> int:
+    """Return the number of processes that read clips.
+
+    By default none where the CPU computes the network. Where the shared memory through which
+    workers return batches is missing or too small, clips are read without workers, and a line on
+    stderr says so.
+    """
+    default = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+    workers = default if recipe.workers is None else recipe.workers
+    if not workers or sys.platform != "linux":
+        return workers
+    item = sum(int(np.prod(shape)) for shape in clips.shapes.values()) * 4 * clips.views
+    needed = item * max(1, recipe.batch // clips.views) * (workers + 1)
+    free = _free_shared_memory()
+    if free >= needed:
+        return workers
+    sys.stderr.write(
+        f"{SHARED_MEMORY}: {free / 1e6:.0f} MB of shared memory, {needed / 1e6:.0f} MB needed by "
+        f"{workers} workers; reading clips without workers\n"
+    )
+    return 0
+
+
+def _free_shared_memory() -> int:
+    try:
+        state = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return 0
+    return state.f_bavail * state.f_frsize if os.access(SHARED_MEMORY, os.W_OK) else 0
+
+
+def _leaves_one(videos: int, batch: int) -> bool:
+    """Return whether a last batch of one clip is dropped: batch norm cannot train on it."""
+    return videos > 1 and batch > 1 and videos % batch == 1
+
+
+def _start_worker(_: int) -> None:
+    # Parallel over clips, not within one; and OpenCV's threads do not survive a fork.
+    cv2.setNumThreads(0)

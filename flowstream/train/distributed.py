@@ -1,0 +1,85 @@
+"""Several processes that train or score together, started by `torchrun`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import distributed
+from torch.utils.data import Sampler
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that work together."""
+
+    rank: int = 0
+    """Number of this process, from 0."""
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes, in order of rank."""
+        if self.count == 1:
+            return [value]
+        values: list[T] = [value] * self.count
+        distributed.all_gather_object(values, value)
+        return values
+
+
+def join_processes(device: torch.device) -> Processes:
+    """Join the processes that `torchrun` started, or return this one alone.
+
+    The group is made at the first call, with NCCL on CUDA and gloo elsewhere.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Processes()
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return Processes(distributed.get_rank(), distributed.get_world_size())
+
+
+def choose_local_device(device: torch.device) -> torch.device:
+    """Return the device of this process: `torchrun` gives each process on a machine its own GPU."""
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
+
+
+class ShuffledOrder(Sampler[int]):
+    """Indices of one epoch for one process, in an order that the seed fixes.
+
+    Batch k of one process alone with batches of `count * n` holds the videos of batch k of all
+    `count` processes with batches of n. The last indices are repeated from the first ones so that
+    every process gets the same number.
+    """
+
+    def __init__(self, length: int, processes: Processes, *, seed: int) -> None:
+        self.length = length
+        self.processes = processes
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return -(-self.length // self.processes.count)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(self.length, generator=generator).tolist()
+        padding = len(self) * self.processes.count - self.length
+        order += order[:padding]
+        yield from order[self.processes.rank :: self.processes.count]

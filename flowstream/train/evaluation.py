@@ -1,0 +1,54 @@
+"""The clips of a video that are scored, and how their scores are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from flowstream.errors import ParameterError
+
+
+class Checked:
+    """Dataclass that checks its own fields."""
+
+    def expect(self, name: str, expected: str, holds: object) -> None:
+        """Raise `ParameterError` with the field's name and value unless `holds` is true."""
+        if not holds:
+            raise ParameterError(f"{name}: got {getattr(self, name)!r}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class Evaluation(Checked):
+    """Protocol of a test: the clips of a video, and how their scores are averaged.
+
+    Parameters
+    ----------
+    segments : int
+        Moments, evenly spaced.
+    crops : 1, 3, 5, 10 or "full"
+        Crops of each: the centre; three along the longer side; the centre and the corners; those
+        and their mirror images. "full" is the whole frame, on which the network is run fully
+        convolutionally (Simonyan & Zisserman 2015, arXiv:1409.1556, section 3.2).
+    average : "probabilities" or "logits"
+        What is averaged over the clips: softmax scores (Simonyan & Zisserman 2014,
+        arXiv:1406.2199, section 5), or the scores before it (TSN, arXiv:1608.00859). With logits
+        one confident clip outweighs many others; they are right for a linear classifier that was
+        fitted to features averaged over the clips.
+    """
+
+    segments: int = 25
+    crops: int | Literal["full"] = 10
+    average: Literal["probabilities", "logits"] = "probabilities"
+
+    def __post_init__(self) -> None:
+        self.expect("segments", "1 to 10000", 1 <= self.segments <= 10_000)
+        self.expect("crops", "1, 3, 5, 10 or 'full'", self.crops in (1, 3, 5, 10, "full"))
+
+    def __str__(self) -> str:
+        """Return the protocol in short, such as `25x10 probabilities`."""
+        return f"{self.segments}x{self.crops} {self.average}"
+
+    @property
+    def num_crops(self) -> int:
+        """Number of crops of each frame; 0 for the whole frame."""
+        return self.crops if isinstance(self.crops, int) else 0

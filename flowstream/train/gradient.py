@@ -1,0 +1,28 @@
+"""Training by gradient descent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from flowstream.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from flowstream.dataset.split import Split
+    from flowstream.train.recipe import StreamRecipe
+
+
+@dataclass(frozen=True)
+class GradientTrainer(Trainer):
+    """Gradient descent with the optimiser and schedule of the recipe."""
+
+    name: ClassVar[str] = "gradient"
+
+    def fit(
+        self, recipe: StreamRecipe, split: Split, out: Path, *, device: str, progress: bool
+    ) -> Path:
+        """Train the network; see `flowstream.train.fit.fit`."""
+        from flowstream.train.fit import fit
+
+        return fit(recipe, split, out, device=device, progress=progress)

@@ -1,0 +1,64 @@
+"""Mixing of two videos of a batch: mixup and cutmix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowstream.train.recipe import StreamRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """A batch in which each video is mixed with another one.
+
+    The loss is `share` of that of `labels`, and the rest of that of `others`.
+    """
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    others: Tensor
+    share: float
+
+
+def mix_batch(
+    recipe: StreamRecipe,
+    inputs: dict[str, Tensor],
+    labels: Tensor,
+    *,
+    generator: np.random.Generator,
+) -> Mixed:
+    """Mix the videos of a batch in pairs, as the recipe says.
+
+    Where it has both mixup and cutmix, one of them is drawn for each batch. All inputs and
+    segments of a video are mixed alike. Flow is mixed as it is, because its vectors add.
+    """
+    kinds = [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
+    if not kinds or len(labels) < 2:
+        return Mixed(inputs, labels, labels, 1.0)
+    kind = kinds[int(generator.integers(len(kinds)))]
+    strength = getattr(recipe, kind)
+    share = float(generator.beta(strength, strength))
+    partner = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
+    if kind == "mixup":
+        mixed = {
+            name: values * share + values[partner] * (1 - share) for name, values in inputs.items()
+        }
+        return Mixed(mixed, labels, labels[partner], share)
+    rows, columns = next(iter(inputs.values())).shape[-2:]
+    side = np.sqrt(1 - share)
+    middle = generator.integers(rows), generator.integers(columns)
+    (top, bottom), (left, right) = (
+        (max(0, round(at - length * side / 2)), min(length, round(at + length * side / 2)))
+        for at, length in zip(middle, (rows, columns), strict=True)
+    )
+    mixed = {}
+    for name, values in inputs.items():
+        copy = values.clone()
+        copy[..., top:bottom, left:right] = values[partner][..., top:bottom, left:right]
+        mixed[name] = copy
+    share = 1 - (bottom - top) * (right - left) / (rows * columns)
+    return Mixed(mixed, labels, labels[partner], share)

@@ -1,0 +1,60 @@
+"""What each way of fusing is for: logits, ranks, and an SVM that learns whom to trust."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from flowstream.errors import ScoresError
+from flowstream.fusion import FUSIONS
+from tests.test_fusion import fused, random_pair, scores_of, seeds
+
+
+@pytest.mark.parametrize("name", ["average", "weighted", "logit_sum", "product", "rank"])
+@given(seed=seeds)
+def test_streams_that_agree_on_the_class_keep_it(name: str, seed: int) -> None:
+    rgb, _ = random_pair(seed)
+    plain = FUSIONS["average"]().fit([rgb, replace(rgb, stream="flow")])
+    fusion = FUSIONS[name]().fit([rgb, replace(rgb, stream="flow")])
+    parts = [rgb, replace(rgb, stream="flow")]
+    assert np.array_equal(fusion(parts).scores.argmax(1), plain(parts).scores.argmax(1))
+
+
+def test_logits_are_added() -> None:
+    rgb = scores_of("rgb", [[0.8, 0.1, 0.1]], [0])
+    flow = scores_of("flow", [[0.2, 0.6, 0.2]], [0])
+    expected = np.array([0.16, 0.06, 0.02]) / 0.24  # products, for exp(a + b) = exp(a) exp(b)
+    assert np.allclose(fused(FUSIONS["logit_sum"](), rgb, flow).scores[0], expected, atol=1e-6)
+
+
+def test_ranks_ignore_how_sure_a_stream_is() -> None:
+    sure = scores_of("rgb", [[0.0, 0.999, 0.001]], [0])
+    flow = scores_of("flow", [[0.5, 0.2, 0.3]], [0])
+    other = scores_of("audio", [[0.4, 0.35, 0.25]], [0])
+    ranks = FUSIONS["rank"]().fit([sure, flow, other])
+    mean = FUSIONS["average"]().fit([sure, flow, other])
+    assert mean([sure, flow, other]).scores[0].argmax() == 1
+    assert ranks([sure, flow, other]).scores[0].argmax() == 0
+
+
+def test_the_svm_learns_which_stream_to_trust_for_which_class() -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    good = np.full((60, 3), 0.3) + 0.1 * np.eye(3)[labels]
+    noise = random.dirichlet([0.3] * 3, size=60)  # sure of itself, and wrong
+    parts = [scores_of("rgb", good, labels), scores_of("flow", noise, labels)]
+    average, svm = (FUSIONS[name]().fit(parts)(parts).scores for name in ("average", "svm"))
+    assert (average.argmax(1) == labels).mean() < 0.7
+    assert (svm.argmax(1) == labels).mean() == 1
+
+
+def test_the_svm_is_refused_test_scores_and_a_single_class() -> None:
+    rgb, flow = random_pair(3)
+    with pytest.raises(ScoresError, match="got test scores"):
+        FUSIONS["svm"]().fit([replace(part, part="test") for part in (rgb, flow)])
+    one = [replace(part, labels=np.zeros_like(part.labels)) for part in (rgb, flow)]
+    with pytest.raises(ScoresError, match="1 class, expected at least two"):
+        FUSIONS["svm"]().fit(one)
