@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from flowstream.video.folder import IMAGE_SUFFIXES
 from flowstream.video.frames import Frame, VideoInfo
+from flowstream.video.image_names import IMAGE_SUFFIXES
+from flowstream.video.parts import Pair, Part, Span
 from flowstream.video.reading import (
-    VIDEO_SUFFIXES,
+    VideoReader,
     count_frames,
-    is_video,
+    open_video,
     probe,
     read_frames,
 )
+from flowstream.video.recognition import VIDEO_SUFFIXES, is_video, why_not_video
 from flowstream.video.sampling import Sampling
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "Frame",
+    "Pair",
+    "Part",
     "Sampling",
+    "Span",
     "VideoInfo",
+    "VideoReader",
     "count_frames",
     "is_video",
+    "open_video",
     "probe",
     "read_frames",
+    "why_not_video",
 ]

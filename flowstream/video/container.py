@@ -1,39 +1,45 @@
-"""Video files, decoded one frame at a time with PyAV, on one thread: parallelism is over videos."""
+"""Video files, decoded one frame at a time on one thread, because videos run in parallel."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
-from av.container import InputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
-from flowstream.disk import open_regular
-from flowstream.errors import DamagedVideoError, VideoError
+from flowstream.errors import VideoError
 from flowstream.types import Images, Size
-from flowstream.video.frames import VideoInfo, check_complete
-from flowstream.video.pixels import Converter, Orientation, orientation, resize
+from flowstream.video.clock import Clock, describe_jumps
+from flowstream.video.damage import Damage
+from flowstream.video.depth import Codes, DepthRange
+from flowstream.video.frames import VideoInfo
+from flowstream.video.opening import choose_stream, open_container, video_streams
+from flowstream.video.packets import PacketReader
+from flowstream.video.pixels import Converter, Orientation, find_orientation, resize
+from flowstream.video.structure import find_truncation
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 # What a player assumes where a file gives no rate at all.
 NOMINAL_FPS = 25.0
-_DURATION_TAG = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
-# FFmpeg's renderer of text files, which takes any .txt for a film.
-_NOT_VIDEO = frozenset({"tty"})
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedPicture:
-    """A decoded frame; `flowstream.video.frames.Picture` says what its parts mean."""
+    """Decoded frame; `flowstream.video.frames.Picture` documents its members."""
 
     index: int
     seconds: float
     frame: av.VideoFrame
     turn: Orientation
     converter: Converter
+    is_corrupt: bool
 
     @property
     def size(self) -> Size:
@@ -41,226 +47,226 @@ class DecodedPicture:
         size = self.frame.height, self.frame.width
         return size[::-1] if self.turn.swapped else size
 
-    def luma(self, size: Size) -> Images:
-        """(H, W), full range, at `size`."""
-        return self._upright(self.converter.luma(self.frame), size)
+    def luma(self, size: Size, depth: DepthRange | None) -> Images:
+        """Return the (H, W) luma, full range, at `size`."""
+        return self._display(self.converter.luma(self.frame, depth), size)
 
-    def rgb(self, size: Size) -> Images:
-        """(H, W, 3) at `size`."""
-        return self._upright(self.converter.rgb(self.frame), size)
+    def rgb(self, size: Size, depth: DepthRange | None) -> Images:
+        """Return the (H, W, 3) colours at `size`."""
+        return self._display(self.converter.rgb(self.frame, depth), size)
 
-    def _upright(self, image: Images, size: Size) -> Images:
+    def codes(self) -> Codes | None:
+        """Return the stored sample values if they have more than 8 bits, else None."""
+        return self.converter.codes(self.frame)
+
+    def _display(self, image: Images, size: Size) -> Images:
         stored = size[::-1] if self.turn.swapped else size
         return self.turn.apply(resize(image, stored))
 
 
 class VideoFile:
-    """An open video file; a context manager, because a stream outlives its container as garbage."""
+    """Open video file; a context manager, because a stream outlives its container as garbage.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : Path
+    stream : int, optional
+        FFmpeg's index of the stream; None for the default one.
+    """
+
+    timed = True
+    """Whether frames have presentation times."""
+
+    def __init__(self, path: Path, *, stream: int | None = None) -> None:
         self.path = path
-        self._container = _open(path)
+        self._container = open_container(path)
         try:
-            self._stream = _video_stream(self._container, path)
+            self._stream = choose_stream(self._container, path, stream)
         except VideoError:
             self._container.close()
             raise
         self._stream.codec_context.thread_count = 1
-        self._clock = _Clock(self._stream, self.period)
-        self._decoded = 0
-        self._undecodable = 0
-        self._broke_off = ""
+        self._packets = PacketReader(self._container, self._stream)
+        self._clock: Clock | None = None
+        self._cut_off = 0  # stated packets whose frames an edit list does not show
+        self._started: Generator[DecodedPicture] | None = None
+        self.damage = self._expect()
 
     def __enter__(self) -> VideoFile:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._started is not None:
+            self._started.close()
         self._container.close()
 
     @property
     def period(self) -> float:
-        """Seconds that a frame is on screen, by the header's mean rate."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(1 / rate) if rate else 1 / NOMINAL_FPS
+        """Mean seconds between the first frames, by their time stamps."""
+        return 1 / (self._packets.rate[0] or NOMINAL_FPS)
 
     @property
-    def timed(self) -> bool:
-        """Frames have presentation times."""
-        return True
+    def fps(self) -> float:
+        """Mean frames per second, measured on the frames that were read."""
+        first, _ = self._packets.rate
+        measured = self._clock.fps() if self._clock is not None else 0.0
+        # The rounding of stamps to milliseconds must not make 24.9996 of 25.
+        return first if not measured or abs(first / measured - 1) < 0.002 else measured
+
+    def notes(self) -> list[str]:
+        """Return one line for each irregularity so far."""
+        jumps = describe_jumps(self._clock.jumps) if self._clock is not None else []
+        return jumps + self.damage.describe()
 
     def info(self) -> VideoInfo:
-        """What the header and the first frame say; decodes that frame only."""
-        picture = next(self.pictures(), None)
+        """Return the facts from the header, the first packets and the first frame."""
+        rate, varies = self._packets.rate
+        pictures = self.pictures()
+        picture = next(pictures, None)
         if picture is None:
             raise VideoError(f"{self.path}: no frame of it can be decoded; it is empty or damaged")
+        self._started = _put_back(picture, pictures)
         stream = self._stream
-        rate, fastest = stream.average_rate, stream.base_rate
-        seconds = None
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = float(stream.duration * stream.time_base)
-        elif self._container.duration is not None:
-            seconds = self._container.duration / av.time_base
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if picture.turn.swapped:
+            aspect = 1 / aspect
         return VideoInfo(
             path=self.path,
             rows=picture.size[0],
             columns=picture.size[1],
-            fps=float(rate or stream.guessed_rate or 0.0),
-            header_frames=self._claimed() or None,
-            seconds=seconds,
+            fps=rate,
+            header_frames=(self.damage.stated - self._cut_off) or None,
+            seconds=self._duration(),
             codec=stream.codec_context.name,
             pixel_format=picture.frame.format.name,
             rotation=picture.frame.rotation % 360,
-            # twice the rate is what interlaced H.264 says: fields, not frames
-            variable=bool(rate and fastest and fastest not in (rate, 2 * rate)),
+            variable=varies or self._states_variable_rate(),
+            container_fps=float(stream.average_rate or 0),
+            sample_aspect=f"{aspect.numerator}:{aspect.denominator}",
+            stream=stream.index,
+            streams=len(video_streams(self._container)),
+            bits=max(part.bits for part in picture.frame.format.components),
         )
 
-    def pictures(self) -> Iterator[DecodedPicture]:
-        """Every frame in the order of display, with its time after the first.
+    def pictures(self) -> Generator[DecodedPicture]:
+        """Return the frames in the order of display; they can be read once.
 
         Raises
         ------
         VideoError
-            If the size changes on the way.
+            If the frame size changes.
         """
+        started, self._started = self._started, None
+        return started or self._read()
+
+    def _read(self) -> Generator[DecodedPicture]:
         converter = Converter()
         turn, size = None, None
-        for frame in self._frames():
-            # The first speaks for all. A frame that was asked for its side data is part of a cycle
-            # and waits for the garbage collector, which knows nothing of the megabytes it holds.
+        self._clock = Clock(period=self.period, may_jump=self._packets.may_jump)
+        frames = ((marked, self._stamp(marked[0])) for marked in self._frames())
+        for index, ((frame, is_corrupt), seconds) in enumerate(self._clock.place(frames)):
+            # The first frame decides. A frame that was asked for its side data is part of a cycle
+            # and waits for the garbage collector, which does not know how much memory it holds.
             turn = turn or self._orientation(frame)
             size = size or (frame.height, frame.width)
             if (frame.height, frame.width) != size:
                 raise VideoError(
-                    f"{self.path}: frame {self._decoded} is {frame.width}x{frame.height}, those "
-                    f"before it {size[1]}x{size[0]}; re-encode the video to one size"
+                    f"{self.path}: frame {index} is {frame.width}x{frame.height}, those "
+                    f"before it {size[1]}x{size[0]}. Re-encode the video to one size"
                 )
-            seconds = self._clock.seconds(frame)
-            yield DecodedPicture(self._decoded, seconds, frame, turn, converter)
-            self._decoded += 1
+            yield DecodedPicture(index, seconds, frame, turn, converter, is_corrupt)
 
     def _orientation(self, frame: av.VideoFrame) -> Orientation:
         try:
-            return orientation(frame)
+            return find_orientation(frame)
         except VideoError as error:
             raise VideoError(f"{self.path}: {error}") from error
 
-    def check_complete(self, *, allow_truncated: bool) -> None:
-        """Raise if clearly fewer frames were decoded than the file should hold."""
-        if self._broke_off and self._decoded and not allow_truncated:
-            raise DamagedVideoError(
-                f"{self.path}: damaged: reading broke off after {self._decoded} frames: "
-                f"{self._broke_off}; use what there is with --allow-truncated"
-            )
-        claimed = self._claimed()
-        check_complete(
-            self.path,
-            self._decoded,
-            expected=claimed or self._estimate(),
-            claim="its header claims" if claimed else "its header's duration makes",
-            allow_truncated=allow_truncated,
-        )
+    def _stamp(self, frame: av.VideoFrame) -> float | None:
+        ticks = frame.dts if self._packets.by_decoding else frame.pts
+        unit = self._stream.time_base
+        return float(ticks * unit) if ticks is not None and unit is not None else None
 
-    def _claimed(self) -> int:
-        """How many frames the header counts; 0 where it does not."""
+    def _duration(self) -> float | None:
+        stream = self._stream
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        duration = self._container.duration
+        return None if duration is None else duration / av.time_base
+
+    def _states_variable_rate(self) -> bool:
+        """Return whether the header's mean and highest rate differ, where they are measured."""
+        if self._container.format.name.partition(",")[0] not in ("mov", "matroska"):
+            return False
+        rate, highest = self._stream.average_rate, self._stream.base_rate
+        # Twice the rate is what interlaced H.264 states: fields, not frames.
+        return bool(rate and highest and highest not in (rate, 2 * rate))
+
+    def _expect(self) -> Damage:
+        """Return a record of damage with the number of packets that the header states."""
         count, kind = self._stream.frames, self._container.format.name
         if count and "mov" in kind:
-            # an edit list may cut off frames that the plain count includes
-            return sum(not entry.is_discard for entry in self._stream.index_entries)
+            # The index does not hold all that an edit list cuts off, and the plain count does.
+            entries = [entry for entry in self._stream.index_entries if entry.size]
+            self._cut_off = sum(entry.is_discard for entry in entries)
+            return Damage(stated=len(entries))
         if count and kind == "avi":
             # The count is of time slots. Recorders leave one empty, without an entry in the index,
-            # for a frame that they dropped.
-            slots = [entry.timestamp for entry in self._stream.index_entries]
-            return count - (slots[-1] - slots[0] + 1 - len(slots) if slots else 0)
-        return count
+            # for a frame that they dropped, or with an entry of size 0.
+            entries = list(self._stream.index_entries)
+            slots = [entry.timestamp for entry in entries]
+            empty = slots[-1] - slots[0] + 1 - len(slots) if slots else 0
+            empty += sum(entry.size == 0 for entry in entries)
+            return Damage(stated=count - empty, slack=True)
+        return Damage(stated=count)
 
-    def _estimate(self) -> int:
-        """How many frames there should be where the header, as in Matroska, does not count them.
+    # --- decoding ------------------------------------------------------------------------------
 
-        The end is compared, not the product of duration and rate: under a variable rate that would
-        be wrong. The whole file's duration is another stream's where there is one.
-        """
-        tag = _DURATION_TAG.fullmatch(self._stream.metadata.get("DURATION", ""))
-        end = None
-        if tag:
-            hours, minutes, seconds = map(float, tag.groups())
-            end = 3600 * hours + 60 * minutes + seconds
-        elif len(self._container.streams) == 1 and self._container.duration is not None:
-            end = self._container.duration / av.time_base
-        cut_off = 0 if end is None else round((end - self._clock.end) / self.period)
-        return self._decoded + self._undecodable + max(0, cut_off)
+    def _frames(self) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Yield what can be decoded, and whether it is marked as damaged; record the damage."""
+        damage, marked = self.damage, set[int]()
+        recent: deque[int | None] = deque(maxlen=4)  # stamps of the last corrupted frames
+        last, is_refused = None, False
+        for packet, is_marked in self._packets:
+            frames = self._decode(packet)
+            if packet.size:
+                last, is_refused = packet.pts, frames is None
+                damage.packets += 1
+                if is_marked and packet.pts is not None:
+                    marked.add(packet.pts)
+            for frame in frames or ():
+                is_corrupt = frame.is_corrupt or frame.pts in marked
+                damage.add_frame(is_corrupt=is_corrupt, is_key=bool(frame.key_frame))
+                if is_corrupt:
+                    recent.append(frame.pts)
+                yield frame, is_corrupt
+        ends_corrupt = damage.corrupt[-1:] == [damage.frames - 1]
+        damage.cut_tail = is_refused or last in recent or ends_corrupt
+        damage.ended = self._packets.error
+        kind = self._container.format.name
+        # The index of an MP4 file is better evidence than its boxes.
+        if not damage.ended and not (damage.stated and "mov" in kind):
+            damage.ended = find_truncation(self.path, kind)
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        """What can be decoded; packets that cannot are counted and skipped."""
+    def _decode(self, packet: Packet[VideoStream]) -> list[av.VideoFrame] | None:
+        """Return the frames that a packet completes, or None if it cannot be decoded."""
+        damage = self.damage
+        damage.key_seen = damage.key_seen or (packet.size > 0 and packet.is_keyframe)
         try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    yield from packet.decode()
-                except av.FFmpegError:
-                    self._undecodable += 1
-        except av.FFmpegError as error:
-            self._broke_off = str(error.strerror)
-            yield from self._stream.decode(None)
+            return packet.decode()
+        except av.FFmpegError:
+            # What comes before the first key frame cannot be decoded: a recording may start
+            # anywhere.
+            damage.undecodable += packet.size > 0 and (damage.key_seen or damage.frames > 0)
+            return None
 
 
-class _Clock:
-    """Presentation times in seconds after the first frame, always increasing.
-
-    AVI holds decode times only: there the presentation time that FFmpeg gives is a guess, and with
-    B-frames a wrong one, while frames leave the decoder one decode time apart. A frame without a
-    time, or with one not after its predecessor's, is taken to follow it by a mean frame period.
-    """
-
-    def __init__(self, stream: VideoStream, period: float) -> None:
-        self._by_decoding = stream.container.format.name == "avi"
-        self._unit = stream.time_base
-        self._period = period
-        self._origin: float | None = None
-        self._last: float | None = None
-        self.end = 0.0
-        """When the last frame leaves the screen, by the file's own clock."""
-
-    def seconds(self, frame: av.VideoFrame) -> float:
-        follows = 0.0 if self._last is None else self._last + self._period
-        ticks = frame.dts if self._by_decoding else frame.pts
-        if ticks is not None and self._unit is not None:
-            stamp = float(ticks * self._unit)
-            if self._origin is None:
-                self._origin = stamp - follows
-            if self._last is None or stamp - self._origin > self._last:
-                follows = stamp - self._origin
-        self._last = follows
-        self.end = (self._origin or 0.0) + follows + self._period
-        return follows
-
-
-def _open(path: Path) -> InputContainer:
+def _put_back(
+    picture: DecodedPicture, pictures: Generator[DecodedPicture]
+) -> Generator[DecodedPicture]:
     try:
-        with open_regular(path) as file:
-            if not file.read(1):
-                raise VideoError(f"{path}: not a video: the file is empty")
-        # "file:", or a colon in the name would name a protocol; tags in other encodings than
-        # UTF-8 are common in old AVI files and nothing here needs them
-        container = av.open(f"file:{path}", mode="r", metadata_errors="ignore")
-    except VideoError:
-        raise
-    except av.FFmpegError as error:
-        raise VideoError(f"{path}: not a video, or one cut off: {error.strerror}") from error
-    except OSError as error:
-        raise VideoError(f"{path}: cannot read the video: {error.strerror}") from error
-    if container.format.name in _NOT_VIDEO:
-        container.close()
-        raise VideoError(f"{path}: not a video: it is text")
-    return container
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    for stream in container.streams.video:
-        if stream.disposition & Disposition.attached_pic:
-            continue
-        if stream.codec_context is None:
-            raise VideoError(f"{path}: FFmpeg as installed has no decoder for its video stream")
-        return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-    if not kinds:
-        raise VideoError(f"{path}: not a video, or one cut off: it holds no stream")
-    raise VideoError(f"{path}: no video stream; its streams: {kinds}")
+        yield picture
+        del picture
+        yield from pictures
+    finally:
+        pictures.close()

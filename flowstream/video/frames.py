@@ -1,37 +1,54 @@
-"""What is known about a video, and what is read from it."""
+"""Records of what is known about a video and of what is read from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from flowstream.errors import DamagedVideoError, VideoError
 from flowstream.types import Images, Size
+from flowstream.video.depth import Codes, DepthRange
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's header and first frame say; only decoding tells whether it is so."""
+    """Facts from a video's header, its first time stamps and its first frame."""
 
     path: Path
     rows: int
     columns: int
-    """The size as displayed: after `rotation`."""
+    """Size as displayed, after `rotation`, in the pixels of the file."""
     fps: float
-    """Mean frames per second; 0.0 where unknown, as for a folder of images."""
+    """Mean frames per second, measured on the first time stamps; 0.0 if unknown."""
     header_frames: int | None
-    """How many frames the header claims, or a folder's numbering; None where it does not say."""
+    """Number of frames that the header or an image sequence's numbering states; None if unknown."""
     seconds: float | None
-    """Duration; None where unknown."""
+    """Duration; None if unknown."""
     codec: str
-    """FFmpeg's name of the decoder; the suffix of a folder's images."""
+    """FFmpeg's name of the decoder, or the suffix of the images."""
     pixel_format: str
-    """FFmpeg's name of what the decoder gives."""
+    """FFmpeg's name of the pixel format that the decoder gives."""
     rotation: int = 0
     """Degrees counter-clockwise, 0 to 270, by which decoded frames are turned for display."""
     variable: bool = False
-    """Whether the header's rates disagree, which hints at a variable frame rate."""
+    """Whether the time between frames varies, as far as the header and the first frames show."""
+    container_fps: float = 0.0
+    """Frames per second that the header states; 0.0 if it states none."""
+    sample_aspect: str = "1:1"
+    """Width to height of a displayed pixel, as `num:den`."""
+    stream: int = 0
+    """FFmpeg's index of the video stream."""
+    streams: int = 1
+    """Number of video streams in the file, cover pictures left out."""
+    bits: int = 8
+    """Bits of a sample: above 8, `Sampling.depth_range` maps the values to 8 bits."""
+
+    @property
+    def aspect(self) -> Fraction:
+        """`sample_aspect` as a fraction."""
+        width, _, height = self.sample_aspect.partition(":")
+        return Fraction(int(width), int(height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,61 +56,41 @@ class Frame:
     """One sampled frame of a video, upright and resized."""
 
     index: int
-    """Its place in the video, 0-based, counted by decoding."""
+    """Position in the video, 0-based, counted by decoding."""
     seconds: float
-    """When it appears on screen, after the first frame of the video."""
+    """Presentation time after the first frame of the video."""
     luma: Images | None
-    """(H, W), full range 0 to 255, or None where it was not asked for."""
+    """(H, W), full range 0 to 255; None if it was not requested."""
     rgb: Images | None
-    """(H, W, 3), or None where it was not asked for."""
+    """(H, W, 3); None if it was not requested."""
+    is_corrupt: bool = False
+    """Whether the decoder or the container marked the frame as damaged."""
 
 
 class Picture(Protocol):
-    """A frame as its source holds it, not yet converted."""
+    """A frame in the form of its source, not yet converted."""
 
     @property
     def index(self) -> int:
-        """Its place in the video, counted by decoding."""
+        """Position in the video, counted by decoding."""
 
     @property
     def seconds(self) -> float:
-        """When it appears, after the video's first frame."""
+        """Presentation time after the first frame of the video."""
 
     @property
     def size(self) -> Size:
         """(rows, columns) as displayed."""
 
-    def luma(self, size: Size) -> Images:
-        """(H, W), full range, at `size`."""
+    @property
+    def is_corrupt(self) -> bool:
+        """Whether the frame is marked as damaged."""
 
-    def rgb(self, size: Size) -> Images:
-        """(H, W, 3) at `size`."""
+    def luma(self, size: Size, depth: DepthRange | None) -> Images:
+        """Return the (H, W) luma, full range, at `size`."""
 
+    def rgb(self, size: Size, depth: DepthRange | None) -> Images:
+        """Return the (H, W, 3) colours at `size`."""
 
-def check_complete(
-    path: Path, decoded: int, *, expected: int, claim: str, allow_truncated: bool
-) -> None:
-    """Tell a damaged video from one whose header is a frame or two off.
-
-    Parameters
-    ----------
-    decoded, expected : int
-        Frames that were decoded, and that there should be.
-    claim : str
-        Who says so: `its header claims`.
-
-    Raises
-    ------
-    VideoError
-        If no frame was decoded.
-    DamagedVideoError
-        If more than 2 frames and more than 2 % are missing, unless `allow_truncated`.
-    """
-    if decoded == 0:
-        raise VideoError(f"{path}: no frame of it can be decoded; it is empty or damaged")
-    missing = expected - decoded
-    if not allow_truncated and missing > 2 and missing > 0.02 * expected:
-        raise DamagedVideoError(
-            f"{path}: damaged: {decoded} frames decoded, {claim} {expected}; "
-            "use what there is with --allow-truncated"
-        )
+    def codes(self) -> Codes | None:
+        """Return the stored sample values if they have more than 8 bits, else None."""

@@ -1,25 +1,176 @@
-"""Videos in, frames out: files and folders of images alike."""
+"""Reading of videos: files and directories of images alike."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import islice
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flowstream.errors import VideoError
 from flowstream.video.container import VideoFile
-from flowstream.video.folder import ImageFolder, numbered_images
+from flowstream.video.depth import Codes, DepthRange, measure_depth_range, parse_depth_range
 from flowstream.video.frames import Frame, Picture, VideoInfo
+from flowstream.video.image_directory import ImageDirectory
+from flowstream.video.parts import Pair, Part
 from flowstream.video.sampling import Sampling
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".h264", ".m2ts", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-})
-# fmt: on
-"""Suffixes, in lower case, of what `is_video` takes for a video file."""
+# Images of a directory that are looked at for the range of their values.
+_MOST_IMAGES = 64
+
+
+class VideoReader:
+    """Iterator over the sampled frames of one video; a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a directory of numbered images.
+    sampling : Sampling
+        Which frames, and at what size.
+    luma, rgb : bool
+        What each `Frame` holds.
+    max_corrupt : int
+        Number of frames that may be marked as damaged.
+    allow_truncated : bool
+        Whether a video whose end is missing is accepted.
+    part : Span or Pair, optional
+        Part of the video to read; None for all of it.
+
+    Raises
+    ------
+    VideoError
+        As `read_frames` does.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        sampling: Sampling,
+        *,
+        luma: bool = True,
+        rgb: bool = False,
+        max_corrupt: int = 0,
+        allow_truncated: bool = False,
+        part: Part | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._sampling = sampling
+        self._kinds = luma, rgb
+        self._max_corrupt = max_corrupt
+        self._allow_truncated = allow_truncated
+        self._part = part
+        self._notes: list[str] = []
+        self._source = _open(self._path, sampling.stream)
+        try:
+            self.info: VideoInfo = self._source.info()
+            if sampling.fps is not None and not self._source.timed:
+                raise VideoError(
+                    f"{path}: a directory of images without time stamps in their names has no "
+                    f"presentation times to sample at {sampling.fps:g} fps; sample it by step"
+                )
+            self._depth = _find_depth(self._path, self.info, sampling)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.__exit__()
+
+    @property
+    def depth_range(self) -> str:
+        """Sample values that become 0 and 255, as `LO:HI`; empty for 8 bits or the full range."""
+        return str(self._depth or "")
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second of the frames that were read; 0.0 if unknown."""
+        return self._source.fps
+
+    @property
+    def corrupt(self) -> tuple[int, ...]:
+        """Indices of the frames read so far that are marked as damaged, sampled or not."""
+        return tuple(self._source.damage.corrupt)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each irregularity that was met and tolerated so far."""
+        mapped = (
+            [f"{self.info.bits}-bit values {self.depth_range} are mapped to 0:255"]
+            if self._depth is not None
+            else []
+        )
+        return (*mapped, *self._source.notes(), *self._notes)
+
+    def __iter__(self) -> Iterator[Frame]:
+        sampling, info = self._sampling, self.info
+        pictures: Iterator[Picture] = self._source.pictures()
+        if self._part is not None:
+            pictures = self._select_part(pictures, self._part)
+        if not isinstance(self._part, Pair):
+            period = self._source.period
+            pictures = sampling.select(pictures, period=period, note=self._notes.append)
+        size = sampling.target(info.rows, info.columns, info.aspect)
+        luma, rgb = self._kinds
+        for picture in pictures:
+            yield Frame(
+                index=picture.index,
+                seconds=picture.seconds,
+                luma=picture.luma(size, self._depth) if luma else None,
+                rgb=picture.rgb(size, self._depth) if rgb else None,
+                is_corrupt=picture.is_corrupt,
+            )
+        self._source.damage.check(
+            self._path, max_corrupt=self._max_corrupt, allow_truncated=self._allow_truncated
+        )
+
+    def _select_part(self, pictures: Iterable[Picture], part: Part) -> Iterator[Picture]:
+        """Yield the pictures of a part; reading stops at its end."""
+        found, last = 0, -1
+        for picture in pictures:
+            last = picture.index
+            if part.is_over(picture):
+                break
+            if part.selects(picture):
+                found += 1
+                yield picture
+        if found < (2 if isinstance(part, Pair) else 1):
+            raise VideoError(f"{self._path}: {part} are not in the video; it has {last + 1} frames")
+
+
+def open_video(
+    path: str | Path,
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
+    *,
+    luma: bool = True,
+    rgb: bool = False,
+    max_corrupt: int = 0,
+    allow_truncated: bool = False,
+    part: Part | None = None,
+) -> VideoReader:
+    """Open a video for reading; `VideoReader` documents the parameters.
+
+    Raises
+    ------
+    VideoError
+        If the video cannot be opened or its first frame cannot be decoded.
+    """
+    return VideoReader(
+        path,
+        sampling,
+        luma=luma,
+        rgb=rgb,
+        max_corrupt=max_corrupt,
+        allow_truncated=allow_truncated,
+        part=part,
+    )
 
 
 def read_frames(
@@ -28,13 +179,15 @@ def read_frames(
     *,
     luma: bool = True,
     rgb: bool = False,
+    max_corrupt: int = 0,
     allow_truncated: bool = False,
+    part: Part | None = None,
 ) -> Iterator[Frame]:
-    """The sampled frames of a video, one at a time, upright and resized.
+    """Yield the sampled frames of a video, one at a time, upright and resized.
 
     A video is a file or a directory of numbered images. Only sampled frames are converted, and only
-    into what is asked for; memory does not grow with the video's length. The file is closed when
-    the iterator ends, is closed or is dropped.
+    to what is requested; memory does not grow with the video's length. The file is closed when the
+    iterator ends, is closed or is dropped.
 
     Parameters
     ----------
@@ -43,73 +196,89 @@ def read_frames(
     sampling : Sampling
         Which frames, and at what size.
     luma, rgb : bool
-        What each `Frame` holds. Luma is the same whether or not RGB is asked for.
+        What each `Frame` holds. Luma is the same whether or not RGB is requested.
+    max_corrupt : int
+        Number of frames that may be marked as damaged.
     allow_truncated : bool
-        Whether to be content with what there is of a damaged video.
+        Whether a video whose end is missing is accepted.
+    part : Span or Pair, optional
+        Part of the video to read; frames keep their index and time in the whole video.
 
     Raises
     ------
     VideoError
-        If the video cannot be opened or decoded, has no video stream, or changes its size on the
-        way; if it is a folder of images and `sampling` goes by fps. Raised when the first frame, or
-        the one that cannot be given, is asked for.
+        If the video cannot be opened or decoded, has no video stream or no such part, or changes
+        its size; if it is a directory of images without times and `sampling` goes by fps. Raised
+        when the first frame, or the one that cannot be given, is requested.
     DamagedVideoError
-        After the last frame, if more than 2 frames and 2 % of what the header claims are missing.
+        After the last frame, if frames are missing or corrupted.
     """
-    path = Path(path)
-    with _open(path) as source:
-        if sampling.fps is not None and not source.timed:
-            raise VideoError(
-                f"{path}: a folder of images has no presentation times to sample at "
-                f"{sampling.fps:g} fps; sample it by step"
-            )
-        pictures: Iterator[Picture] = source.pictures()
-        for picture in sampling.select(pictures, period=source.period):
-            size = sampling.target(*picture.size)
-            yield Frame(
-                index=picture.index,
-                seconds=picture.seconds,
-                luma=picture.luma(size) if luma else None,
-                rgb=picture.rgb(size) if rgb else None,
-            )
-        source.check_complete(allow_truncated=allow_truncated)
+    with VideoReader(
+        path,
+        sampling,
+        luma=luma,
+        rgb=rgb,
+        max_corrupt=max_corrupt,
+        allow_truncated=allow_truncated,
+        part=part,
+    ) as video:
+        yield from video
 
 
-def probe(path: str | Path) -> VideoInfo:
-    """What a video says about itself, without decoding more than its first frame.
+def probe(path: str | Path, *, stream: int | None = None) -> VideoInfo:
+    """Return the facts about a video from its header, first packets and first frame.
 
     Raises
     ------
     VideoError
         If it cannot be opened, has no video stream, or its first frame cannot be decoded.
     """
-    with _open(Path(path)) as source:
+    with _open(Path(path), stream) as source:
         return source.info()
 
 
-def count_frames(path: str | Path) -> int:
-    """How many frames a video holds, counted by decoding each, whatever its header claims.
+def count_frames(path: str | Path, *, stream: int | None = None) -> int:
+    """Return the number of frames of a video, counted by decoding, whatever its header states.
 
     Raises
     ------
     VideoError
         If it cannot be opened or decoded at all.
     """
-    # images that nobody asks pixels of are not opened
-    return sum(1 for _ in read_frames(path, luma=os.path.isdir(path), allow_truncated=True))
+    sampling = Sampling(stream=stream, depth_range="full")
+    # Images are opened only if their pixels are requested.
+    frames = read_frames(
+        path,
+        sampling,
+        luma=os.path.isdir(path),
+        max_corrupt=sys.maxsize,
+        allow_truncated=True,
+    )
+    return sum(1 for _ in frames)
 
 
-def is_video(path: str | Path) -> bool:
-    """Whether a path looks like a video: a file by its suffix, or a directory of numbered images.
-
-    One numbered image alone does not make a directory a video.
-    """
-    path = Path(path)
-    if os.path.isdir(path):
-        return len(list(islice(numbered_images(path), 2))) == 2
-    return path.suffix.lower() in VIDEO_SUFFIXES
+def _open(path: Path, stream: int | None) -> VideoFile | ImageDirectory:
+    # Unlike Path.is_dir, it answers where a directory on the way cannot be searched.
+    return ImageDirectory(path) if os.path.isdir(path) else VideoFile(path, stream=stream)
 
 
-def _open(path: Path) -> VideoFile | ImageFolder:
-    # unlike Path.is_dir, it answers where a directory on the way may not be looked into
-    return ImageFolder(path) if os.path.isdir(path) else VideoFile(path)
+def _find_depth(path: Path, info: VideoInfo, sampling: Sampling) -> DepthRange | None:
+    """Return the mapping of a video with more than 8 bits, None for the usual conversion."""
+    if info.bits <= 8 or sampling.depth_range == "full":
+        return None
+    given = parse_depth_range(sampling.depth_range)
+    if given is not None:
+        return given
+    with _open(path, sampling.stream) as source:
+        pictures: Iterable[Picture] = source.pictures()
+        if isinstance(source, ImageDirectory):
+            every = list(pictures)
+            pictures = every[:: -(-len(every) // _MOST_IMAGES)]
+        return measure_depth_range(_codes(pictures))
+
+
+def _codes(pictures: Iterable[Picture]) -> Iterator[Codes]:
+    for picture in pictures:
+        codes = picture.codes()
+        if codes is not None:
+            yield codes

@@ -1,27 +1,36 @@
-"""Which frames are taken from a video, and at what size."""
+"""Choice of the frames that are taken from a video, and of their size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from typing import Protocol, TypeVar
 
 from flowstream.errors import ParameterError
 from flowstream.types import Size
+from flowstream.video.depth import parse_depth_range
 
 # Matroska and FLV round presentation times to whole milliseconds, half of one either way; without
 # this slack, resampling to a video's own rate would now and then repeat a frame and drop the next.
 ROUNDING = 0.0005 + 1e-6
+# Longest time that resampling repeats one frame: what ffmpeg takes for a jump of the clock. Of a
+# video with few frames, such as one a minute, three periods.
+LONGEST_HOLD = 10.0
 
 
 class Timed(Protocol):
-    """Something that appears on screen at a time."""
+    """Item that appears on screen at a time."""
+
+    @property
+    def index(self) -> int:
+        """Position in the video."""
 
     @property
     def seconds(self) -> float:
-        """When it appears, from the first one's appearance."""
+        """Time of appearance after the first item."""
 
 
 T = TypeVar("T", bound=Timed)
@@ -29,11 +38,11 @@ T = TypeVar("T", bound=Timed)
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which frames are taken from a video, and at what size.
+    """Choice of the frames that are taken from a video, and of their size and grey levels.
 
-    Frames are taken either by `step` or, where `fps` is given, by presentation time: for output
-    tick k, the frame on screen k / fps seconds after the first. The size is one of three: the
-    video's own, `short_side` with the aspect kept, or `size`.
+    Frames are taken either by `step` or, if `fps` is given, by presentation time: for output tick
+    k, the frame on screen k / fps seconds after the first. The size is one of three: the video's
+    own, `short_side` with the aspect ratio kept, or `size`.
 
     Raises
     ------
@@ -44,11 +53,19 @@ class Sampling:
     step: int = 1
     """Every step-th decoded frame is taken, from the first."""
     fps: float | None = None
-    """Frames per second to resample to; where it is above the video's, frames repeat."""
+    """Frames per second to resample to; if it is above the video's rate, frames repeat."""
     short_side: int | None = None
-    """Pixels of the shorter side; the other is rounded to keep the aspect."""
+    """Pixels of the shorter side; the other is rounded to keep the aspect ratio."""
     size: Size | None = None
     """Exact (rows, columns)."""
+    square_pixels: bool = False
+    """Whether a video with pixels that are not square is stretched in width to its aspect ratio."""
+    depth_range: str = "auto"
+    """Mapping of samples with more than 8 bits to 8 bits: `full` uses the full range, `LO:HI` maps
+    the value LO to 0 and HI to 255, and `auto` takes the range that the video uses if that is less
+    than a quarter of the full range, else the full range."""
+    stream: int | None = None
+    """FFmpeg's index of the video stream; None for the default stream."""
 
     def __post_init__(self) -> None:
         if self.step < 1:
@@ -65,36 +82,69 @@ class Sampling:
             raise ParameterError(
                 f"size {self.size} and short_side {self.short_side}: give one of the two"
             )
+        if self.stream is not None and self.stream < 0:
+            raise ParameterError(f"stream: got {self.stream}, expected at least 0")
+        parse_depth_range(self.depth_range)
 
-    def target(self, rows: int, columns: int) -> Size:
-        """(rows, columns) that a frame of `rows` x `columns` is resized to."""
+    def target(self, rows: int, columns: int, aspect: Fraction = Fraction(1)) -> Size:
+        """Return the (rows, columns) to which a frame of `rows` x `columns` is resized.
+
+        `aspect` is width to height of a pixel; it counts with `square_pixels` only.
+        """
         if self.size is not None:
             return self.size
+        if self.square_pixels:
+            columns = max(1, _round(columns * aspect))
         if self.short_side is None:
             return rows, columns
-        short = min(rows, columns)
-        # whole numbers, so that halves round up on every machine
-        scaled = ((2 * side * self.short_side + short) // (2 * short) for side in (rows, columns))
-        height, width = scaled
-        return height, width
+        scale = Fraction(self.short_side, min(rows, columns))
+        return _round(rows * scale), _round(columns * scale)
 
-    def select(self, frames: Iterable[T], *, period: float) -> Iterator[T]:
-        """Those of a video's frames that are taken, in order, holding two of them at most.
+    def select(
+        self,
+        frames: Iterable[T],
+        *,
+        period: float,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> Iterator[T]:
+        """Yield those of a video's frames that are taken, in order, holding two of them at most.
 
-        `period` is how long the last one stays on screen, in seconds; it counts with `fps` only.
+        Parameters
+        ----------
+        frames : iterable of Timed
+        period : float
+            Mean seconds between frames, for which the last one stays on screen; used with `fps`.
+        note : callable
+            Gets one line for each frame whose repetition is cut short.
         """
         if self.fps is None:
             return islice(frames, 0, None, self.step)
-        return _on_screen(frames, self.fps, period=period)
+        return _on_screen(frames, self.fps, period=period, note=note)
 
 
-def _on_screen(frames: Iterable[T], fps: float, *, period: float) -> Iterator[T]:
+def _round(value: Fraction) -> int:
+    # exact, so that halves round up on every machine
+    return math.floor(value + Fraction(1, 2))
+
+
+def _on_screen(
+    frames: Iterable[T], fps: float, *, period: float, note: Callable[[str], None]
+) -> Iterator[T]:
     tick = 0
     shown = None
+    hold = max(LONGEST_HOLD, 3 * period)
     for frame in frames:
-        while shown is not None and tick / fps + ROUNDING < frame.seconds:
-            yield shown
-            tick += 1
+        if shown is not None:
+            until = min(frame.seconds, shown.seconds + hold)
+            while tick / fps + ROUNDING < until:
+                yield shown
+                tick += 1
+            if until < frame.seconds:
+                note(
+                    f"frame {shown.index} is shown for {frame.seconds - shown.seconds:.3g} s; "
+                    f"resampling repeats it for {hold:.3g} s only"
+                )
+                tick = math.ceil((frame.seconds - ROUNDING) * fps)
         shown = frame
     while shown is not None and tick / fps + ROUNDING < shown.seconds + period:
         yield shown

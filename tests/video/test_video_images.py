@@ -97,7 +97,7 @@ def test_a_gap_of_more_than_two_frames_and_two_per_cent_is_damage(tmp_path: Path
     # the gap keeps its time
     assert frames[6].seconds == pytest.approx(8 / 25)
     (tmp_path / "00009.png").unlink()
-    with pytest.raises(DamagedVideoError, match="21 frames decoded, its numbering makes 24; "):
+    with pytest.raises(DamagedVideoError, match=r"21 frames decoded, its numbering states 24\."):
         list(read_frames(tmp_path))
     assert len(list(read_frames(tmp_path, allow_truncated=True))) == 21
 
@@ -111,7 +111,7 @@ def test_numbers_that_run_in_steps_are_no_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["img_1.png", "img_2.png", "x_1.png", "x_2.png"], r"2 sequences .*: img_\*\.png, x_\*"),
+        (["a_1.png", "a_2.png", "b_1.png", "b_2.png"], r"2 sequences .*: a_\*\.png, b_\*"),
         (["a1.png", "a01.png"], r"a01\.png and a1\.png have the same number"),
         (["cover.png"], "without numbered images"),
     ],

@@ -1,0 +1,121 @@
+"""Judgement of how much of a video is missing or corrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowstream.errors import DamagedVideoError, VideoError
+
+# A cut through a stream damages its last frame, which B-frames may precede in order of display.
+_TAIL_FRAMES = 4
+_WAY_OUT = "Use what there is with --allow-truncated"
+
+
+@dataclass
+class Damage:
+    """Evidence of damage, collected while a video is read.
+
+    Expected counts are only those that the container states as a count. Packets are compared with
+    it, not frames, since decoders rightly give no frame for some packets: leading frames of an open
+    group of pictures, frames that were coded as "not coded", hidden reference frames.
+    """
+
+    stated: int = 0
+    """Number of packets that the container states; 0 if it states none."""
+    slack: bool = False
+    """Whether the stated count may be wrong by 2 frames and 2 %."""
+    claim: str = "its header claims"
+    """Source of the stated count, for messages."""
+    packets: int = 0
+    """Number of packets that were read."""
+    frames: int = 0
+    """Number of frames that were decoded."""
+    undecodable: int = 0
+    """Number of packets that the decoder refused, leading packets left out."""
+    corrupt: list[int] = field(default_factory=list)
+    """Indices of frames that are marked as damaged."""
+    dependent: int = 0
+    """Number of later frames, up to the next key frame, that may be built on damaged ones."""
+    ended: str = ""
+    """Error or structural fault with which the stream ended."""
+    cut_tail: bool = False
+    """Whether the last packet gave a damaged frame, or none."""
+    key_seen: bool = False
+    """Whether a key frame's packet was read."""
+    _depends: bool = False
+
+    @property
+    def missing(self) -> int:
+        """Number of stated packets that were not there, 0 if within the slack."""
+        missing = self.stated - self.packets
+        if self.slack and (missing <= 2 or missing <= 0.02 * self.stated):
+            return 0
+        return max(0, missing)
+
+    def add_frame(self, *, is_corrupt: bool, is_key: bool) -> None:
+        """Count one decoded frame."""
+        if is_corrupt:
+            self.corrupt.append(self.frames)
+        self._depends = is_corrupt or (self._depends and not is_key)
+        self.dependent += self._depends and not is_corrupt
+        self.frames += 1
+
+    def check(self, path: Path, *, max_corrupt: int, allow_truncated: bool) -> None:
+        """Raise if the video is damaged beyond what is allowed.
+
+        Raises
+        ------
+        VideoError
+            If no frame was decoded.
+        DamagedVideoError
+            If frames are missing at the end, unless `allow_truncated`, or more than `max_corrupt`
+            frames are corrupted.
+        """
+        if self.frames == 0:
+            raise VideoError(f"{path}: no frame of it can be decoded; it is empty or damaged")
+        if not allow_truncated:
+            self._check_end(path)
+        corrupt, lost = len(self.corrupt), self.undecodable
+        tail = sum(index >= self.frames - _TAIL_FRAMES for index in self.corrupt)
+        if allow_truncated:
+            corrupt, lost = corrupt - tail, 0
+        if corrupt + lost <= max_corrupt:
+            return
+        if self.cut_tail and corrupt == tail and lost <= 1:
+            raise DamagedVideoError(
+                f"{path}: truncated after {self.frames} frames: the last one is damaged. {_WAY_OUT}"
+            )
+        where = f" (first: frame {self.corrupt[0]})" if self.corrupt else ""
+        refused = f", {lost} packets cannot be decoded" if lost else ""
+        raise DamagedVideoError(
+            f"{path}: damaged: {corrupt} of {self.frames} frames are corrupted{where}{refused}; "
+            f"expected at most {max_corrupt}. Accept them with --max-corrupt {corrupt + lost}"
+        )
+
+    def describe(self) -> list[str]:
+        """Return one line for each kind of damage that was found."""
+        lines = []
+        if self.corrupt:
+            lines.append(
+                f"{len(self.corrupt)} of {self.frames} frames are corrupted, and {self.dependent} "
+                "later frames up to the next key frame may be built on them"
+            )
+        if self.undecodable:
+            lines.append(f"{self.undecodable} packets cannot be decoded")
+        if self.missing:
+            lines.append(f"{self.packets} of {self.stated} stated frames are there")
+        if self.ended:
+            lines.append(f"truncated: {self.ended}")
+        return lines
+
+    def _check_end(self, path: Path) -> None:
+        if self.missing:
+            raise DamagedVideoError(
+                f"{path}: truncated: {self.frames} frames decoded, {self.claim} {self.stated}. "
+                f"{_WAY_OUT}"
+            )
+        if self.ended:
+            raise DamagedVideoError(
+                f"{path}: truncated after {self.frames} frames: {self.ended}. {_WAY_OUT}"
+            )

@@ -1,0 +1,102 @@
+"""Opening of video files with FFmpeg, and choice of the video stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from flowstream.disk import open_regular
+from flowstream.errors import VideoError
+
+# FFmpeg's renderer of text files, which takes any .txt for a video.
+_NOT_VIDEO = frozenset({"tty"})
+_STILL = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a video file for reading.
+
+    Raises
+    ------
+    VideoError
+        If it cannot be read, or FFmpeg does not recognise it.
+    """
+    try:
+        with open_regular(path) as file:
+            if not file.read(1):
+                raise VideoError(f"{path}: not a video: the file is empty")
+        container = _open(path)
+    except VideoError:
+        raise
+    except av.FFmpegError as error:
+        raise VideoError(f"{path}: not a video, or one cut off: {error.strerror}") from error
+    except OSError as error:
+        raise VideoError(f"{path}: cannot read the video: {error.strerror}") from error
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise VideoError(f"{path}: not a video: it is text")
+    return container
+
+
+def _open(path: Path) -> InputContainer:
+    # "file:", because a colon in the name would name a protocol
+    url = f"file:{path}"
+    try:
+        # Tags in other encodings than UTF-8 are common in old AVI files.
+        return av.open(url, mode="r", metadata_errors="ignore")
+    except TypeError:  # PyAV 19 has no such option, and ignores such tags by itself
+        return av.open(url, mode="r")
+
+
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams without cover pictures and thumbnails."""
+    return [stream for stream in container.streams.video if not stream.disposition & _STILL]
+
+
+def choose_stream(container: InputContainer, path: Path, index: int | None) -> VideoStream:
+    """Return the stream with the given index, or the default one.
+
+    The default is a stream that the file flags as default; among several of these, or without any,
+    FFmpeg's choice.
+
+    Raises
+    ------
+    VideoError
+        If there is no video stream, none with that index, or no decoder for it.
+    """
+    streams = video_streams(container)
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+        if not kinds:
+            raise VideoError(f"{path}: not a video, or one cut off: it holds no stream")
+        raise VideoError(f"{path}: no video stream; its streams: {kinds}")
+    chosen = _default(container, streams) if index is None else _named(streams, path, index)
+    if chosen.codec_context is None:
+        raise VideoError(f"{path}: FFmpeg as installed has no decoder for its video stream")
+    return chosen
+
+
+def _named(streams: list[VideoStream], path: Path, index: int) -> VideoStream:
+    for stream in streams:
+        if stream.index == index:
+            return stream
+    known = ", ".join(str(stream.index) for stream in streams)
+    raise VideoError(f"{path}: stream {index} is not a video stream; its video streams: {known}")
+
+
+def _default(container: InputContainer, streams: list[VideoStream]) -> VideoStream:
+    flagged = [stream for stream in streams if stream.disposition & Disposition.default] or streams
+    best = container.streams.best("video")
+    for stream in flagged:
+        if best is not None and stream.index == best.index:
+            return stream
+    return max(flagged, key=_pixels)
+
+
+def _pixels(stream: VideoStream) -> int:
+    context = stream.codec_context
+    return context.width * context.height if context is not None else 0
