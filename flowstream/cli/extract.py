@@ -83,10 +83,12 @@ _flow, _motion, _frames, _stacks, _run = map(
 )
 @frame_options("Frames")
 @_frames(
-    "--allow-truncated",
-    is_flag=True,
-    help="Accept a video that holds clearly fewer frames than its header says.",
+    "--max-corrupt",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Accept up to N corrupted frames in a video.  [default: 0]",
 )
+@_frames("--allow-truncated", is_flag=True, help="Accept a video whose end is missing.")
 @_stacks(
     "-o",
     "--out",

@@ -40,6 +40,25 @@ _FRAMES: tuple[tuple[str, dict[str, Any]], ...] = (
         "--step",
         {"type": click.IntRange(min=1), "metavar": "N", "help": "Use every N-th frame."},
     ),
+    (
+        "--stream",
+        {
+            "type": click.IntRange(min=0),
+            "metavar": "N",
+            "help": "Index of the video stream, as ffprobe counts.  [default: the default stream]",
+        },
+    ),
+    (
+        "--square-pixels",
+        {"is_flag": True, "help": "Apply the sample aspect ratio: stretch the width."},
+    ),
+    (
+        "--depth-range",
+        {
+            "metavar": "LO:HI",
+            "help": "Map sample values above 8 bits: auto, full or LO:HI.  [default: auto]",
+        },
+    ),
 )
 
 

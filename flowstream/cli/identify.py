@@ -80,13 +80,16 @@ def _video(path: Path, *, count: bool) -> dict[str, Any]:
         "path": str(path),
         "bytes": _size(path),
         "size": [info.rows, info.columns],
+        "sample_aspect": info.sample_aspect,
         "fps": info.fps or None,
+        "header_fps": info.container_fps or None,
         "variable_rate": info.variable,
         "seconds": info.seconds,
         "header_frames": info.header_frames,
         **({"decoded_frames": count_frames(path)} if count else {}),
         "codec": info.codec,
         "pixel_format": info.pixel_format,
+        "stream": f"{info.stream} (of {info.streams} video streams)",
         "rotation": info.rotation,
     }
 

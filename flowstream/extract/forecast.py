@@ -139,7 +139,7 @@ def readable_seconds(seconds: float) -> str:
 
 
 def _bytes_per_pair(info: VideoInfo, settings: ExtractSettings) -> float:
-    rows, columns = settings.sampling.target(info.rows, info.columns)
+    rows, columns = settings.sampling.target(info.rows, info.columns, info.aspect)
     flow = 2 * settings.codec.dtype.itemsize * (1 + settings.backward)
     mask = settings.consistency / 8
     return rows * columns * (flow + mask + JPEG_BYTES_PER_PIXEL * settings.rgb)

@@ -28,11 +28,11 @@ class ExtractRecipe:
         Videos, directories or manifests, relative to the working directory.
     method : str
         A key of `METHODS`; `parameters` are its fields.
-    step, fps, short_side, size
+    step, fps, short_side, size, square_pixels, depth_range, stream
         See `flowstream.video.Sampling`.
     codec : str
         A key of `CODECS`; `bound` is its bound in pixels, if it has one.
-    compression, rgb, jpeg_quality, allow_truncated, backward, consistency
+    compression, rgb, jpeg_quality, max_corrupt, allow_truncated, backward, consistency
         See `flowstream.extract.ExtractSettings`.
     stabilise : str
         A key of `STABILISERS`, or "none"; `stabiliser` are its fields.
@@ -48,11 +48,15 @@ class ExtractRecipe:
     fps: float | None = None
     short_side: int | None = None
     size: tuple[int, int] | None = None
+    square_pixels: bool = False
+    depth_range: str = "auto"
+    stream: int | None = None
     codec: str = "centred8"
     bound: float | None = None
     compression: str = "lz4hc"
     rgb: bool = True
     jpeg_quality: int = 95
+    max_corrupt: int = 0
     allow_truncated: bool = False
     backward: bool = False
     consistency: bool = False
@@ -93,7 +97,7 @@ class ExtractRecipe:
         """Build the sampling of frames."""
         from flowstream.video import Sampling
 
-        return Sampling(step=self.step, fps=self.fps, short_side=self.short_side, size=self.size)
+        return Sampling(**{option.name: getattr(self, option.name) for option in fields(Sampling)})
 
     def _build_codec(self) -> Codec:
         from flowstream.codec import CODECS

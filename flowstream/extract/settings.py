@@ -31,8 +31,10 @@ class ExtractSettings:
         Store the sampled frames as JPEG images beside the flow.
     jpeg_quality : int
         1 to 100; 95 is OpenCV's default, with which published RGB frames were stored.
+    max_corrupt : int
+        Number of corrupted frames that a video may have.
     allow_truncated : bool
-        Accept a video that holds clearly fewer frames than its header says.
+        Accept a video whose end is missing.
     backward : bool
         Also store the flow from each frame to the one before it.
     consistency : bool
@@ -53,6 +55,7 @@ class ExtractSettings:
     compression: str = "lz4hc"
     rgb: bool = True
     jpeg_quality: int = 95
+    max_corrupt: int = 0
     allow_truncated: bool = False
     backward: bool = False
     consistency: bool = False

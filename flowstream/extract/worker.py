@@ -135,13 +135,14 @@ def extract_video(
     FlowstreamError
         What the decoder, the method, the codec or the store raise; no file is left then.
     """
-    info = probe(job.source)
+    info = probe(job.source, stream=settings.sampling.stream)
     colour = settings.method.colour
     frames = read_frames(
         job.source,
         settings.sampling,
         luma=not colour,
         rgb=colour or settings.rgb,
+        max_corrupt=settings.max_corrupt,
         allow_truncated=settings.allow_truncated,
     )
     first = next(frames)  # a video without any raises

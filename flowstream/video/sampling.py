@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from flowstream.errors import ParameterError
+from flowstream.ranges import check_at_least, check_positive
 from flowstream.types import Size
 from flowstream.video.depth import parse_depth_range
 
@@ -68,22 +69,21 @@ class Sampling:
     """FFmpeg's index of the video stream; None for the default stream."""
 
     def __post_init__(self) -> None:
-        if self.step < 1:
-            raise ParameterError(f"step: got {self.step}, expected at least 1")
-        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
-            raise ParameterError(f"fps: got {self.fps}, expected a positive number")
-        if self.short_side is not None and self.short_side < 1:
-            raise ParameterError(f"short_side: got {self.short_side}, expected at least 1")
+        check_at_least("step", self.step, 1)
+        if self.fps is not None:
+            check_positive("fps", self.fps)
+        if self.short_side is not None:
+            check_at_least("short_side", self.short_side, 1)
+        if self.stream is not None:
+            check_at_least("stream", self.stream, 0)
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
-            raise ParameterError(f"size: got {self.size}, expected (rows, columns), each above 0")
+            raise ParameterError(f"size: expected (rows, columns), each above 0, got {self.size}")
         if self.step != 1 and self.fps is not None:
             raise ParameterError(f"step {self.step} and fps {self.fps}: give one of the two")
         if self.size is not None and self.short_side is not None:
             raise ParameterError(
                 f"size {self.size} and short_side {self.short_side}: give one of the two"
             )
-        if self.stream is not None and self.stream < 0:
-            raise ParameterError(f"stream: got {self.stream}, expected at least 0")
         parse_depth_range(self.depth_range)
 
     def target(self, rows: int, columns: int, aspect: Fraction = Fraction(1)) -> Size:
