@@ -96,7 +96,7 @@ def test_the_default_stream_is_read_and_any_other_on_request(faults: Path) -> No
     info = probe(path)
     assert (info.columns, info.rows, info.stream, info.streams) == (160, 120, 1, 2)
     assert next(read_frames(path, Sampling(stream=0))).luma.shape == (36, 48)  # type: ignore[union-attr]
-    with pytest.raises(VideoError, match="stream 7 is not a video stream.*: 0, 1"):
+    with pytest.raises(VideoError, match=r"stream 7 is not a video stream.*: 0, 1"):
         next(read_frames(path, Sampling(stream=7)))
 
 
@@ -139,12 +139,10 @@ def test_a_transport_stream_whose_clock_jumps_goes_on_by_one_period(
     with av.open(str(whole)) as container:
         unit = container.streams.video[0].time_base
     assert unit is not None
-    halves = [
-        remux(whole, tmp_path / f"{half}.ts", lambda index, old: old + half * round(seconds / unit))
-        for half in (0, 1)
-    ]
+    jump = round(seconds / unit)
+    later = remux(whole, tmp_path / "later.ts", lambda index, old: old + jump)
     joined = tmp_path / "joined.ts"
-    joined.write_bytes(b"".join(half.read_bytes() for half in halves))
+    joined.write_bytes(whole.read_bytes() + later.read_bytes())
     with open_video(joined, Sampling(fps=25.0)) as video:
         assert len(list(video)) == 80
         assert video.corrupt == ()
@@ -179,11 +177,11 @@ def test_a_step_back_of_the_clock_starts_it_anew() -> None:
 
 @pytest.mark.parametrize("repeats", [1, 3, 8])
 def test_times_increase_and_catch_up_with_stamps_that_repeat(repeats: int) -> None:
-    stamps = [0.04 * index for index in range(10)]
-    times = times_of([*stamps[:5], *repeats * stamps[4:5], *stamps[5:], *(0.4, 0.44, 0.48, 0.52)])
+    stamps = [0.04 * index for index in range(40)]
+    times = times_of([*stamps[:5], *repeats * stamps[4:5], *stamps[5:]])
     assert (np.diff(times) > 0).all()
     # at most four frames are held back, and the others catch up by half a period each
-    assert times[-1] == pytest.approx(0.52, abs=0.1 if repeats > 4 else 1e-9)
+    assert times[-1] == pytest.approx(stamps[-1])
 
 
 def test_frames_without_any_stamp_are_a_period_apart() -> None:
