@@ -40,7 +40,7 @@ class PacketReader:
         self.by_decoding = container.format.name == "avi"
         """Whether only decoding times are reliable. AVI holds nothing else: the presentation times
         that FFmpeg gives there are guesses, and wrong ones with B-frames."""
-        self.may_jump = bool(int(container.format.flags) & Flags.ts_discont.value)
+        self.may_jump = bool(int(container.format.flags) & cast(int, Flags.ts_discont.value))
         """Whether the clock of the format may jump."""
         self.error = ""
         """Error with which reading stopped."""
