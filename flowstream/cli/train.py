@@ -7,16 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, GroupedOption
 from flowstream.cli.text import format_table
 
 if TYPE_CHECKING:
     from flowstream.report.measures import Measures
-    from flowstream.stages import Result
+    from flowstream.stages import Recipe, Result
+    from flowstream.stages.repeats import Repeated
 
 EXAMPLE = """\
 flowstream train folder --set extract.sources='["my/videos"]'
-flowstream train mine.toml --set streams.spatial.epochs=5 --set out=runs/short"""
+flowstream train mine.toml --set streams.spatial.epochs=5 --set out=runs/short
+flowstream train ucf101-tsn --splits 1,2,3
+flowstream train mine.toml --leave-one-group-out"""
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """List of integers, such as `1,2,3` or `1-3`."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the integers; anything else is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            first, dash, last = part.strip().partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()):
+                self.fail(f"got {value!r}, expected integers such as 1,2,3", param, ctx)
+            numbers += range(int(first), int(last or first) + 1)
+        return tuple(dict.fromkeys(numbers))
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
@@ -29,6 +52,52 @@ flowstream train mine.toml --set streams.spatial.epochs=5 --set out=runs/short""
     help="Override a value of the recipe; may be given several times.",
 )
 @click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
+@click.option(
+    "--splits",
+    type=Numbers(),
+    metavar="1,2,3",
+    help="Train on each of these official splits.",
+    cls=GroupedOption,
+    group="Repetition",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Cross-validate over K folds of whole groups.",
+    cls=GroupedOption,
+    group="Repetition",
+)
+@click.option(
+    "--leave-one-group-out",
+    is_flag=True,
+    help="Test on each group (subject, film) in turn, and train on all others.",
+    cls=GroupedOption,
+    group="Repetition",
+)
+@click.option(
+    "--seeds",
+    type=Numbers(),
+    metavar="0,1,2",
+    help="Train with each of these seeds.",
+    cls=GroupedOption,
+    group="Repetition",
+)
+@click.option(
+    "--overfit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Check the training: learn N videos by heart, without augmentation.",
+    cls=GroupedOption,
+    group="Checks",
+)
+@click.option(
+    "--find-lr",
+    is_flag=True,
+    help="Suggest a learning rate for each stream, and train nothing.",
+    cls=GroupedOption,
+    group="Checks",
+)
 @click.option("--no-extract", is_flag=True, help="Train on the stacks that are there.")
 @click.option(
     "--retrain",
@@ -41,6 +110,12 @@ def train(
     recipe: str,
     settings: tuple[str, ...],
     device: str | None,
+    splits: tuple[int, ...] | None,
+    folds: int | None,
+    leave_one_group_out: bool,
+    seeds: tuple[int, ...] | None,
+    overfit: int | None,
+    find_lr: bool,
     no_extract: bool,
     retrain: bool,
     quiet: bool,
@@ -55,17 +130,89 @@ def train(
     """
     from flowstream.recipe import load_recipe
     from flowstream.recipes import find_recipe
-    from flowstream.stages import Recipe, run_stages, train_streams
+    from flowstream.stages import Recipe, prepare, train_checked
 
     if device is not None:
         settings = (*settings, f"device={device}")
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
-    stage = train_streams if no_extract else run_stages
-    result = stage(loaded, progress=not quiet, retrain=retrain)
-    if as_json:
-        click.echo(json.dumps(as_data(result), indent=2))
+    prepare(loaded, extract=not no_extract, progress=not quiet)
+    if find_lr or overfit:
+        click.echo(_check(loaded, overfit=overfit, progress=not quiet))
+        return
+    if splits or folds or leave_one_group_out or seeds:
+        repeated = _repeat(
+            loaded,
+            {
+                "splits": splits or (),
+                "folds": folds or 0,
+                "leave_one_group_out": leave_one_group_out,
+                "seeds": seeds or (),
+            },
+            progress=not quiet,
+            retrain=retrain,
+        )
+        text = describe_repeats(repeated)
+        data = repeats_as_data(repeated)
     else:
-        click.echo(describe(result))
+        result = train_checked(loaded, progress=not quiet, retrain=retrain)
+        text, data = describe(result), as_data(result)
+    click.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+def _repeat(recipe: Recipe, kinds: dict[str, Any], *, progress: bool, retrain: bool) -> Repeated:
+    from flowstream.stages.repeats import make_repeats, run_repeats
+
+    repeats = make_repeats(recipe, **kinds)
+    return run_repeats(recipe, repeats, progress=progress, retrain=retrain)
+
+
+def _check(recipe: Recipe, *, overfit: int | None, progress: bool) -> str:
+    """Run the check that was asked for, and return its result as text."""
+    from flowstream.stages.trials import find_rates, overfit_streams
+
+    if overfit:
+        rows = [
+            [name, str(one.videos), str(one.epochs), f"{one.loss:.3f}", f"{one.top1:.3f}"]
+            for name, one in overfit_streams(recipe, overfit, progress=progress).items()
+        ]
+        table = format_table(rows, head=[["stream", "videos", "epochs", "loss", "top-1"]])
+        return f"{table}\ntop-1 of a stream that can learn is 1, unless its videos look the same"
+    rates = find_rates(recipe, progress=progress)
+    rows = [
+        [name, f"{one.suggestion:.1e}", f"{one.steepest:.1e}", f"{one.diverged:.1e}"]
+        for name, one in rates.items()
+    ]
+    head = [["stream", "suggested", "steepest", "diverged"]]
+    settings = " ".join(
+        f"--set streams.{name}.learning_rate={one.suggestion:.1e}" for name, one in rates.items()
+    )
+    return f"{format_table(rows, head=head)}\nuse with: {settings}"
+
+
+def describe_repeats(repeated: Repeated) -> str:
+    """Return a table of each repeat, mean and spread, and the pooled measures."""
+    from flowstream.report.statistics import spread
+
+    head = ["", *repeated.streams]
+    rows = [
+        [name, *(f"{result.measures[stream].top1.value:.3f}" for stream in repeated.streams)]
+        for name, result in repeated.results.items()
+    ]
+    for measure, title in (("top1", "top-1"), ("uar", "UAR"), ("uf1", "UF1")):
+        cells = [spread(repeated.values(stream, measure)) for stream in repeated.streams]
+        rows.append([f"{title}, mean", *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells)])
+    text = format_table(rows, head=[head])
+    if repeated.pooled:
+        text += f"\n\nall test videos together:\n{format_measures(repeated.pooled)}"
+        text += f"\nreport: {repeated.report}"
+    return text
+
+
+def repeats_as_data(repeated: Repeated) -> dict[str, Any]:
+    """Return the results of repeats as plain data."""
+    from flowstream.stages.repeats import as_data
+
+    return as_data(repeated)
 
 
 def describe(result: Result) -> str:

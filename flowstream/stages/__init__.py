@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from flowstream.extract import ExtractRecipe
 from flowstream.stages.recipe import FusionRecipe, Recipe
-from flowstream.stages.training import Result, extract_flow, run_stages, train_streams
+from flowstream.stages.training import (
+    Result,
+    extract_flow,
+    prepare,
+    run_stages,
+    train_checked,
+    train_streams,
+)
 
 __all__ = [
     "ExtractRecipe",
@@ -12,6 +19,8 @@ __all__ = [
     "Recipe",
     "Result",
     "extract_flow",
+    "prepare",
     "run_stages",
+    "train_checked",
     "train_streams",
 ]

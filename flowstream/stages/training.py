@@ -65,10 +65,22 @@ def run_stages(recipe: Recipe, *, progress: bool = True, retrain: bool = False) 
     FlowstreamError
         As the stages do.
     """
-    recipe.check_networks()
-    check_videos(recipe)
-    extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
+    prepare(recipe, progress=progress)
     return train_checked(recipe, progress=progress, retrain=retrain)
+
+
+def prepare(recipe: Recipe, *, extract: bool = True, progress: bool = True) -> None:
+    """Check a recipe, and extract the flow of its videos.
+
+    Raises
+    ------
+    FlowstreamError
+        If the networks, the videos or their split do not fit, or a video failed.
+    """
+    recipe.check_networks()
+    if extract:
+        check_videos(recipe)
+        extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
 
 
 def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = True) -> Summary:

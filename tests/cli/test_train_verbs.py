@@ -1,0 +1,199 @@
+"""The verbs around training: repeats, other protocols, fusion, the list of runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowstream.scores import read_scores
+from flowstream.synthetic import write_action_set
+from tests.command_line import call, data, output, refusal
+
+RECIPE = """
+out = "{folder}/run"
+stacks = "{folder}/stacks"
+[extract]
+sources = ["{folder}/videos/manifest.csv"]
+method = "farneback"
+jobs = 1
+[split]
+layout = "manifest"
+files = "{folder}/videos/manifest.csv"
+[streams.spatial]
+stream = "rgb"
+model = "single_frame"
+frames = 1
+{rest}
+[streams.temporal]
+stream = "flow"
+model = "early_fusion"
+frames = 4
+{rest}
+"""
+REST = """options = {{ backbone = "small_cnn", pretrained = false }}
+size = 24
+epochs = 1
+batch = 4
+evaluation = {{ segments = 2, crops = 1 }}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of six videos, trained on once."""
+    folder = tmp_path_factory.mktemp("verbs")
+    write_action_set(
+        folder / "videos",
+        appearances=2,
+        motions=1,
+        train=3,
+        validation=1,
+        test=2,
+        size=(32, 32),
+        frames=6,
+    )
+    text = RECIPE.replace("{rest}", REST.replace("{{", "{").replace("}}", "}"))
+    (folder / "recipe.toml").write_text(text.replace("{folder}", folder.as_posix()))
+    output("train", folder / "recipe.toml", "--quiet")
+    return folder
+
+
+def test_training_prints_every_stream_with_its_measures(folder: Path) -> None:
+    found = data("train", folder / "recipe.toml", "--quiet")
+    assert set(found["measures"]) == {"spatial", "temporal", "fused"}
+    assert {"top1", "low", "high", "uar", "uf1"} <= set(found["measures"]["fused"])
+    text = output("train", folder / "recipe.toml", "--quiet")
+    assert "most frequent class: 0.500" in text
+
+
+def test_folds_test_every_video_once(folder: Path) -> None:
+    found = data("train", folder / "recipe.toml", "--folds", "3", "--quiet")
+    assert set(found["repeats"]) == {"fold-1", "fold-2", "fold-3"}
+    assert set(found["summary"]["fused"]) == {"top1", "uar", "uf1"}
+    assert np.sum(found["pooled"]["fused"]["confusion"]) == 12
+    pooled = read_scores(folder / "run" / "pooled" / "fused" / "scores.npz")
+    assert len(set(pooled.videos)) == 12
+    again = json.loads((folder / "run" / "repeats.json").read_text())
+    assert again == found
+
+
+def test_seeds_are_summed_up_by_mean_and_spread(folder: Path) -> None:
+    arguments = ("train", folder / "recipe.toml", "--seeds", "0-1", "--quiet")
+    text = output(*arguments)
+    assert "seed-0" in text
+    assert "seed-1" in text
+    assert "±" in text
+    found = data(*arguments)
+    values = [found["repeats"][name]["spatial"] for name in ("seed-0", "seed-1")]
+    assert found["summary"]["spatial"]["top1"]["mean"] == pytest.approx(np.mean(values))
+    assert found["summary"]["spatial"]["top1"]["std"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_two_kinds_of_repetition_are_refused(folder: Path) -> None:
+    line = refusal(1, "train", folder / "recipe.toml", "--folds", "2", "--seeds", "1", "--quiet")
+    assert "expected one" in line
+    assert call("train", folder / "recipe.toml", "--seeds", "x").exit_code == 2
+
+
+def test_another_protocol_leaves_the_run_as_it_is(folder: Path) -> None:
+    run = folder / "run"
+    before = (run / "spatial" / "scores.npz").read_bytes()
+    report = (run / "report" / "report.json").read_bytes()
+    found = data("evaluate", run, "--segments", "3", "--crops", "5", "--quiet")
+    (one,) = found.values()
+    assert one["protocol"] == "3x5 probabilities"
+    scores = read_scores(one["files"]["temporal"])
+    assert scores.protocol == "3x5 probabilities"
+    assert (run / "spatial" / "scores.npz").read_bytes() == before
+    assert (run / "report" / "report.json").read_bytes() == report
+
+
+def test_a_checkpoint_is_evaluated_on_any_part_over_whole_frames(folder: Path) -> None:
+    best = folder / "run" / "spatial" / "best.pt"
+    found = data("evaluate", best, "--crops", "full", "--part", "train", "--quiet")
+    (one,) = found.values()
+    assert set(one["measures"]) == {"spatial"}
+    assert one["measures"]["spatial"]["total"] == 6
+    assert "2xfull" in output("evaluate", best, "--crops", "full", "--quiet")
+
+
+def test_a_protocol_that_does_not_exist_is_refused(folder: Path) -> None:
+    assert "crops: got 4" in refusal(1, "evaluate", folder / "run", "--crops", "4", "--quiet")
+    assert "not the directory of a run" in refusal(1, "evaluate", folder, "--quiet")
+
+
+def scores_of(folder: Path) -> list[Path]:
+    return [folder / "run" / name / "scores.npz" for name in ("spatial", "temporal")]
+
+
+def test_scores_are_fused_by_any_method_without_touching_the_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = (folder / "run" / "fused" / "scores.npz").read_bytes()
+    for method in ("average", "weighted", "svm", "rank", "product", "logit_sum"):
+        found: dict[str, Any] = data("fuse", *scores_of(folder), "--method", method)
+        assert set(found["measures"]) == {"spatial", "temporal", "fused"}
+    given = data("fuse", *scores_of(folder), "--weights", "1,3", "-o", tmp_path / "fused.npz")
+    assert given["fitted"] == {"spatial": 0.25, "temporal": 0.75}
+    assert read_scores(tmp_path / "fused.npz").stream == "fused"
+    assert (folder / "run" / "fused" / "scores.npz").read_bytes() == before
+
+
+def test_the_weight_curve_ends_at_each_stream_alone(folder: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "curve.svg"
+    found = data("fuse", *scores_of(folder), "--plot", plot)
+    measures, curve = found["measures"], found["curve"]
+    assert curve[0] == [0.0, measures["spatial"]["top1"]]
+    assert curve[-1] == [1.0, measures["temporal"]["top1"]]
+    assert plot.read_text().startswith("<svg")
+    assert "weight of temporal" in output("fuse", *scores_of(folder))
+
+
+def test_one_stream_is_nothing_to_fuse(folder: Path) -> None:
+    assert "at least two" in refusal(1, "fuse", scores_of(folder)[0])
+    assert "--weights" in refusal(1, "fuse", *scores_of(folder), "--weights", "a,b")
+
+
+def test_runs_are_listed_with_epochs_and_accuracy(folder: Path) -> None:
+    (run,) = [
+        one for one in json.loads(output("runs", folder, "--json")) if one["path"].endswith("/run")
+    ]
+    assert run["epochs"] == {"spatial": "1/1", "temporal": "1/1"}
+    assert set(run["top1"]) == {"spatial", "temporal", "fused"}
+    assert "spatial 1/1" in output("runs", folder)
+
+
+def test_a_few_videos_can_be_learnt_by_heart(folder: Path) -> None:
+    text = output(
+        "train",
+        folder / "recipe.toml",
+        "--overfit",
+        "2",
+        "--quiet",
+        "--set",
+        "streams.spatial.learning_rate=0.02",
+        "--set",
+        "streams.spatial.optimiser=adamw",
+    )
+    row = next(line for line in text.splitlines() if line.startswith("spatial"))
+    assert row.split()[-1] == "1.000"
+
+
+def test_a_learning_rate_is_suggested(folder: Path) -> None:
+    text = output("train", folder / "recipe.toml", "--find-lr", "--quiet")
+    assert "--set streams.temporal.learning_rate=" in text
+
+
+def test_only_streams_that_depend_on_a_change_are_trained_again(folder: Path) -> None:
+    run = folder / "run"
+    changes = ("--set", "extract.method=dis", "--set", f"stacks='{folder / 'others'}'", "--quiet")
+    line = refusal(1, "train", folder / "recipe.toml", *changes)
+    assert "flow stream" in line
+    before = (run / "spatial" / "best.pt").read_bytes()
+    output("train", folder / "recipe.toml", *changes, "--retrain")
+    assert (run / "spatial" / "best.pt").read_bytes() == before
+    assert len(list(run.glob("temporal.before-*"))) == 1
+    output("train", folder / "recipe.toml", "--quiet", "--retrain")
