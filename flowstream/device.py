@@ -1,4 +1,4 @@
-"""Which torch device a name stands for; the one part of the lowest layer that loads torch."""
+"""Choice of a torch device by name; the only module of the lowest layer that loads torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from flowstream.errors import ParameterError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` is CUDA where there is one, else MPS, else the CPU.
+    """Return the device of a name; `auto` is CUDA if available, else MPS, else the CPU.
 
     Raises
     ------
     ParameterError
-        If it is not a device, or not here.
+        If the name is not a device, or the device is not available.
     """
     if name == "auto":
         if torch.cuda.is_available():

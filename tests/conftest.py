@@ -39,7 +39,7 @@ def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from flowstream.models.backbones.small_cnn import SmallCNN
 
-    random = SmallCNN.network
+    random = SmallCNN.build
 
     def pretrained(self: SmallCNN, weights: bool | str) -> torch.nn.Module:
         with torch.random.fork_rng():
@@ -47,4 +47,4 @@ def pretrained_small_cnn(monkeypatch: pytest.MonkeyPatch) -> None:
             return random(self, False)
 
     monkeypatch.setattr(SmallCNN, "weights", ("random",))
-    monkeypatch.setattr(SmallCNN, "network", pretrained)
+    monkeypatch.setattr(SmallCNN, "build", pretrained)

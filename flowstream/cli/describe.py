@@ -162,10 +162,10 @@ def _described(
     model: Model, clip: ClipShape, classes: int, *, receptive_field: bool
 ) -> Description:
     from flowstream.models.inspect.describe import describe as trace
-    from flowstream.models.inspect.receptive_field import spoilt_clips
+    from flowstream.models.inspect.receptive_field import count_probe_clips
     from flowstream.progress import Progress
 
-    total = spoilt_clips(model, clip)
+    total = count_probe_clips(model, clip)
     with Progress(
         total, title="receptive fields", unit="clip", enabled=receptive_field, keep=False
     ) as bar:

@@ -27,7 +27,7 @@ def measure(name: str) -> dict[str, Any]:
         "flops": traced.flops,
         "flops_for": [list(shape.lengths) for shape in traced.inputs],
         "streams": "RGB and flow" if both else "RGB or flow",
-        "smallest": list(model.smallest),
+        "smallest": list(model.min_clip),
         "sees_order": model.sees_order,
         "paper": model.paper,
     }

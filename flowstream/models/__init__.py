@@ -1,7 +1,7 @@
-"""Video classifiers: `(N, C, T, H, W)` clips to `(N, K)` scores.
+"""Video classifiers: from `(N, C, T, H, W)` clips to `(N, K)` scores.
 
-`MODELS[name](**options)` is the recipe of a model, a frozen dataclass; its `build` makes the
-network for a shape of clip. `build_model` does both. See `flowstream.models.model`.
+`MODELS[name](**options)` is the recipe of a model, a frozen dataclass. Its method `build` returns
+the network for one shape of clips. `build_model` does both. See `flowstream.models.model`.
 """
 
 from __future__ import annotations
@@ -51,43 +51,43 @@ def build_model(
     classes: int,
     **options: Any,
 ) -> Classifier:
-    """A network that scores clips of one shape.
+    """Build a network that scores clips of one shape.
 
     Parameters
     ----------
     name : str
         A key of `MODELS`.
     channels : int or None
-        C: 3 for RGB, 2 for flow; None where the model takes both.
+        Number of channels C: 3 for RGB, 2 for flow; None for a model that takes both.
     frames : int
-        T: frames of RGB, fields of flow.
+        Number of RGB frames, or of flow fields, T.
     size : (rows, columns) or int
-        H and W; one number is both.
+        H and W; one number for both.
     classes : int
-        K.
+        Number of classes K.
     **options
-        The fields of `MODELS[name]`.
+        Fields of `MODELS[name]`.
 
     Returns
     -------
     torch.nn.Module
         From `(N, C, T, H, W)` float32 to `(N, K)` unnormalised scores; a model of both streams
-        from RGB `(N, 3, 1, H, W)` and flow `(N, 2, T, H, W)`. Its random weights are drawn from
-        torch's global generator: `torch.manual_seed` makes them reproducible.
+        takes RGB `(N, 3, 1, H, W)` and flow `(N, 2, T, H, W)`. Random weights come from torch's
+        global generator: `torch.manual_seed` makes them reproducible.
 
     Raises
     ------
     UnknownNameError
-        If there is no such model or backbone.
+        If the model or the backbone is unknown.
     RecipeError
-        If an option is unknown or does not fit.
+        If an option is unknown or not valid.
     ParameterError
-        If a length of the clip, or the number of classes, is below 1; or channels are given for a
-        model of both streams, or none for another.
+        If a length of the clip or the number of classes is below 1, if `channels` is given for a
+        model of both streams, or missing for another model.
     ShapeError
-        If the network cannot take clips as small as that.
+        If the clips are too small for the network.
     CheckpointError
-        If pretrained weights cannot be had.
+        If pretrained weights are not available.
     """
     from flowstream.errors import ParameterError
     from flowstream.models.model import ClipShape
@@ -97,7 +97,7 @@ def build_model(
         raise ParameterError(f"model {name!r}: got {classes!r} classes, expected at least 1")
     model = build(MODELS[name], options, where=f"model {name!r}")
     if (channels is None) != (len(model.streams) > 1):
-        expected = "3 for RGB or 2 for flow" if channels is None else "None: it takes RGB and flow"
+        expected = "3 for RGB or 2 for flow" if channels is None else "None (it takes RGB and flow)"
         raise ParameterError(f"model {name!r}: got {channels} channels, expected {expected}")
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from flowstream.errors import ParameterError
 from flowstream.models.layers.head import check_dropout
 from flowstream.models.model import (
     HALF_TO_ONE,
@@ -17,29 +16,31 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
 )
+from flowstream.ranges import check_at_least
 
-# Figure 3 of the paper: the maps of each stage's convolutions, in units of conv1a's 64.
+# Figure 3 of the paper: number of maps of each convolution per stage, in units of conv1a's 64.
 _STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 
 
 @dataclass(frozen=True)
 class C3D(Model):
-    """Tran et al. 2015, figure 3, made for clips of 3 x 16 x 112 x 112; any from 16 x 16 will do.
+    """C3D: 3D convolutions of 3x3x3, from Tran et al. 2015, figure 3.
 
-    pool1 keeps time; each later pool halves it while two frames are left. fc6 takes what is left
-    of the clip: 512 x 1 x 4 x 4 of the paper's.
+    The paper's clips are 3 x 16 x 112 x 112; images of 16 x 16 and larger are valid. pool1 keeps
+    the number of frames; each later pool halves it, down to one. For the paper's clips the
+    input of fc6 is 512 x 1 x 4 x 4.
 
     Parameters
     ----------
     width : int
-        Maps of conv1a; the other stages follow in the paper's proportions.
+        Number of maps of conv1a; the other stages keep the paper's proportions.
     norm : bool
-        Batch norm after each convolution: not in the paper, but without it few videos train none of
-        the ten layers.
+        Batch norm after each convolution. It is not in the paper, but without it a few videos are
+        not enough to train the ten layers.
     features : int
-        Width of fc6 and fc7.
+        Number of units of fc6 and fc7.
     dropout : float
-        After fc6 and fc7; 0.5 in the authors' code.
+        Rate after fc6 and fc7; 0.5 in the authors' code.
     """
 
     name: ClassVar[str] = "c3d"
@@ -52,29 +53,28 @@ class C3D(Model):
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        for option in ("width", "features"):
-            if getattr(self, option) < 1:
-                raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
+        check_at_least("width", self.width, 1)
+        check_at_least("features", self.features, 1)
         check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
-        """0..1 to -1..1."""
+        """Normalisation of RGB from 0..1 to -1..1."""
         return HALF_TO_ONE
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One frame of what pool4 leaves a pixel of; pool5 pads."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Smallest clip that pool4 reduces to one pixel; pool5 pads."""
         return (1, 16, 16)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> C3DNet:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
         return C3DNet(clip, classes, options=self)
 
 
 class C3DNet(VideoClassifier):
-    """The network of Tran et al. 2015, figure 3, with its fc6 features."""
+    """Network of Tran et al. 2015, figure 3, which also returns its fc6 features."""
 
     def __init__(self, clip: ClipShape, classes: int, *, options: C3D) -> None:
         super().__init__(clip, classes)
@@ -88,8 +88,8 @@ class C3DNet(VideoClassifier):
         self.fc8 = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(width, classes))
         for part in self.modules():
             if isinstance(part, nn.Conv3d | nn.Linear):
-                # He et al. 2015, arXiv:1502.01852: with torch's own start the activations of ten
-                # layers without norms would shrink ten thousandfold.
+                # He et al. 2015, arXiv:1502.01852. With torch's default initialisation the
+                # activations of ten layers without norms would shrink by a factor of 10,000.
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
@@ -100,18 +100,18 @@ class C3DNet(VideoClassifier):
         return self.fc8
 
     def features(self, clips: Tensor) -> Tensor:
-        """(N, 4096) activations of fc6: the descriptor of section 3.3, there L2-normalised."""
+        """Compute the (N, 4096) activations of fc6, the descriptor of section 3.3."""
         activations: Tensor = self.fc6(self.maps(clips))
         return activations
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores."""
+        """Compute (N, K) scores."""
         scores: Tensor = self.fc8(self.fc7(self.features(clips)))
         return scores
 
 
 def _convolutions(clip: ClipShape, options: C3D) -> tuple[nn.Sequential, tuple[int, int, int, int]]:
-    """conv1a ... pool5, and the (D, T', H', W') that they end in."""
+    """Build conv1a to pool5; return them and the shape (D, T', H', W') of their output."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, frames, rows, columns = clip.lengths
     for stage, widths in enumerate(_STAGES, start=1):
@@ -123,11 +123,11 @@ def _convolutions(clip: ClipShape, options: C3D) -> tuple[nn.Sequential, tuple[i
                 layers[f"norm{stage}{letter}"] = nn.BatchNorm3d(width)
             layers[f"relu{stage}{letter}"] = nn.ReLU(inplace=True)
             channels = width
-        moments = 1 if stage == 1 else min(2, frames)
+        depth = 1 if stage == 1 else min(2, frames)
         # The authors' pool5 pads space: 7x7 becomes 4x4.
         padding = (0, 1, 1) if stage == 5 else 0
-        layers[f"pool{stage}"] = nn.MaxPool3d((moments, 2, 2), padding=padding)
-        frames //= moments
+        layers[f"pool{stage}"] = nn.MaxPool3d((depth, 2, 2), padding=padding)
+        frames //= depth
         extra = 2 if stage == 5 else 0
         rows, columns = (rows + extra) // 2, (columns + extra) // 2
     return nn.Sequential(layers), (channels, frames, rows, columns)

@@ -1,4 +1,4 @@
-"""`cnn_rnn`: features of each moment by a CNN, then a recurrent network over time."""
+"""`cnn_rnn`: a CNN computes features of each frame, a recurrent network scores them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.backbones.image_cnn import ImageCNN
-from flowstream.models.layers.feature_maps import feature_maps, map_shape
+from flowstream.models.layers.feature_maps import compute_map_shape, make_map_network
 from flowstream.models.layers.inflate import check_kernel, inflate_maps
 from flowstream.models.model import ClipShape, FeatureClassifier
+from flowstream.ranges import check_at_least, check_between
 
 CELLS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 @dataclass(frozen=True)
 class CNNRNN(ImageCNN):
-    """A 2D or 3D CNN gives D features a moment, an RNN, GRU or LSTM makes scores of their sequence.
+    """CNN for D features per frame, then an RNN, GRU or LSTM over the sequence.
 
-    Other options as in `ImageCNN`.
+    `ImageCNN` documents the other options.
 
     Parameters
     ----------
     kernel : int
-        Frames that each convolution looks at: 1 is a 2D CNN, 3 a 3D one (`layers.inflate`).
+        Number of frames that each convolution reads: 1 is a 2D CNN, 3 a 3D CNN (`layers.inflate`).
     cell : "rnn", "gru" or "lstm"
-        The recurrence.
+        Type of the recurrent layer.
     hidden : int
-        Width of its state.
+        Number of units of the state.
     layers : int
-        Recurrent layers, one on the other.
+        Number of recurrent layers.
     grid : int
-        Maps are averaged over the cells of a grid of this side, whose features stand side by side.
-        1 forgets all places, as image classifiers do, and a recurrence cannot see then that
-        something has moved. Donahue et al. 2015 take CaffeNet's fc6, which knows 6 x 6 places.
+        Side of a grid; maps are averaged over each of its cells, and the averages are
+        concatenated. With 1, as in image classifiers, all positions are lost, and the recurrent
+        network cannot detect that something has moved. Donahue et al. 2015 use CaffeNet's fc6,
+        which sees 6 x 6 positions.
     fine_tune : bool or None
-        Train the CNN too. None: exactly when it is not pretrained. A CNN that is not trained is
-        kept in evaluation mode and without back-propagation, and its features can be cached.
+        Train the CNN. None means true exactly if it is not pretrained. A CNN that is not trained
+        stays in evaluation mode, gets no gradients, and its features can be cached.
     """
 
     name: ClassVar[str] = "cnn_rnn"
@@ -59,39 +61,38 @@ class CNNRNN(ImageCNN):
         if self.cell not in CELLS:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(CELLS)}")
         check_kernel(self.kernel)
-        for option, most in (("hidden", None), ("layers", 100), ("grid", 100)):
-            value = getattr(self, option)
-            if value < 1:
-                raise ParameterError(f"{option}: got {value}, expected at least 1")
-            if most and value > most:  # Donahue et al. have one or two layers, 6 x 6 places
-                raise ParameterError(f"{option}: got {value}, expected 1 to {most}")
+        check_at_least("hidden", self.hidden, 1)
+        # Donahue et al. have one or two layers and 6 x 6 positions
+        check_between("layers", self.layers, (1, 100))
+        check_between("grid", self.grid, (1, 100))
         if self.fine_tune is False and self.pretrained is False:
             raise ParameterError(
-                "fine_tune: false would keep random features; set pretrained, or fine_tune = true"
+                "fine_tune: got false, expected true without pretrained weights, because random "
+                "features would be kept. Set pretrained = true or fine_tune = true"
             )
 
     @property
-    def keeps_features(self) -> bool:
-        """Whether the CNN is not trained."""
+    def has_frozen_features(self) -> bool:
+        """True if the CNN is not trained."""
         return self.pretrained is not False if self.fine_tune is None else not self.fine_tune
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> RecurrentClassifier:
-        """The network for clips of one shape and K classes."""
-        trunk = self.trunk(clip, frames=1, blank=blank)
+        """Build the network for clips of one shape and K classes."""
+        trunk = self.build_trunk(clip, frames=1, blank=blank)
         return RecurrentClassifier(
-            clip, classes, trunk=trunk, options=self, frozen=self.keeps_features
+            clip, classes, trunk=trunk, options=self, frozen=self.has_frozen_features
         )
 
 
 class RecurrentClassifier(FeatureClassifier):
-    """Features of each moment, a recurrence over them, scores of its states."""
+    """Network that computes features of each frame, recurrent states, and their scores."""
 
     def __init__(
         self, clip: ClipShape, classes: int, *, trunk: nn.Module, options: CNNRNN, frozen: bool
     ) -> None:
         super().__init__(clip, classes)
-        maps = feature_maps(trunk)
-        width = map_shape(maps, clip.lengths)[0] * options.grid**2
+        maps = make_map_network(trunk)
+        width = compute_map_shape(maps, clip.lengths)[0] * options.grid**2
         self.maps = inflate_maps(maps, options.kernel)
         self.average = nn.AdaptiveAvgPool2d(options.grid)
         self.recurrent = CELLS[options.cell](
@@ -116,18 +117,18 @@ class RecurrentClassifier(FeatureClassifier):
 
     @property
     def extractor(self) -> nn.Module:
-        """The CNN."""
+        """CNN that computes the features."""
         return self.maps
 
     def features(self, clips: Tensor) -> Tensor:
-        """(N, T, D) features of each moment of (N, C, T, H, W) clips."""
+        """Compute (N, T, D) features, one vector per frame, of (N, C, T, H, W) clips."""
         with torch.no_grad() if self.frozen else nullcontext():
             maps = self.maps(clips)  # (N·T, D, H', W')
             pooled: Tensor = self.average(maps)
             return pooled.reshape(len(clips), clips.shape[2], -1)
 
     def score_features(self, features: Tensor) -> Tensor:
-        """(N, T, K) scores at each moment, many to many, of what has been seen by then."""
+        """Compute (N, T, K) scores at each frame from the features up to it."""
         states, _ = self.recurrent(features)  # (N, T, hidden)
         scores: Tensor = self.last(states)
         return scores

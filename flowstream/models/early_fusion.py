@@ -1,4 +1,4 @@
-"""`early_fusion`: the frames of a clip as channels of one image, then a 2D network."""
+"""`early_fusion`: a 2D network over the frames of a clip, stacked as channels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flowstream.models.model import ClipShape
 
 @dataclass(frozen=True)
 class EarlyFusion(ImageCNN):
-    """The temporal stream of two-stream networks where the clip is flow: dx0 dy0 dx1 dy1 ...
+    """Temporal stream of two-stream networks: flow is stacked as dx0 dy0 dx1 dy1 ...
 
-    See `ImageCNN` for its options.
+    `ImageCNN` documents the options.
     """
 
     name: ClassVar[str] = "early_fusion"
@@ -26,16 +26,16 @@ class EarlyFusion(ImageCNN):
     )
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> StackedFrames:
-        """The network for clips of one shape and K classes."""
-        parts = self.network(clip, classes, frames=clip.frames, blank=blank)
+        """Build the network for clips of one shape and K classes."""
+        parts = self.build_network(clip, classes, frames=clip.frames, blank=blank)
         return StackedFrames(clip, classes, parts=parts)
 
 
 class StackedFrames(ImageClassifier):
-    """Scores of a clip whose frames are channels, one after the other."""
+    """Network that stacks the frames of a clip as channels."""
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores of the (N, T·C, H, W) images."""
+        """Compute (N, K) scores of the (N, T·C, H, W) images."""
         images = clips.transpose(1, 2).flatten(1, 2)
         scores: Tensor = self.network(images)
         return scores

@@ -1,4 +1,4 @@
-"""`i3d`: a 2D network inflated to 3D, its ImageNet weights with it."""
+"""`i3d`: a 2D network inflated to 3D, with its ImageNet weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from flowstream.models.model import ClipShape, VideoClassifier
 
 @dataclass(frozen=True)
 class I3D(ImageCNN):
-    """Any backbone, its convolutions inflated; two-stream I3D is one on RGB and one on flow.
+    """Inflated backbone; two-stream I3D trains one on RGB and one on flow.
 
-    Other options as in `ImageCNN`. On flow, the pretrained first layer is spread over dx and dy
-    (`layers.stem`) before it is inflated.
+    `ImageCNN` documents the other options. For flow, the pretrained first layer is adapted to dx
+    and dy (`layers.stem`) before it is inflated.
 
     Parameters
     ----------
     kernel : int
-        Frames that each inflated convolution looks at; I3D takes the spatial 3 for most.
+        Number of frames that each inflated convolution reads; I3D uses 3 for most.
 
     Notes
     -----
-    Inflated filters are alike at all moments: what sees the order of frames is learnt, by all
-    layers; a head trained alone sees none.
+    Inflated filters are equal at all frames. Sensitivity to the order of frames is learnt by all
+    layers; a head that is trained alone has none.
     """
 
     name: ClassVar[str] = "i3d"
@@ -43,19 +43,19 @@ class I3D(ImageCNN):
         check_kernel(self.kernel)
         if self.kernel < 2:
             raise ParameterError(
-                f"kernel: got {self.kernel}, expected at least 2 frames; with its own alone "
-                "it is model 'single_frame'"
+                f"kernel: got {self.kernel}, expected at least 2 frames. For 1 frame use model "
+                "'single_frame'"
             )
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> InflatedClassifier:
-        """The network for clips of one shape and K classes."""
-        trunk = self.trunk(clip, frames=1, blank=blank)
+        """Build the network for clips of one shape and K classes."""
+        trunk = self.build_trunk(clip, frames=1, blank=blank)
         head = replace_head(trunk, classes=classes, dropout=self.dropout)
         return InflatedClassifier(clip, classes, parts=(trunk, head), kernel=self.kernel)
 
 
 class InflatedClassifier(VideoClassifier):
-    """An inflated 2D network."""
+    """Inflated 2D network."""
 
     def __init__(
         self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module], kernel: int
@@ -63,7 +63,7 @@ class InflatedClassifier(VideoClassifier):
         super().__init__(clip, classes)
         network, head = parts
         self.inflated = inflate(network, kernel)
-        self._head = (head,)  # not registered twice
+        self._head = (head,)  # in a tuple, so that it is not registered twice
 
     @property
     def head(self) -> nn.Module:
@@ -71,6 +71,6 @@ class InflatedClassifier(VideoClassifier):
         return self._head[0]
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores, averaged over time."""
+        """Compute (N, K) scores, averaged over time."""
         scores: Tensor = self.inflated(clips)
         return scores

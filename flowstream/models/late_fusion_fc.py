@@ -1,4 +1,4 @@
-"""`late_fusion_fc`: features of each frame, flattened over space and time, then an MLP."""
+"""`late_fusion_fc`: 2D maps of each frame, flattened over space and time, then an MLP."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import ClassVar
 
 from torch import nn
 
-from flowstream.errors import ParameterError
 from flowstream.models.backbones.frame_features import FrameFeatures
 from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.model import ClipShape
+from flowstream.ranges import check_at_least
 
 
 @dataclass(frozen=True)
 class LateFusionFC(ImageCNN):
-    """One 2D network for all frames; its T x D x H' x W' maps become one vector of length TDH'W'.
+    """2D network for all frames, whose maps are flattened to one vector of length TDH'W'.
 
-    The first layer of the MLP has a weight for each place and moment, so it sees order but
-    generalises to no other moment; it is also large. Other options as in `ImageCNN`.
+    The first layer of the MLP has a weight for each position and frame. It sees the order of
+    frames, but does not generalise between frames, and is large. `ImageCNN` documents the other
+    options.
 
     Parameters
     ----------
     hidden : int
-        Width of the MLP's hidden layer.
+        Number of units of the hidden layer of the MLP.
     """
 
     name: ClassVar[str] = "late_fusion_fc"
@@ -34,11 +35,10 @@ class LateFusionFC(ImageCNN):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.hidden < 1:
-            raise ParameterError(f"hidden: got {self.hidden}, expected at least 1")
+        check_at_least("hidden", self.hidden, 1)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> FrameFeatures:
-        """The network for clips of one shape and K classes."""
+        """Build the network for clips of one shape and K classes."""
 
         def classifier(channels: int, rows: int, columns: int) -> nn.Sequential:
             return nn.Sequential(
@@ -49,5 +49,5 @@ class LateFusionFC(ImageCNN):
                 nn.Linear(self.hidden, classes),
             )
 
-        trunk = self.trunk(clip, frames=1, blank=blank)
+        trunk = self.build_trunk(clip, frames=1, blank=blank)
         return FrameFeatures(clip, classes, trunk=trunk, classifier=classifier)

@@ -1,4 +1,4 @@
-"""`late_fusion_pool`: features of each frame, averaged over space and time, then a linear layer."""
+"""`late_fusion_pool`: 2D maps of each frame, averaged over space and time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from flowstream.models.model import ClipShape
 
 @dataclass(frozen=True)
 class LateFusionPool(ImageCNN):
-    """One 2D network for all frames, its maps averaged over space and time to D features.
+    """2D network for all frames, whose maps are averaged over space and time.
 
-    It cannot see order: the average forgets it. See `ImageCNN` for its options.
+    The average loses the order of frames. `ImageCNN` documents the options.
     """
 
     name: ClassVar[str] = "late_fusion_pool"
@@ -24,7 +24,7 @@ class LateFusionPool(ImageCNN):
     paper: ClassVar[str] = "Yue-Hei Ng et al. 2015, arXiv:1503.08909, section 3.1 (average pooling)"
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> FrameFeatures:
-        """The network for clips of one shape and K classes."""
+        """Build the network for clips of one shape and K classes."""
 
         def classifier(channels: int, rows: int, columns: int) -> nn.Sequential:
             return nn.Sequential(
@@ -34,5 +34,5 @@ class LateFusionPool(ImageCNN):
                 nn.Linear(channels, classes),
             )
 
-        trunk = self.trunk(clip, frames=1, blank=blank)
+        trunk = self.build_trunk(clip, frames=1, blank=blank)
         return FrameFeatures(clip, classes, trunk=trunk, classifier=classifier)

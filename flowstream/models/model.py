@@ -1,4 +1,4 @@
-"""The contract of a model: options in, a network from clips to scores out."""
+"""Interfaces of models: a recipe of options, and the network that it builds."""
 
 from __future__ import annotations
 
@@ -14,125 +14,124 @@ from flowstream.errors import ParameterError, ShapeError
 
 @dataclass(frozen=True)
 class ClipShape:
-    """What a network is built for: `(C, T, H, W)` of one clip."""
+    """Shape `(C, T, H, W)` of the clips that a network is built for."""
 
     channels: int
-    """C: 3 for RGB, 2 for flow."""
+    """Number of channels C: 3 for RGB, 2 for flow."""
     frames: int
-    """T: frames of RGB, fields of flow."""
+    """Number of RGB frames, or of flow fields, T."""
     rows: int
     columns: int
 
     def __post_init__(self) -> None:
-        for axis, length, most in zip(AXES, self.lengths, LONGEST, strict=True):
-            if not isinstance(length, int) or length < 1:
-                raise ParameterError(f"clip: got {length!r} {axis}, expected at least 1, whole")
-            if length > most:
-                raise ParameterError(f"clip: got {length} {axis}, expected {most} at most")
+        for axis, length, limit in zip(AXES, self.lengths, MAX_LENGTHS, strict=True):
+            if not isinstance(length, int) or not 1 <= length <= limit:
+                raise ParameterError(f"clip: got {length!r} {axis}, expected 1 to {limit}")
 
     @property
     def lengths(self) -> tuple[int, int, int, int]:
-        """(C, T, H, W)."""
+        """Shape as a tuple (C, T, H, W)."""
         return self.channels, self.frames, self.rows, self.columns
 
 
 AXES = ("channels", "frames", "rows", "columns")
 
-LONGEST = (1000, 10_000, 65_535, 65_535)
-"""What no clip exceeds: JPEG's sides (ITU-T T.81, B.2.2), and 400 s of 25 frames a second.
+MAX_LENGTHS = (1000, 10_000, 65_535, 65_535)
+"""Largest shape of a clip.
 
-Recurrent networks take their frames one by one, each a hundredth of a second to be described.
+65,535 is the largest side of a JPEG image (ITU-T T.81, B.2.2); 10,000 frames are 400 s at 25 frames
+per second. `describe` needs about 0.01 s per frame of a recurrent network.
 """
 
 
 @dataclass(frozen=True)
 class PixelStatistics:
-    """Mean and deviation of each RGB channel, in 0..1, that a network expects removed."""
+    """Mean and standard deviation per RGB channel, in 0..1, that normalise the input."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
 
 
 HALF_TO_ONE = PixelStatistics(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
-"""0..1 to -1..1, for networks that learn from nothing."""
+"""Normalisation from 0..1 to -1..1, for networks without pretrained weights."""
 
 
 IMAGENET = PixelStatistics(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
-"""What torchvision's weights expect, where it does not say otherwise."""
+"""Normalisation that most of torchvision's weights expect."""
 
 
 class Model(ABC):
-    """A way to classify clips; subclasses are frozen dataclasses of its options."""
+    """Recipe of a video classifier; subclasses are frozen dataclasses of its options."""
 
     name: ClassVar[str]
-    """Its name in MODELS."""
+    """Name in `MODELS`."""
 
     sees_order: ClassVar[bool]
-    """Whether its scores depend on the order of a clip's frames, once all of it is trained."""
+    """True if the scores of a fully trained network depend on the order of the frames."""
 
     paper: ClassVar[str]
-    """Where it comes from."""
+    """Publication that describes the model."""
 
     streams: ClassVar[tuple[str, ...]] = ("clips",)
-    """What its network takes: clips of RGB or of flow, or both together."""
+    """Inputs of the network: one clip of RGB or flow, or both together."""
 
     @property
     @abstractmethod
     def pixels(self) -> PixelStatistics:
-        """How its network wants RGB normalised; flow comes in units of its bound."""
+        """Normalisation of RGB; flow is divided by the bound of its codec."""
 
     @property
     @abstractmethod
-    def smallest(self) -> tuple[int, int, int]:
-        """(T, H, W) of the smallest clips that its network takes."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest valid clip."""
 
     @property
-    def keeps_features(self) -> bool:
-        """Whether its network is a `FeatureClassifier` with a CNN that training leaves as it is."""
+    def has_frozen_features(self) -> bool:
+        """True if the network is a `FeatureClassifier` whose CNN is not trained."""
         return False
 
     @abstractmethod
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Classifier:
-        """The network for clips of one shape and K classes.
+        """Build the network for clips of one shape and K classes.
 
-        A model of both streams is built for the shape of its flow.
-
-        With `blank`, pretrained weights are left out, because others will be loaded into the same
-        modules; nothing is downloaded then.
+        Parameters
+        ----------
+        clip : ClipShape
+            Shape of the input; for a model of both streams, the shape of its flow.
+        classes : int
+            Number of classes K.
+        blank : bool
+            Skip pretrained weights, because others will be loaded into the network. Nothing is
+            downloaded then.
 
         Raises
         ------
         ShapeError
-            If the clips are smaller than `smallest`.
+            If the clips are smaller than `min_clip`.
         """
 
     def check_weights(self) -> None:  # noqa: B027
-        """Refuse pretrained weights in files of the user's that are not there or do not fit.
+        """Raise `CheckpointError` if a file of weights that the options name is not valid.
 
-        Cheap, and fetches nothing: what takes long before it builds its network asks this first.
-        Most models have no weights in files, and none to refuse.
-
-        Raises
-        ------
-        CheckpointError
-            With the file, what is wrong with it and what is expected.
+        The check is fast and downloads nothing. Callers run it before long work, such as
+        extraction. Most models take no files of weights.
         """
 
     def inputs(self, clip: ClipShape) -> tuple[ClipShape, ...]:
-        """What the network that is built for `clip` takes, one shape for each of `streams`."""
+        """Return the shapes that the network built for `clip` takes, one for each of `streams`."""
         return (clip,)
 
-    def spoilt_apart(self, network: Classifier) -> Classifier:
-        """Its network for `receptive_field`: NaN must reach all that depends on it, and no more.
+    def prepare_for_receptive_field(self, network: Classifier) -> Classifier:
+        """Make a network propagate NaN to exactly those values that depend on it.
 
-        Nearly all operations do so by themselves. Where one does not, as attention that is masked
-        by adding to its logits, its part is given another forward, which does nothing else.
+        Most operations do. Others, such as attention that masks by adding to its logits, do not;
+        a subclass replaces the forward pass of such parts by one that propagates NaN only.
         """
         return network
 
-    def refuse_smaller(self, clip: ClipShape) -> None:
-        """Refuse clips below `smallest`, with the axis and what is expected."""
-        for axis, seen, least in zip(AXES[1:], clip.lengths[1:], self.smallest, strict=True):
+    def check_size(self, clip: ClipShape) -> None:
+        """Raise `ShapeError` if clips are smaller than `min_clip`."""
+        for axis, seen, least in zip(AXES[1:], clip.lengths[1:], self.min_clip, strict=True):
             if seen < least:
                 raise ShapeError(
                     f"model {self.name!r}: got {seen} {axis}, expected at least {least}"
@@ -140,7 +139,7 @@ class Model(ABC):
 
 
 class Classifier(nn.Module, ABC):
-    """A network that gives `(N, K)` unnormalised scores."""
+    """Network that returns `(N, K)` unnormalised scores."""
 
     def __init__(self, clip: ClipShape, classes: int) -> None:
         super().__init__()
@@ -150,54 +149,54 @@ class Classifier(nn.Module, ABC):
     @property
     @abstractmethod
     def head(self) -> nn.Module:
-        """Dropout and last layer: what "training the last layer only" trains."""
+        """Dropout and last layer, which `layers = "head"` trains alone."""
 
 
 class VideoClassifier(Classifier):
-    """A network from `(N, C, T, H, W)` float32 clips to `(N, K)` unnormalised scores."""
+    """Network from `(N, C, T, H, W)` float32 clips to `(N, K)` unnormalised scores."""
 
     @abstractmethod
     def score(self, clips: Tensor) -> Tensor:
-        """What `forward` returns, for clips of the right shape."""
+        """Compute `(N, K)` scores of clips whose shape has been checked."""
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(N, K) scores, before any softmax, of `(N, C, T, H, W)` clips.
+        """Compute `(N, K)` scores, before any softmax, of `(N, C, T, H, W)` clips.
 
         Raises
         ------
         ShapeError
-            If the clips are not of the shape that the network was built for.
+            If the clips differ from the shape that the network was built for.
         """
         check_clips(clips, self.clip)
         return self.score(clips)
 
 
 class FeatureClassifier(VideoClassifier):
-    """A CNN that gives features of each moment, and a network over time that scores them.
+    """CNN that computes features of each frame, and a network over time that scores them.
 
-    Where the CNN is not trained, its features of the same clips stay the same, and can be kept.
+    If the CNN is not trained, its features of a clip never change and can be cached.
     """
 
     @property
     @abstractmethod
     def extractor(self) -> nn.Module:
-        """The CNN."""
+        """CNN that computes the features."""
 
     @abstractmethod
     def features(self, clips: Tensor) -> Tensor:
-        """(N, T, D) features of each moment of (N, C, T, H, W) clips."""
+        """Compute (N, T, D) features, one vector per frame, of (N, C, T, H, W) clips."""
 
     @abstractmethod
     def score_features(self, features: Tensor) -> Tensor:
-        """(N, T, K) scores at each moment, of the (N, T, D) features seen by then."""
+        """Compute (N, T, K) scores at each frame from the (N, T, D) features up to it."""
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores at the last moment, many to one."""
+        """Compute (N, K) scores at the last frame."""
         return self.score_features(self.features(clips))[:, -1]
 
 
 class PairClassifier(Classifier):
-    """A network from RGB `(N, 3, 1, H, W)` and flow `(N, 2, L, H, W)` to `(N, K)` scores."""
+    """Network from RGB `(N, 3, 1, H, W)` and flow `(N, 2, L, H, W)` to `(N, K)` scores."""
 
     def __init__(self, inputs: tuple[ClipShape, ClipShape], classes: int) -> None:
         super().__init__(inputs[1], classes)
@@ -205,25 +204,28 @@ class PairClassifier(Classifier):
 
     @abstractmethod
     def score(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """What `forward` returns, for inputs of the right shapes."""
+        """Compute `(N, K)` scores of inputs whose shapes have been checked."""
 
     def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """(N, K) scores, before any softmax, of RGB and flow of the same N moments.
+        """Compute `(N, K)` scores, before any softmax, of RGB and flow of the same N clips.
 
         Raises
         ------
         ShapeError
-            If they are not of the shapes that the network was built for, or not as many.
+            If a shape differs from the one that the network was built for, or if the batch sizes
+            differ.
         """
         check_clips(rgb, self.inputs[0], what="rgb")
         check_clips(flow, self.inputs[1], what="flow")
         if len(rgb) != len(flow):
-            raise ShapeError(f"flow: got {len(flow)} clips beside {len(rgb)} RGB frames")
+            raise ShapeError(
+                f"flow: got {len(flow)} clips, expected {len(rgb)}, one for each RGB frame"
+            )
         return self.score(rgb, flow)
 
 
 def check_clips(clips: Tensor, clip: ClipShape, *, what: str = "clips") -> None:
-    """Refuse what is not a batch of clips of one shape."""
+    """Raise `ShapeError` unless a tensor is a batch of clips of one shape."""
     if clips.ndim != 5:
         raise ShapeError(f"{what}: got shape {tuple(clips.shape)}, expected (N, C, T, H, W)")
     for axis, seen, expected in zip(AXES, clips.shape[1:], clip.lengths, strict=True):
@@ -232,7 +234,7 @@ def check_clips(clips: Tensor, clip: ClipShape, *, what: str = "clips") -> None:
 
 
 def check_weights(what: str, pretrained: bool | str, known: Sequence[str]) -> None:
-    """Refuse weights that a network does not have; true stands for the best of those it has."""
+    """Raise `ParameterError` if a network has no such pretrained weights."""
     had = bool(known) if pretrained is True else pretrained in known
     if pretrained is not False and not had:
         listed = ", ".join(known) or "none; set pretrained = false"

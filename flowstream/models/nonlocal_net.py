@@ -1,4 +1,4 @@
-"""`nonlocal`: a 3D CNN with spatio-temporal self-attention blocks."""
+"""`nonlocal`: a 3D CNN with self-attention over space and time."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from flowstream.models.model import (
     Model,
     PixelStatistics,
 )
+from flowstream.ranges import check_at_least
 from flowstream.recipe import build
 
 
 @dataclass(frozen=True)
 class Nonlocal(Model):
-    """A 3D CNN with nonlocal blocks behind some of its parts (Wang et al. 2018).
+    """3D CNN with nonlocal blocks after some of its parts (Wang et al. 2018).
 
-    The blocks start as identity, so that a pretrained CNN starts with the scores that it has
-    without them. The paper's is an inflated ResNet: `base = "i3d"`.
+    The blocks start as the identity, so that a pretrained CNN initially keeps its scores. The
+    paper uses an inflated ResNet: `base = "i3d"`.
 
     Parameters
     ----------
     base : str
-        The 3D CNN, a key of `MODELS`.
+        Name of the 3D CNN in `MODELS`.
     options : table
-        Of the base.
+        Options of the base.
     behind : tuple of str
-        The parts of its network that are followed by a block, as `flowstream describe` names them;
-        parts that hold others may be named, too, such as "network.layer3" of `r3d_18`. The default
-        is where `slow_fusion` and `c3d` end in maps.
+        Names of the parts that are followed by a block, as `flowstream describe` prints them.
+        Parts that contain others are valid, too, such as "network.layer3" of `r3d_18`. The default
+        is the end of the maps of `slow_fusion` and `c3d`.
     pairwise : "embedded_gaussian", "gaussian", "dot_product" or "concatenation"
-        How two positions are compared; the paper finds no large difference.
+        Function that compares two positions; the paper finds no large difference.
     attended_pool : int
-        Spatial pool of what is attended to; attention costs (T·H·W)² / attended_pool².
+        Side of a spatial pool of the attended maps; the cost of attention is
+        (T·H·W)² / attended_pool².
     dropout : float
-        Of the base, before its last layer.
+        Rate before the last layer of the base.
     """
 
     name: ClassVar[str] = "nonlocal"
@@ -59,38 +61,37 @@ class Nonlocal(Model):
         check_pairwise(self.pairwise)
         check_dropout(self.dropout)
         if not self.behind:
-            raise ParameterError("behind: got no part, expected one at least")
-        if self.attended_pool < 1:
-            raise ParameterError(f"attended_pool: got {self.attended_pool}, expected at least 1")
+            raise ParameterError("behind: got no part, expected at least one")
+        check_at_least("attended_pool", self.attended_pool, 1)
         if "dropout" in self.options:
-            raise ParameterError("options: got dropout, expected it beside them")
-        if len(self.of_base.streams) > 1:
+            raise ParameterError("options: got dropout; set dropout of the model itself instead")
+        if len(self.base_model.streams) > 1:
             raise ParameterError(f"base: got {self.base!r}, expected a model of one stream")
 
     @property
-    def of_base(self) -> Model:
-        """The 3D CNN with its options."""
+    def base_model(self) -> Model:
+        """Recipe of the 3D CNN."""
         options = {**self.options, "dropout": self.dropout}
         return build(MODELS[self.base], options, where=f"options of base {self.base!r}")
 
     @property
     def pixels(self) -> PixelStatistics:
-        """As the base expects."""
-        return self.of_base.pixels
+        """Normalisation of RGB that the base expects."""
+        return self.base_model.pixels
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """As the base."""
-        return self.of_base.smallest
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest clip of the base."""
+        return self.base_model.min_clip
 
     def check_weights(self) -> None:
-        """As the base."""
-        self.of_base.check_weights()
+        """Raise `CheckpointError` if files of weights of the base are not valid."""
+        self.base_model.check_weights()
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Classifier:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
-        network = self.of_base.build(clip, classes, blank=blank)
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
+        network = self.base_model.build(clip, classes, blank=blank)
         insert_nonlocal(
             network, self.behind, clip=clip.lengths, pairwise=self.pairwise, pool=self.attended_pool
         )

@@ -1,4 +1,4 @@
-"""`recurrent_conv`: maps that depend on the layer below now and on themselves a moment ago."""
+"""`recurrent_conv`: convolutional layers that are recurrent over time."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
 )
+from flowstream.ranges import check_at_least
 
 
 @dataclass(frozen=True)
 class RecurrentConv(Model):
-    """A recurrent convolutional network: an RNN at every place of every layer.
+    """Recurrent convolutional network: an RNN at every position of every layer.
 
-    The map of layer l at moment t is computed from that of layer l at t-1 and that of layer l-1 at
-    t, by 2D convolutions whose weights are shared over time and differ between layers. Its field of
-    view in time is all that came before, and it takes any number of frames.
+    The maps of layer l at frame t depend on those of layer l at t-1 and of layer l-1 at t, by 2D
+    convolutions whose weights are shared over time. The receptive field in time is all previous
+    frames, and any number of frames is valid.
 
     Parameters
     ----------
     widths : tuple of int
-        Maps of each layer; between two, a pool of 2x2.
+        Number of maps of each layer; a pool of 2x2 lies between two layers.
     cell : "rnn", "gru" or "lstm"
-        The recurrence.
+        Type of the recurrence.
     kernel : int
-        Odd side of all convolutions.
+        Side of all convolutions, odd.
     stride : int
-        Of a first pool over the images, to save time: 1 is none.
+        Side of an average pool of the images, which saves time; 1 is no pool.
     dropout : float
-        Before the last layer.
+        Rate before the last layer.
     """
 
     name: ClassVar[str] = "recurrent_conv"
@@ -53,38 +54,37 @@ class RecurrentConv(Model):
 
     def __post_init__(self) -> None:
         if not self.widths or min(self.widths) < 1:
-            raise ParameterError(f"widths: got {self.widths}, expected some numbers of at least 1")
+            raise ParameterError(f"widths: got {self.widths}, expected integers, each at least 1")
         if self.cell not in GATES:
             raise ParameterError(f"cell: got {self.cell!r}, expected one of: {', '.join(GATES)}")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ParameterError(f"kernel: got {self.kernel}, expected an odd number")
-        if self.stride < 1:
-            raise ParameterError(f"stride: got {self.stride}, expected at least 1")
+        check_at_least("stride", self.stride, 1)
         check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
-        """0..1 to -1..1."""
+        """Normalisation of RGB from 0..1 to -1..1."""
         return HALF_TO_ONE
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One frame of what the pools leave a pixel of."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest clip that the pools reduce to one pixel."""
         side = self.stride * 2 ** (len(self.widths) - 1)
         return (1, side, side)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> RecurrentConvNet:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
         return RecurrentConvNet(clip, classes, options=self)
 
 
 class RecurrentConvNet(VideoClassifier):
-    """Recurrent layers of maps; the last layer's last maps are averaged over space and scored."""
+    """Network of recurrent layers; the last maps are averaged over space and scored."""
 
     def __init__(self, clip: ClipShape, classes: int, *, options: RecurrentConv) -> None:
         super().__init__(clip, classes)
-        self.thin = nn.AvgPool2d(options.stride) if options.stride > 1 else nn.Identity()
+        self.reduce = nn.AvgPool2d(options.stride) if options.stride > 1 else nn.Identity()
         below = [clip.channels, *options.widths]
         self.layers = nn.ModuleList(
             ConvRNN(channels, width, cell=options.cell, kernel=options.kernel)
@@ -102,15 +102,15 @@ class RecurrentConvNet(VideoClassifier):
         return self.last
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores at the last moment."""
-        maps = _each(self.thin, clips.transpose(1, 2))  # (N, T, C, H, W)
+        """Compute (N, K) scores at the last frame."""
+        maps = _apply_per_frame(self.reduce, clips.transpose(1, 2))  # (N, T, C, H, W)
         for depth, layer in enumerate(self.layers):
-            maps = layer(_each(self.pool, maps) if depth else maps)
+            maps = layer(_apply_per_frame(self.pool, maps) if depth else maps)
         scores: Tensor = self.last(self.average(maps[:, -1]))
         return scores
 
 
-def _each(layer: nn.Module, maps: Tensor) -> Tensor:
-    """A 2D layer on each moment of (N, T, C, H, W) maps."""
+def _apply_per_frame(layer: nn.Module, maps: Tensor) -> Tensor:
+    """Apply a 2D layer to each frame of (N, T, C, H, W) maps."""
     result: Tensor = layer(maps.flatten(0, 1))
     return result.reshape(*maps.shape[:2], *result.shape[1:])

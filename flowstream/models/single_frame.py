@@ -1,4 +1,4 @@
-"""`single_frame`: a 2D network on each frame, scores averaged over the clip."""
+"""`single_frame`: a 2D network on each frame, whose scores are averaged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from flowstream.models.model import ClipShape
 
 @dataclass(frozen=True)
 class SingleFrame(ImageCNN):
-    """The spatial stream of two-stream networks; with several frames, their scores are averaged.
+    """Spatial stream of two-stream networks; the scores of several frames are averaged.
 
-    See `ImageCNN` for its options. On flow (C = 2) each field is scored by itself.
+    `ImageCNN` documents the options. With flow (C = 2) each field is scored separately.
     """
 
     name: ClassVar[str] = "single_frame"
@@ -24,16 +24,16 @@ class SingleFrame(ImageCNN):
     paper: ClassVar[str] = "Simonyan & Zisserman 2014, arXiv:1406.2199, section 2"
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> FrameAverage:
-        """The network for clips of one shape and K classes."""
-        parts = self.network(clip, classes, frames=1, blank=blank)
+        """Build the network for clips of one shape and K classes."""
+        parts = self.build_network(clip, classes, frames=1, blank=blank)
         return FrameAverage(clip, classes, parts=parts)
 
 
 class FrameAverage(ImageClassifier):
-    """Scores of each frame, averaged."""
+    """Network that averages the scores of all frames."""
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) means over time of the scores of each frame."""
+        """Compute (N, K) scores: means over the scores of each frame."""
         frames = fold(clips)
         scores: Tensor = self.network(frames)
         return scores.reshape(len(clips), self.clip.frames, self.classes).mean(dim=1)

@@ -1,4 +1,4 @@
-"""`slow_fusion`: 3D convolutions and 3D pooling throughout: time is fused layer by layer."""
+"""`slow_fusion`: a plain 3D CNN that reduces time layer by layer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
 )
+from flowstream.ranges import check_at_least
 
 
 @dataclass(frozen=True)
 class SlowFusion(Model):
-    """A plain 3D CNN, trained from random weights.
+    """Plain 3D CNN with random initial weights.
 
-    Convolutions over time share their weights between moments: what is learnt at one moment is
-    known at all others, which early fusion cannot do.
+    Its convolutions share weights over time, so it generalises between frames, unlike early
+    fusion.
 
     Parameters
     ----------
     widths : tuple of int
-        Maps of each 3x3x3 convolution; between two, a pool.
+        Number of maps of each 3x3x3 convolution; a pool lies between two.
     pool : int
-        Its side in time and space; in time at most what frames are left.
+        Side of the pools in time and space; in time at most the remaining frames.
     norm : bool
         Batch norm after each convolution.
     dropout : float
-        Before the last layer.
+        Rate before the last layer.
     """
 
     name: ClassVar[str] = "slow_fusion"
@@ -51,32 +52,31 @@ class SlowFusion(Model):
 
     def __post_init__(self) -> None:
         if not self.widths or min(self.widths) < 1:
-            raise ParameterError(f"widths: got {self.widths}, expected some numbers of at least 1")
-        if self.pool < 1:
-            raise ParameterError(f"pool: got {self.pool}, expected at least 1")
+            raise ParameterError(f"widths: got {self.widths}, expected integers, each at least 1")
+        check_at_least("pool", self.pool, 1)
         check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
-        """0..1 to -1..1."""
+        """Normalisation of RGB from 0..1 to -1..1."""
         return HALF_TO_ONE
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One frame of what the pools leave a pixel of."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest clip that the pools reduce to one pixel."""
         side = self.pool ** (len(self.widths) - 1)
         return (1, side, side)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> Conv3DNet:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
         layers: list[nn.Module] = []
         channels, frames = clip.channels, clip.frames
         for stage, width in enumerate(self.widths):
             if stage:
-                moments = min(self.pool, frames)
-                layers.append(nn.MaxPool3d((moments, self.pool, self.pool)))
-                frames //= moments
+                depth = min(self.pool, frames)
+                layers.append(nn.MaxPool3d((depth, self.pool, self.pool)))
+                frames //= depth
             layers.append(nn.Conv3d(channels, width, 3, padding=1, bias=not self.norm))
             layers += [nn.BatchNorm3d(width)] if self.norm else []
             layers.append(nn.ReLU(inplace=True))
@@ -85,13 +85,17 @@ class SlowFusion(Model):
 
 
 class Conv3DNet(VideoClassifier):
-    """3D maps of a clip, averaged over space and time, then a linear layer.
+    """Network that averages 3D maps over space and time and applies a linear layer.
 
     Parameters
     ----------
-    clip, classes : what it is built for
-    maps : a network from (N, C, T, H, W) clips to (N, D, T', H', W') maps that ends in D channels
-    dropout : before the linear layer
+    clip : ClipShape
+    classes : int
+        Number of classes K.
+    maps : torch.nn.Sequential
+        From (N, C, T, H, W) clips to (N, D, T', H', W') maps.
+    dropout : float
+        Rate before the linear layer.
     """
 
     def __init__(
@@ -110,6 +114,6 @@ class Conv3DNet(VideoClassifier):
         return self.last
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores."""
+        """Compute (N, K) scores."""
         scores: Tensor = self.last(self.average(self.maps(clips)))
         return scores

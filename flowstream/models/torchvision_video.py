@@ -1,4 +1,4 @@
-"""Torchvision's video networks, through the same door as all others."""
+"""Video networks of torchvision: `r3d_18`, `mc3_18`, `r2plus1d_18`, `s3d`, `mvit_v2_s`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from flowstream.models.backbones.torchvision_weights import torchvision_network, weight_names
+from flowstream.models.backbones.torchvision_weights import build_torchvision_network, list_weights
 from flowstream.models.layers.head import check_dropout
-from flowstream.models.layers.stem import cross_modality_weights
+from flowstream.models.layers.stem import make_cross_modality_weights
 from flowstream.models.layers.submodule import replace_submodule
 from flowstream.models.model import (
     ClipShape,
@@ -24,16 +24,16 @@ from flowstream.models.model import (
 
 @dataclass(frozen=True)
 class TorchvisionVideo(Model):
-    """One of torchvision's video networks, new first convolution (for flow) and last layer.
+    """Video network of torchvision with a new last layer and, for flow, a new first one.
 
     Parameters
     ----------
     pretrained : bool or str
-        Kinetics-400 weights: none, the best known, or one of torchvision's names for them; fetched
-        by torchvision into torch's hub folder. Pretrained first layers are spread over flow's
-        channels by cross-modality initialisation (`layers.stem`).
+        Kinetics-400 weights: false for none, true for the best available, or one of torchvision's
+        names. torchvision downloads them to torch's hub directory. A pretrained first layer is
+        adapted to flow by cross-modality initialisation (`layers.stem`).
     dropout : float
-        Before the last layer.
+        Rate before the last layer.
     """
 
     sees_order: ClassVar[bool] = True
@@ -41,36 +41,38 @@ class TorchvisionVideo(Model):
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        check_weights("pretrained", self.pretrained, weight_names(self.name))
+        check_weights("pretrained", self.pretrained, list_weights(self.name))
         check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
-        """As torchvision's weights expect."""
+        """Normalisation of RGB that torchvision's weights expect."""
         preset = models.get_model_weights(self.name).DEFAULT.transforms()
         return PixelStatistics(mean=tuple(preset.mean), deviation=tuple(preset.std))
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One pixel: they pad what they thin out."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of one pixel, because all strided layers pad."""
         return (1, 1, 1)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TorchvisionClassifier:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
-        network = torchvision_network(self.name, False if blank else self.pretrained, kind="model")
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
+        network = build_torchvision_network(
+            self.name, False if blank else self.pretrained, kind="model"
+        )
         _replace_stem(network, clip.channels, pretrained=self.pretrained is not False)
         head = _replace_head(network, classes, self.dropout)
-        self._fit(network, clip)
+        self._adapt(network, clip)
         if self.pretrained is False:
-            self._start(network)
+            self._initialise(network)
         return TorchvisionClassifier(clip, classes, parts=(network, head))
 
-    def _fit(self, network: Any, clip: ClipShape) -> None:
-        """Make what a network fixes for its weights' clips fit these."""
+    def _adapt(self, network: Any, clip: ClipShape) -> None:
+        """Adapt the parts of a network that assume the clips of its pretrained weights."""
 
-    def _start(self, network: Any) -> None:
-        """Make a random network learn in a short training, too."""
+    def _initialise(self, network: Any) -> None:
+        """Adapt the initialisation of a random network to a short training."""
 
 
 class R3D18(TorchvisionVideo):
@@ -81,7 +83,7 @@ class R3D18(TorchvisionVideo):
 
 
 class MC318(TorchvisionVideo):
-    """ResNet-18 with 3D convolutions below and 2D ones above."""
+    """ResNet-18 with 3D convolutions in the first stages and 2D ones in the others."""
 
     name: ClassVar[str] = "mc3_18"
     paper: ClassVar[str] = "Tran et al. 2018, arXiv:1711.11248, section 3.3 (MCx)"
@@ -101,23 +103,23 @@ class S3D(TorchvisionVideo):
     paper: ClassVar[str] = "Xie et al. 2018, arXiv:1712.04851, section 4.3"
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """What its pools, the last of them without padding, leave a pixel of.
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest clip that the pools reduce to one pixel.
 
-        Five frames would do for them, but where five to seven meet the stem's seven over time, a
-        CPU's gradients are wrong or the process dies (oneDNN of torch 2.14).
+        The pools accept five frames. But with five to seven frames and the stem's kernel of seven,
+        gradients on a CPU are wrong or the process crashes (oneDNN of torch 2.14).
         """
         return (8, 17, 17)
 
-    def _fit(self, network: Any, clip: ClipShape) -> None:
-        """Average all maps; its own average is as large as those of 224 x 224."""
+    def _adapt(self, network: Any, clip: ClipShape) -> None:
+        """Use a global average; the original pool has the size of the maps of 224 x 224."""
         network.avgpool = nn.AdaptiveAvgPool3d(1)
 
-    def _start(self, network: Any) -> None:
-        """Let its norms follow at torch's own 0.1 a step.
+    def _initialise(self, network: Any) -> None:
+        """Set the momentum of the norms to torch's default of 0.1.
 
-        Theirs is 0.001, made for a hundred thousand steps: after a short training they would still
-        be near their start, and evaluation at chance.
+        The original 0.001 is for a hundred thousand steps. After a short training the statistics
+        would be close to their initial values, and evaluation would be at chance level.
         """
         for part in network.modules():
             if isinstance(part, nn.BatchNorm3d):
@@ -125,15 +127,15 @@ class S3D(TorchvisionVideo):
 
 
 class MViTV2S(TorchvisionVideo):
-    """A transformer whose tokens thin out and widen stage by stage."""
+    """Transformer whose stages have fewer and wider tokens."""
 
     name: ClassVar[str] = "mvit_v2_s"
     paper: ClassVar[str] = "Li et al. 2022, arXiv:2112.01526, section 3"
 
-    def _fit(self, network: Any, clip: ClipShape) -> None:
-        """Tell it how many tubelets there are.
+    def _adapt(self, network: Any, clip: ClipShape) -> None:
+        """Set the number of tubelets.
 
-        It is made for 16 x 224 x 224; its relative positions are resampled for any other grid.
+        The original is for 16 x 224 x 224; relative positions are resampled for other grids.
         """
         strides = network.conv_proj.stride
         grid = [
@@ -141,25 +143,25 @@ class MViTV2S(TorchvisionVideo):
         ]
         network.pos_encoding.temporal_size = grid[0]
         network.pos_encoding.spatial_size = (grid[1], grid[2])
-        # Only the class token leaves the last block: what acts on the others there learns nothing.
+        # Only the class token leaves the last block; parameters that act on others get no gradient.
         last = network.blocks[-1].attn
         for part in (last.rel_pos_h, last.rel_pos_w, last.rel_pos_t, last.pool_q.pool.weight):
             part.requires_grad_(False)
 
-    def _start(self, network: Any) -> None:
-        """See `start_linear_layers`."""
-        start_linear_layers(network)
+    def _initialise(self, network: Any) -> None:
+        """Initialise the linear layers by Glorot's rule (`initialise_linear_layers`)."""
+        initialise_linear_layers(network)
 
 
 class TorchvisionClassifier(VideoClassifier):
-    """One of torchvision's networks, which take (N, C, T, H, W) as ours do."""
+    """Video network of torchvision."""
 
     def __init__(
         self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module]
     ) -> None:
         super().__init__(clip, classes)
         self.network, head = parts
-        self._head = (head,)  # not registered twice
+        self._head = (head,)  # in a tuple, so that it is not registered twice
 
     @property
     def head(self) -> nn.Module:
@@ -167,17 +169,17 @@ class TorchvisionClassifier(VideoClassifier):
         return self._head[0]
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores."""
+        """Compute (N, K) scores."""
         scores: Tensor = self.network(clips)
         return scores
 
 
-def start_linear_layers(network: nn.Module) -> None:
-    """Glorot's initialisation of linear layers, as torchvision's image transformers have it.
+def initialise_linear_layers(network: nn.Module) -> None:
+    """Initialise linear layers by Glorot's rule, as torchvision's image transformers do.
 
-    Its video transformers draw all weights at a deviation of 0.02, whatever their width. That is
-    for long schedules: what the branches add to their input starts so small that a few hundred
-    steps bring no motion into it. (Glorot & Bengio 2010, section 4.2.1.)
+    torchvision's video transformers draw all weights with a standard deviation of 0.02, whatever
+    their width. This needs long schedules: the residual branches start so small that a few hundred
+    steps do not learn motion (Glorot & Bengio 2010, section 4.2.1).
     """
     for part in network.modules():
         if isinstance(part, nn.Linear):
@@ -185,7 +187,7 @@ def start_linear_layers(network: nn.Module) -> None:
 
 
 def _replace_stem(network: nn.Module, channels: int, *, pretrained: bool) -> None:
-    """Make the first 3D convolution take C channels; RGB keeps the layer as it is."""
+    """Replace the first 3D convolution to accept C channels; keep it for RGB."""
     name, conv = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv3d))
     if channels == conv.in_channels:
         return
@@ -199,7 +201,7 @@ def _replace_stem(network: nn.Module, channels: int, *, pretrained: bool) -> Non
     )
     if pretrained:
         with torch.no_grad():
-            filters = cross_modality_weights(conv.weight.flatten(2).unsqueeze(-1), channels)
+            filters = make_cross_modality_weights(conv.weight.flatten(2).unsqueeze(-1), channels)
             stem.weight.copy_(filters.reshape(stem.weight.shape))
             if stem.bias is not None and conv.bias is not None:
                 stem.bias.copy_(conv.bias)
@@ -207,11 +209,11 @@ def _replace_stem(network: nn.Module, channels: int, *, pretrained: bool) -> Non
 
 
 def _replace_head(network: nn.Module, classes: int, dropout: float) -> nn.Module:
-    """Dropout and a new last layer, whether that is linear or, in S3D, a 1x1x1 convolution."""
+    """Replace the last layer, linear or (in S3D) a 1x1x1 convolution; return the new head."""
     leaves = [(n, m) for n, m in network.named_modules() if not any(m.children())]
     name, last = [(n, m) for n, m in leaves if isinstance(m, nn.Linear | nn.Conv3d)][-1]
     for before, part in leaves:
-        # the network's own dropout right before it would come on top of ours
+        # the original dropout would be applied in addition to ours
         if isinstance(part, nn.Dropout) and before.split(".")[0] == name.split(".")[0]:
             replace_submodule(network, before, nn.Identity())
     if isinstance(last, nn.Linear):

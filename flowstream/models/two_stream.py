@@ -1,4 +1,4 @@
-"""`two_stream`: one network on an RGB frame, one on a stack of flow, their answers averaged."""
+"""`two_stream`: a spatial and a temporal network, whose probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from flowstream.models.model import ClipShape, PairClassifier
 
 @dataclass(frozen=True)
 class PairedCNN(ImageCNN):
-    """Options of a model that sees RGB and flow together, one 2D network over each.
+    """Recipe of a model with one 2D network over RGB and one over flow.
 
-    It is built for the shape of its flow; its RGB is one frame of the same size.
+    It is built for the shape of its flow; the RGB input is one frame of the same size.
     """
 
     streams: ClassVar[tuple[str, ...]] = ("rgb", "flow")
 
     def inputs(self, clip: ClipShape) -> tuple[ClipShape, ...]:
-        """One RGB frame, and the flow."""
+        """Return the shapes of one RGB frame and of the flow."""
         return (replace(clip, channels=3, frames=1), clip)
 
 
 @dataclass(frozen=True)
 class TwoStream(PairedCNN):
-    """A spatial and a temporal network of one backbone, trained and used as one.
+    """Spatial and temporal network of one backbone, trained together.
 
-    Other options as in `ImageCNN`.
+    `ImageCNN` documents the other options.
 
     Parameters
     ----------
     temporal_weight : float
-        Share of the temporal network in the answer; 0.5 is the average. TSN (Wang et al. 2016,
-        arXiv:1608.00859, section 3.2) weighs the temporal one 1.5 : 1, which is 0.6.
+        Weight of the temporal network; 0.5 is the average. TSN (Wang et al. 2016,
+        arXiv:1608.00859, section 3.2) uses temporal : spatial = 1.5 : 1, which is 0.6.
     """
 
     name: ClassVar[str] = "two_stream"
@@ -51,23 +51,23 @@ class TwoStream(PairedCNN):
         super().__post_init__()
         if not 0 < self.temporal_weight < 1:
             raise ParameterError(
-                f"temporal_weight: got {self.temporal_weight}, expected a share between 0 and 1"
+                f"temporal_weight: got {self.temporal_weight}, expected above 0 and below 1"
             )
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TwoStreamNet:
-        """The network for flow of one shape, RGB frames of its size, and K classes."""
+        """Build the network for flow of one shape, RGB frames of its size, and K classes."""
         frame, flow = self.inputs(clip)
         return TwoStreamNet(
             (frame, flow),
             classes,
-            spatial=self.network(frame, classes, frames=1, blank=blank),
-            temporal=self.network(flow, classes, frames=flow.frames, blank=blank),
+            spatial=self.build_network(frame, classes, frames=1, blank=blank),
+            temporal=self.build_network(flow, classes, frames=flow.frames, blank=blank),
             temporal_weight=self.temporal_weight,
         )
 
 
 class TwoStreamNet(PairClassifier):
-    """Two networks; the logarithm of their weighted mean probabilities."""
+    """Two networks; the scores are the logarithm of their weighted mean probability."""
 
     def __init__(
         self,
@@ -82,15 +82,17 @@ class TwoStreamNet(PairClassifier):
         self.spatial, spatial_head = spatial
         self.temporal, temporal_head = temporal
         self.temporal_weight = temporal_weight
-        self._head = (nn.ModuleList([spatial_head, temporal_head]),)  # not registered twice
+        self._head = (
+            nn.ModuleList([spatial_head, temporal_head]),
+        )  # in a tuple, so that it is not registered twice
 
     @property
     def head(self) -> nn.Module:
-        """Dropout and last layer of both."""
+        """Dropout and last layer of both networks."""
         return self._head[0]
 
     def score(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """(N, K) scores whose softmax is the weighted mean of both softmaxes."""
+        """Compute (N, K) scores whose softmax is the weighted mean of both softmaxes."""
         of_rgb = self.spatial(rgb.squeeze(2)).log_softmax(dim=1)
         stack = flow.transpose(1, 2).flatten(1, 2)  # dx0 dy0 dx1 dy1 ...
         of_flow = self.temporal(stack).log_softmax(dim=1)

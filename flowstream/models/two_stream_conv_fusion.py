@@ -1,4 +1,4 @@
-"""`two_stream_conv_fusion`: two streams that become one at their last convolution."""
+"""`two_stream_conv_fusion`: two streams that are fused after their last convolution."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from flowstream.models.layers.feature_maps import feature_maps, map_shape
+from flowstream.models.layers.feature_maps import compute_map_shape, make_map_network
 from flowstream.models.model import ClipShape, PairClassifier
 from flowstream.models.two_stream import PairedCNN
 
 
 @dataclass(frozen=True)
 class TwoStreamConvFusion(PairedCNN):
-    """Maps of a spatial and a temporal network, joined place by place, then pooled and classified.
+    """Spatial and temporal network, whose maps are fused per position, then classified.
 
-    Feichtenhofer et al. 2016: fusion behind the last convolution (section 4.3 finds it best) by
-    concatenation and a 1x1 convolution (section 3.1, "conv fusion"), so that what moves is related
-    to what it looks like at the same place. See `ImageCNN` for its options.
+    Feichtenhofer et al. 2016: fusion after the last convolution (best in section 4.3) by
+    concatenation and a 1x1 convolution (section 3.1, "conv fusion"), which relates appearance and
+    motion at the same position. `ImageCNN` documents the options.
     """
 
     name: ClassVar[str] = "two_stream_conv_fusion"
@@ -29,15 +29,15 @@ class TwoStreamConvFusion(PairedCNN):
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> ConvFusionNet:
         """The network for flow of one shape, RGB frames of its size, and K classes."""
         frame, flow = self.inputs(clip)
-        spatial = feature_maps(self.trunk(frame, frames=1, blank=blank))
-        temporal = feature_maps(self.trunk(flow, frames=flow.frames, blank=blank))
+        spatial = make_map_network(self.build_trunk(frame, frames=1, blank=blank))
+        temporal = make_map_network(self.build_trunk(flow, frames=flow.frames, blank=blank))
         return ConvFusionNet(
             (frame, flow), classes, spatial=spatial, temporal=temporal, dropout=self.dropout
         )
 
 
 class ConvFusionNet(PairClassifier):
-    """Two networks from images to maps, a convolution over both, a classifier."""
+    """Two networks from images to maps, a convolution over both, and a classifier."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class ConvFusionNet(PairClassifier):
     ) -> None:
         super().__init__(inputs, classes)
         self.spatial, self.temporal = spatial, temporal
-        width, _, _ = map_shape(spatial, inputs[0].lengths)
+        width, _, _ = compute_map_shape(spatial, inputs[0].lengths)
         self.fuse = nn.Conv2d(2 * width, width, 1)
         with torch.no_grad():
-            # Identity over identity, an example of section 3.1: at first the maps are summed.
+            # Two identities, an example of section 3.1: initially the maps are added.
             self.fuse.weight.copy_(torch.eye(width).repeat(1, 2)[:, :, None, None])
             nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
         self.activate = nn.ReLU(inplace=True)
@@ -66,7 +66,7 @@ class ConvFusionNet(PairClassifier):
         return self.last
 
     def score(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """(N, K) scores."""
+        """Compute (N, K) scores."""
         of_rgb = self.spatial(rgb.squeeze(2))
         of_flow = self.temporal(flow.transpose(1, 2).flatten(1, 2))  # dx0 dy0 dx1 dy1 ...
         fused = self.activate(self.fuse(torch.cat([of_rgb, of_flow], dim=1)))

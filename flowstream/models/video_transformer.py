@@ -1,4 +1,4 @@
-"""`video_transformer`: tubelets as tokens, attention over space and time."""
+"""`video_transformer`: ViViT and TimeSformer, attention between tubelets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowstream.models.layers.space_time_attention import (
     DividedBlock,
     JointBlock,
     SpatialBlock,
-    encoder_block,
+    make_encoder_block,
 )
 from flowstream.models.model import (
     HALF_TO_ONE,
@@ -26,42 +26,44 @@ from flowstream.models.model import (
     PixelStatistics,
     VideoClassifier,
 )
+from flowstream.ranges import check_at_least, check_between
 
 ATTENTIONS = {"joint": JointBlock, "divided": DividedBlock, "factorised": SpatialBlock}
 
 
 @dataclass(frozen=True)
 class VideoTransformer(Model):
-    """ViViT and TimeSformer: tubelet embedding, then one of three ways to attend.
+    """Transformer over tubelets, with joint, divided or factorised attention.
 
     Arnab et al. 2021, arXiv:2103.15691 (tubelets, section 3.2; factorised encoder, model 2 of
     section 3.3; initialisation from 2D ViTs, section 3.4); Bertasius et al. 2021,
-    arXiv:2102.05095 (joint and divided attention, section 3). Each moment has a class token of its
-    own; their average is scored.
+    arXiv:2102.05095 (joint and divided attention, section 3). Each time step has its own class
+    token; the average of the class tokens is scored.
 
     Parameters
     ----------
     attention : "joint", "divided" or "factorised"
-        Between all tokens; in turns over time and over space; over space first, then over time
-        between the class tokens.
+        Attention between all tokens; over time and then over space in each block; or over space in
+        all blocks and then over time between the class tokens.
     patch : int
-        Rows and columns of a tubelet.
+        Number of rows and columns of a tubelet.
     tubelet : int
-        Its frames; at most those of the clip. Frames that fill no tubelet are left out.
+        Number of frames of a tubelet, at most those of the clip. Frames that do not fill a tubelet
+        are ignored.
     width, depth, heads : int
-        Of the (spatial) encoder; 192, 12, 3 is ViT-Tiny, 768, 12, 12 ViT-Base.
+        Size of the (spatial) encoder; 192, 12, 3 is ViT-Tiny, 768, 12, 12 is ViT-Base.
     temporal_depth : int
-        Blocks over time of the factorised encoder.
+        Number of blocks over time of the factorised encoder.
     dropout : float
-        In the blocks and before the last layer.
+        Rate in the blocks and before the last layer.
     weights : str
-        A 2D ViT's: the name of one of torchvision's (`vit_b_16`, fetched by torchvision) or a file
-        with its keys. Empty is random. Patch, width and heads must be its own, as `check_weights`
-        makes sure (of heads at the published widths: no file tells them); of its layers the first
-        `depth` are taken.
+        Weights of a 2D ViT: one of torchvision's names (`vit_b_16`, downloaded by torchvision) or
+        a file with torchvision's keys. Empty means random. `check_weights` compares patch, width
+        and heads (heads only at the published widths, because no file contains them). The first
+        `depth` layers are used.
     inflation : "central" or "average"
-        How a patch's 2D filter becomes a tubelet's: at the central frame, others zero; or at every
-        frame, divided by their number.
+        Inflation of the 2D filters of a patch: central frame only, others zero; or all frames,
+        divided by their number.
     """
 
     name: ClassVar[str] = "video_transformer"
@@ -85,31 +87,30 @@ class VideoTransformer(Model):
             raise ParameterError(f"attention: got {self.attention!r}, expected one of: {known}")
         if self.inflation not in ("central", "average"):
             raise ParameterError(f"inflation: got {self.inflation!r}, expected central or average")
-        for option in ("patch", "tubelet", "width", "depth", "heads", "temporal_depth"):
-            if getattr(self, option) < 1:
-                raise ParameterError(f"{option}: got {getattr(self, option)}, expected at least 1")
-        for option in ("depth", "temporal_depth"):
-            if getattr(self, option) > 1000:  # the deepest published: arXiv:2203.00555
-                got = getattr(self, option)
-                raise ParameterError(f"{option}: got {got}, expected 1000 at most")
+        for option in ("patch", "tubelet", "width", "heads"):
+            check_at_least(option, getattr(self, option), 1)
+        for option in ("depth", "temporal_depth"):  # the deepest published: arXiv:2203.00555
+            check_between(option, getattr(self, option), (1, 1000))
         if self.width % self.heads:
-            raise ParameterError(f"heads: got {self.heads}, which do not divide width {self.width}")
+            raise ParameterError(
+                f"heads: got {self.heads}, expected a divisor of width {self.width}"
+            )
         check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
-        """ImageNet's, as torchvision's ViTs expect, where there are weights; else -1..1."""
+        """Normalisation of RGB: ImageNet's with pretrained weights, else -1..1."""
         return IMAGENET if self.weights else HALF_TO_ONE
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One frame of one patch."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of one frame with one patch."""
         return (1, self.patch, self.patch)
 
     def check_weights(self) -> None:
-        """Refuse a ViT that is not there or does not fit.
+        """Raise `CheckpointError` if the weights are missing or do not fit.
 
-        Not done on construction: a checkpoint is read where the file is gone.
+        The constructor does not check this, because checkpoints must load without the file.
         """
         if self.weights:
             check_vit(self.weights, self._size)
@@ -119,8 +120,8 @@ class VideoTransformer(Model):
         return ViTSize(self.patch, self.width, self.depth, self.heads)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TubeletTransformer:
-        """The network for clips of one shape and K classes."""
-        self.refuse_smaller(clip)
+        """Build the network for clips of one shape and K classes."""
+        self.check_size(clip)
         network = TubeletTransformer(clip, classes, options=self)
         if self.weights and not blank:
             load_vit(network, read_vit(self.weights, self._size), inflation=self.inflation)
@@ -128,18 +129,18 @@ class VideoTransformer(Model):
 
 
 class TubeletTransformer(VideoClassifier):
-    """Tubelets and a class token a moment, blocks over them, the class tokens' average."""
+    """Network of tubelets with a class token per time step, and transformer blocks."""
 
     def __init__(self, clip: ClipShape, classes: int, *, options: VideoTransformer) -> None:
         super().__init__(clip, classes)
         tubelet = (min(options.tubelet, clip.frames), options.patch, options.patch)
         self.grid = (clip.rows // options.patch, clip.columns // options.patch)
-        moments, width = clip.frames // tubelet[0], options.width
+        steps, width = clip.frames // tubelet[0], options.width
         self.embed = nn.Conv3d(clip.channels, width, tubelet, stride=tubelet)
         self.class_token = nn.Parameter(torch.zeros(1, 1, 1, width))
         positions = 1 + self.grid[0] * self.grid[1]
         self.spatial_position = nn.Parameter(torch.empty(1, 1, positions, width))
-        self.temporal_position = nn.Parameter(torch.empty(1, moments, 1, width))
+        self.temporal_position = nn.Parameter(torch.empty(1, steps, 1, width))
         for position in (self.spatial_position, self.temporal_position):
             nn.init.normal_(position, std=0.02)
         make = ATTENTIONS[options.attention]
@@ -150,7 +151,7 @@ class TubeletTransformer(VideoClassifier):
         self.over_time = nn.Sequential()
         if options.attention == "factorised":
             for _ in range(options.temporal_depth):
-                self.over_time.append(encoder_block(width, options.heads, options.dropout))
+                self.over_time.append(make_encoder_block(width, options.heads, options.dropout))
         self.last = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(width, classes))
 
     @property
@@ -159,14 +160,14 @@ class TubeletTransformer(VideoClassifier):
         return self.last
 
     def tokens(self, clips: Tensor) -> Tensor:
-        """(N, T', 1 + H'W', D) of (N, C, T, H, W): class tokens, tubelets, positions added."""
+        """Embed (N, C, T, H, W) clips as (N, T', 1 + H'W', D) tokens with positions."""
         tubes = self.embed(clips).flatten(3).permute(0, 2, 3, 1)  # (N, T', H'W', D)
         heads = self.class_token.expand(*tubes.shape[:2], 1, -1)
         tokens = torch.cat([heads, tubes], dim=2)
         return tokens + self.spatial_position + self.temporal_position
 
     def score(self, clips: Tensor) -> Tensor:
-        """(N, K) scores."""
+        """Compute (N, K) scores."""
         tokens = self.tokens(clips)
         for block in self.blocks:
             tokens = block(tokens)

@@ -82,7 +82,7 @@ class Recipe:
             If a file of pretrained weights is missing or does not fit.
         """
         from flowstream.device import choose_device
-        from flowstream.models.inspect.describe import shadow
+        from flowstream.models.inspect.describe import build_on_meta
         from flowstream.train.run import LAST
 
         try:
@@ -95,7 +95,7 @@ class Recipe:
             model = stream.architecture
             try:
                 model.check_weights()
-                shadow(model, stream.clip, 2)
+                build_on_meta(model, stream.clip, 2)
             except CheckpointError as error:
                 raise CheckpointError(f"{name}: {error}") from error
             except (ParameterError, ShapeError) as error:

@@ -273,11 +273,11 @@ class StreamRecipe(Checked):
         """Refuse now what would fail only after the videos have been extracted."""
         try:
             model = self.architecture
-            model.refuse_smaller(self.clip)
+            model.check_size(self.clip)
             _ = model.pixels  # asks for its backbone, too
         except (RecipeError, ShapeError, UnknownNameError) as error:
             raise ParameterError(str(error)) from error
-        if self.cache_features and not (self.fixed_clips and model.keeps_features):
+        if self.cache_features and not (self.fixed_clips and model.has_frozen_features):
             raise ParameterError(
                 "cache_features: got true, expected false, because the features change: keep them "
                 "with fixed_clips = true and a model whose CNN is not trained (cnn_rnn, pretrained)"

@@ -62,7 +62,7 @@ def test_channels_are_given_exactly_where_it_takes_one_stream(
 def test_a_clip_below_its_smallest_is_refused(
     model_name: str, model: Model, arguments: Arguments, axis: int
 ) -> None:
-    lengths = list(model.smallest)
+    lengths = list(model.min_clip)
     least = lengths[axis]
     lengths[axis] -= 1
     frames, *size = lengths

@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def clip(model: Model) -> ClipShape:
     """Flow of a few frames, a little larger than the model needs."""
-    frames, rows, columns = model.smallest
+    frames, rows, columns = model.min_clip
     return ClipShape(2, max(3, frames), max(16, rows), max(20, columns + 2))
 
 
@@ -95,7 +95,7 @@ def test_clips_of_any_shape_that_it_is_built_for_are_scored(
     channel_numbers: tuple[int | None, ...],
     longer: tuple[int, int, int],
 ) -> None:
-    frames, rows, columns = (a + b for a, b in zip(model.smallest, longer, strict=True))
+    frames, rows, columns = (a + b for a, b in zip(model.min_clip, longer, strict=True))
     for channels in channel_numbers:
         with torch.device("meta"):  # shapes alone: nothing is computed
             shape = arguments(channels=channels, frames=frames, size=(rows, columns))
@@ -109,7 +109,7 @@ def test_one_number_is_both_sides_of_the_size(
     model_name: str, model: Model, arguments: Arguments
 ) -> None:
     with torch.device("meta"):
-        frames = max(3, model.smallest[0])
+        frames = max(3, model.min_clip[0])
         assert build_model(model_name, **arguments(size=35, frames=frames)).clip == ClipShape(
             2, frames, 35, 35
         )
@@ -212,7 +212,7 @@ def test_a_blank_network_is_whole_without_the_pretrained_weights(
     model_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = MODELS[model_name]()
-    shape = ClipShape(2, max(3, model.smallest[0]), 32, 32)
+    shape = ClipShape(2, max(3, model.min_clip[0]), 32, 32)
     if not getattr(model, "pretrained", False):
         pytest.skip("starts at random by itself")
     full = model.build(shape, CLASSES).eval()

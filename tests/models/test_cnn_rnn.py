@@ -64,7 +64,7 @@ def test_a_cnn_that_starts_at_random_is_trained_unless_that_is_forbidden() -> No
 
 def test_features_are_the_backbones_own_of_each_moment() -> None:
     network = built(**FROZEN).eval()
-    backbone: Any = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True).eval()
+    backbone: Any = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True).eval()
     with torch.inference_mode():
         features = network.features(clips())
         maps = backbone.extract_features(clips().transpose(1, 2).flatten(0, 1))

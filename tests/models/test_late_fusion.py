@@ -12,7 +12,7 @@ from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.backbones.frame_features import FrameFeatures
 from flowstream.models.late_fusion_fc import LateFusionFC
-from flowstream.models.layers.feature_maps import feature_maps
+from flowstream.models.layers.feature_maps import make_map_network
 
 # One of each family, smallest member: the rule meets other names and pools in every one.
 FAMILIES = [
@@ -40,7 +40,7 @@ CLASSIFIERS = ("classifier", "fc", "_fc")
 def test_feature_maps_are_what_the_network_itself_pools_and_classifies(backbone: str) -> None:
     family = BACKBONES[backbone](backbone)
     torch.manual_seed(0)
-    network = family.network(False).eval()
+    network = family.build(False).eval()
     side = max(64, family.min_side)
     images = torch.randn(2, 3, side, side)
     seen: list[Tensor] = []
@@ -48,7 +48,7 @@ def test_feature_maps_are_what_the_network_itself_pools_and_classifies(backbone:
     classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     with torch.inference_mode():
         network(images)
-        maps = feature_maps(network)(images)
+        maps = make_map_network(network)(images)
     features = seen[0].flatten(1)
     # alexnet and vgg keep several places of their maps
     places = round((features.shape[1] / maps.shape[1]) ** 0.5)
@@ -59,7 +59,7 @@ def test_feature_maps_are_what_the_network_itself_pools_and_classifies(backbone:
 
 def test_a_network_without_convolutions_before_its_classifier_is_refused() -> None:
     with pytest.raises(ParameterError, match="expected convolutions before a classifier"):
-        feature_maps(nn.Sequential(nn.Flatten(), nn.Linear(3, 4)))
+        make_map_network(nn.Sequential(nn.Flatten(), nn.Linear(3, 4)))
 
 
 def built(name: str) -> FrameFeatures:

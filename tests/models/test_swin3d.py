@@ -11,7 +11,7 @@ from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
 from flowstream.models.inspect.describe import describe
 from flowstream.models.model import ClipShape
-from flowstream.models.swin3d import Swin3DT, spoil_windows
+from flowstream.models.swin3d import Swin3DT, spread_nan_over_windows
 
 
 @pytest.mark.parametrize("shift", [(0, 0, 0), (1, 2, 1), (0, 2, 2)])
@@ -34,7 +34,7 @@ def test_a_token_is_spoilt_by_those_that_it_attends_to(
     depends = slopes.abs().amax(dim=-1) > 1e-30  # e^-100 is 4e-44, all that is seen above 1e-6
     clips = torch.zeros(count, count, 4)
     clips[range(count), range(count)] = torch.nan  # one clip a spoilt token
-    spoil = partial(spoil_windows, window=window, shift=shift)
+    spoil = partial(spread_nan_over_windows, window=window, shift=shift)
     spoilt = spoil(clips.reshape(count, *size, 4)).isnan().all(dim=-1).reshape(count, count)
     assert torch.equal(spoilt, depends.T)
 

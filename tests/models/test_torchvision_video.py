@@ -13,8 +13,8 @@ from torchvision import models
 
 from flowstream.errors import CheckpointError, RecipeError
 from flowstream.models import MODELS, build_model
-from flowstream.models.inspect.describe import shadow
-from flowstream.models.layers.stem import cross_modality_weights
+from flowstream.models.inspect.describe import build_on_meta
+from flowstream.models.layers.stem import make_cross_modality_weights
 from flowstream.models.model import ClipShape
 from flowstream.models.torchvision_video import (
     R3D18,
@@ -39,7 +39,7 @@ def test_on_rgb_it_is_torchvisions_own_network_but_for_the_last_layer(name: str)
     clip = ClipShape(3, 16, 112, 112)
     with torch.device("meta"):
         theirs = dict(models.get_model(name).named_parameters())
-    ours = shadow(MODELS[name](), clip, 5)
+    ours = build_on_meta(MODELS[name](), clip, 5)
     assert isinstance(ours, TorchvisionClassifier)
     last = {id(part) for part in ours.head.parameters()}
     rest = {n: p.shape for n, p in ours.network.named_parameters() if id(p) not in last}
@@ -70,8 +70,8 @@ def first_convolution(network: nn.Module) -> nn.Conv3d:
 def test_on_flow_only_the_first_convolution_is_another(name: str) -> None:
     clip = ClipShape(2, 16, 112, 112)
     flow, rgb = (
-        shadow(MODELS[name](), clip, 5),
-        shadow(MODELS[name](), ClipShape(3, 16, 112, 112), 5),
+        build_on_meta(MODELS[name](), clip, 5),
+        build_on_meta(MODELS[name](), ClipShape(3, 16, 112, 112), 5),
     )
     ours, theirs = first_convolution(flow), first_convolution(rgb)
     assert (ours.in_channels, theirs.in_channels) == (2, 3)
@@ -99,7 +99,7 @@ def test_pretrained_filters_are_spread_over_flow(
     own, theirs = first_convolution(flow).weight, first_convolution(trained).weight
     assert torch.equal(first_convolution(rgb).weight, theirs)
     for moment in range(3):
-        spread = cross_modality_weights(theirs[:, :, moment], 2)
+        spread = make_cross_modality_weights(theirs[:, :, moment], 2)
         torch.testing.assert_close(own[:, :, moment], spread, atol=1e-7, rtol=1e-6)
     third = dict(flow.named_parameters())["network.layer3.0.conv1.0.weight"]
     assert torch.equal(third, trained.layer3[0].conv1[0].weight)
@@ -109,7 +109,7 @@ def test_pretrained_filters_are_spread_over_flow(
 def test_the_head_is_one_dropout_and_one_layer_for_the_classes(name: str) -> None:
     kind = MODELS[name]
     assert issubclass(kind, TorchvisionVideo)
-    network = shadow(kind(dropout=0.3), ClipShape(3, 16, 32, 32), 7)
+    network = build_on_meta(kind(dropout=0.3), ClipShape(3, 16, 32, 32), 7)
     dropout, last = network.head.children()
     assert isinstance(dropout, nn.Dropout)
     assert dropout.p == 0.3
@@ -124,17 +124,17 @@ def test_mvit_is_told_the_grid_of_its_clips() -> None:
     """Of 16 x 224 x 224 it is what torchvision makes for its weights."""
     with torch.device("meta"):
         theirs: Any = models.get_model("mvit_v2_s")
-    ours: Any = shadow(MViTV2S(), ClipShape(3, 16, 224, 224), 5)
+    ours: Any = build_on_meta(MViTV2S(), ClipShape(3, 16, 224, 224), 5)
     grid = ours.network.pos_encoding
     assert grid.temporal_size == theirs.pos_encoding.temporal_size == 8
     assert grid.spatial_size == theirs.pos_encoding.spatial_size == (56, 56)
-    small: Any = shadow(MViTV2S(), ClipShape(3, 5, 30, 33), 5)
+    small: Any = build_on_meta(MViTV2S(), ClipShape(3, 5, 30, 33), 5)
     assert small.network.pos_encoding.temporal_size == 3
     assert small.network.pos_encoding.spatial_size == (8, 9)
 
 
 def test_s3d_averages_all_maps_whatever_their_size() -> None:
-    network: Any = shadow(S3D(), ClipShape(3, 16, 112, 112), 5)
+    network: Any = build_on_meta(S3D(), ClipShape(3, 16, 112, 112), 5)
     assert isinstance(network.network.avgpool, nn.AdaptiveAvgPool3d)
 
 

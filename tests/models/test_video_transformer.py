@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models import build_model
-from flowstream.models.backbones.vit_weights import inflated_filters, resampled_positions
+from flowstream.models.backbones.vit_weights import inflate_filters, resample_positions
 from flowstream.models.model import ClipShape
 from flowstream.models.video_transformer import TubeletTransformer, VideoTransformer
 
@@ -102,8 +102,8 @@ def test_averaged_filters_see_the_mean_of_a_tubelet_and_central_ones_its_middle(
 
 def test_filters_are_inflated_as_section_3_4_says() -> None:
     filters = torch.randn(5, 3, 4, 4)
-    average = inflated_filters(filters, frames=4, inflation="average")
-    central = inflated_filters(filters, frames=4, inflation="central")
+    average = inflate_filters(filters, frames=4, inflation="average")
+    central = inflate_filters(filters, frames=4, inflation="central")
     for frame in range(4):
         assert torch.equal(average[:, :, frame], filters / 4)
         assert torch.equal(central[:, :, frame], filters if frame == 2 else 0 * filters)
@@ -115,14 +115,14 @@ def test_positions_are_resampled_as_torchvision_does(side: int) -> None:
     expected = interpolate_embeddings(
         8 * side, 8, OrderedDict({"encoder.pos_embedding": positions})
     )["encoder.pos_embedding"]
-    resampled = resampled_positions(positions, (side, side))
+    resampled = resample_positions(positions, (side, side))
     torch.testing.assert_close(resampled, expected, atol=0, rtol=0)
     assert torch.equal(resampled[:, 0], positions[:, 0])
 
 
 def test_positions_that_are_no_square_are_refused() -> None:
     with pytest.raises(CheckpointError, match="has 15 places, expected a square"):
-        resampled_positions(torch.zeros(1, 1 + 15, 8), (4, 4))
+        resample_positions(torch.zeros(1, 1 + 15, 8), (4, 4))
 
 
 def test_a_clip_of_another_shape_than_the_weights_gets_a_grid_of_its_own(tmp_path: Path) -> None:

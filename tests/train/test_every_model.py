@@ -12,7 +12,7 @@ import pytest
 from flowstream.dataset.split import Split
 from flowstream.fusion import FUSIONS
 from flowstream.models import MODELS
-from flowstream.models.inspect.describe import shadow
+from flowstream.models.inspect.describe import build_on_meta
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.fit import fit
 from flowstream.train.predict import predict
@@ -32,7 +32,7 @@ def test_it_learns_its_clips_and_its_scores_can_be_fused_with_any_others(
 ) -> None:
     options = {**tiny_options(name), "dropout": 0.0}
     model = MODELS[name](**options)
-    frames, rows, columns = model.smallest
+    frames, rows, columns = model.min_clip
     recipe = StreamRecipe(
         stream=stream,  # type: ignore[arg-type]
         model=name,
@@ -48,7 +48,7 @@ def test_it_learns_its_clips_and_its_scores_can_be_fused_with_any_others(
         evaluation=Evaluation(segments=2, crops=1),
         workers=0,
     )
-    network = shadow(model, recipe.clip, 2)
+    network = build_on_meta(model, recipe.clip, 2)
     if sum(part.numel() for part in network.parameters()) > 10**6:
         recipe = replace(recipe, learning_rate=3e-4)  # large networks want small steps
     best = fit(recipe, long_split, tmp_path, device="cpu", progress=False)

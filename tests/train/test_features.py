@@ -176,9 +176,9 @@ def test_fixed_clips_are_the_same_in_every_epoch(
 
 
 def test_a_cnn_without_weights_has_no_features_worth_keeping() -> None:
-    assert not CNNRNN(backbone="small_cnn", pretrained=False).keeps_features
-    assert CNNRNN().keeps_features
-    assert not CNNRNN(fine_tune=True).keeps_features
+    assert not CNNRNN(backbone="small_cnn", pretrained=False).has_frozen_features
+    assert CNNRNN().has_frozen_features
+    assert not CNNRNN(fine_tune=True).has_frozen_features
 
 
 def test_damaged_features_are_refused(rnn: Recipes, split: Split, tmp_path: Path) -> None:

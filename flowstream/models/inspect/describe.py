@@ -1,4 +1,4 @@
-"""A network layer by layer: sizes, receptive fields, parameters and operations."""
+"""Description of a network per layer: sizes, receptive fields, parameters, operations."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ from flowstream.models.inspect.bounds import (
     refuse_costly,
     refuse_huge_tensors,
 )
-from flowstream.models.inspect.operations import operation
+from flowstream.models.inspect.operations import describe_operation
 from flowstream.models.inspect.receptive_field import (
     Extent,
+    count_probe_clips,
+    make_probe_shapes,
     receptive_fields,
-    slivers,
-    spoilt_clips,
 )
-from flowstream.models.inspect.trace import Key, Use, run
+from flowstream.models.inspect.trace import Key, Use, trace_network
 from flowstream.models.model import Classifier, ClipShape, Model
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One row: what a part of a network makes of one clip."""
+    """One row of a description: a part of a network and its output for one clip."""
 
     name: str
-    """As in `named_modules`; empty is the whole network."""
+    """Name from `named_modules`; empty for the whole network."""
     operation: str
     size: tuple[int, ...]
-    """(C, T, H, W), without axes that it does not have; tokens are places."""
+    """Shape (C, T, H, W) of the output, without missing axes; tokens count as positions."""
     receptive_field: Extent | None
-    """(T, H, W), of a unit away from the clip's borders; None where it was not asked for."""
+    """Size (T, H, W) for a unit far from the clip's borders; None if not requested."""
     parameters: int
-    """Of its own, counted at its first use."""
+    """Number of own parameters, counted at the first use."""
     flops: int
-    """Two for each multiplication and addition of convolutions, matrix products and attention."""
+    """FLOPs of convolutions, matrix products and attention; a multiply-add counts as two."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What `describe` finds."""
+    """Result of `describe`."""
 
     model: str
     inputs: tuple[ClipShape, ...]
     classes: int
     layers: tuple[Layer, ...]
-    """In order of execution; the last is the whole network."""
+    """Parts in order of execution; the last is the whole network."""
     trained: int
-    """Parameters that training changes."""
+    """Number of parameters that training changes."""
 
     @property
     def parameters(self) -> int:
-        """Of all layers."""
+        """Number of parameters of all layers."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def flops(self) -> int:
-        """Of all layers, for one clip."""
+        """Number of FLOPs of all layers, for one clip."""
         return sum(layer.flops for layer in self.layers)
 
 
@@ -75,22 +75,21 @@ def describe(
     receptive_field: bool = True,
     progress: Callable[[int], object] = lambda clips: None,
 ) -> Description:
-    """Trace a model's network on one clip, in evaluation mode.
+    """Trace the network of a model on one clip, in evaluation mode.
 
-    Sizes, parameters and operations need no computing; receptive fields do: see
-    `receptive_field.receptive_fields`, which says what `progress` is told.
+    Sizes, parameters and operations are found without computing values. Receptive fields require
+    computation; `receptive_field.receptive_fields` documents this and `progress`.
 
     Raises
     ------
     ShapeError
-        If the model cannot take clips as small as that.
+        If the clips are too small for the model.
     ParameterError
-        If torch cannot count sizes as large as these, or receptive fields would take too long or
-        too much memory.
+        If tensors are too large for torch, or if receptive fields need too much time or memory.
     """
-    network = shadow(model, clip, classes).eval()
-    inputs = blank_inputs(model, clip, batch=1)
-    uses = run(network, inputs)
+    network = build_on_meta(model, clip, classes).eval()
+    inputs = make_meta_inputs(model, clip, batch=1)
+    uses = trace_network(network, inputs)
     fields: dict[Key, Extent] = {}
     if receptive_field:
         flops = sum(use.flops for use in uses)
@@ -100,7 +99,8 @@ def describe(
     layers = tuple(
         Layer(
             name=use.key.name,
-            operation=operation(use.module) + (f", {use.times} times" if use.times > 1 else ""),
+            operation=describe_operation(use.module)
+            + (f", {use.times} times" if use.times > 1 else ""),
             size=tuple(use.output.shape[1:]),
             receptive_field=fields.get(use.key),
             parameters=_new_parameters(use, counted),
@@ -118,38 +118,38 @@ def _refuse_costly_fields(model: Model, clip: ClipShape, flops: float, memory: f
     The cost of the whole clip (`flops`, `memory`) is an upper bound. Receptive fields are computed
     on clips that are minimal along two of three axes; these are traced only if the bound fails.
     """
-    if flops * spoilt_clips(model, clip) <= MAX_FLOPS and memory <= MAX_BYTES:
+    if flops * count_probe_clips(model, clip) <= MAX_FLOPS and memory <= MAX_BYTES:
         return
     flops = memory = 0.0
-    for sliver, count in slivers(model, clip):
-        network = shadow(model, sliver, 2).eval()
-        inputs = blank_inputs(model, sliver, batch=1)
-        uses = run(network, inputs)
+    for shape, count in make_probe_shapes(model, clip):
+        network = build_on_meta(model, shape, 2).eval()
+        inputs = make_meta_inputs(model, shape, batch=1)
+        uses = trace_network(network, inputs)
         flops += count * sum(use.flops for use in uses)
         memory = max(memory, estimate_bytes(network, inputs, uses))
         refuse_costly(flops, memory)  # at once, because tracing recurrent networks is slow
 
 
-def shadow(model: Model, clip: ClipShape, classes: int) -> Classifier:
-    """The network on torch's "meta" device: shapes without values, at next to no cost."""
+def build_on_meta(model: Model, clip: ClipShape, classes: int) -> Classifier:
+    """Build a network on torch's "meta" device, which has shapes but no values."""
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
                 return model.build(clip, classes, blank=True)
         except NotImplementedError:
-            # RegNet computes its widths with tensors, which need values.
+            # RegNet computes its widths with tensors, which must have values.
             return model.build(clip, classes, blank=True).to("meta")
 
 
-def blank_inputs(model: Model, clip: ClipShape, *, batch: int) -> list[Tensor]:
-    """What the network of `shadow` takes."""
+def make_meta_inputs(model: Model, clip: ClipShape, *, batch: int) -> list[Tensor]:
+    """Return inputs on the "meta" device for a network of `build_on_meta`."""
     shapes = model.inputs(clip)
     return [torch.empty(batch, *shape.lengths, device="meta") for shape in shapes]
 
 
 def _new_parameters(use: Use, counted: set[int]) -> int:
-    """How many parameters of a part were not counted before; `counted` learns of them."""
-    # What used no other part may still read its parts' parameters, as torch's attention does.
+    """Return the number of parameters not in `counted`, and add them to it."""
+    # A part that calls no other may still read their parameters, as torch's attention does.
     own: list[nn.Parameter] = list(use.module.parameters(recurse=use.whole))
     new = {id(part): part.numel() for part in own if id(part) not in counted}
     counted.update(new)

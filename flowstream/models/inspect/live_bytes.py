@@ -1,4 +1,4 @@
-"""The bytes of the tensors that are there, as operations make and drop them."""
+"""Count of the bytes of all existing tensors while operations run."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-# torch.distributed._tools.mem_tracker does this and much more, but it is private, newer than the
-# oldest torch that is served, and bound to modules; the profiler sees no fake tensors.
+# torch.distributed._tools.mem_tracker does this and more, but it is private, newer than the oldest
+# supported torch, and bound to modules. The profiler does not see fake tensors.
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts, while it is entered, the storages that results of operations lie in, each once.
+    """Mode that counts the storages of the results of operations, each once.
 
-    Fake tensors count as what they stand for. What a kernel allocates and frees within one
-    operation (column buffers, oneDNN's reordered copies) goes unseen, and so does what an allocator
-    rounds up to.
+    A fake tensor counts like the tensor that it represents. Memory that a kernel allocates and
+    frees within one operation (column buffers, oneDNN's reordered copies) is not counted, nor is
+    rounding by the allocator.
 
     Parameters
     ----------
-    there : iterable of Tensor
-        What counts from the start.
+    existing : iterable of Tensor
+        Tensors that are counted from the start.
     """
 
     now: int
-    """Bytes there at present."""
+    """Current number of bytes."""
     peak: int
-    """The most there ever was at once."""
+    """Largest number of bytes so far."""
 
-    def __init__(self, there: Iterable[Tensor] = ()) -> None:
+    def __init__(self, existing: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._storages: set[int] = set()
-        for tensor in there:
+        for tensor in existing:
             self._count(tensor)
 
     def __torch_dispatch__(
@@ -45,7 +45,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The operation's result, counted while its arguments are still there."""
+        """Run an operation and count its result while its arguments still exist."""
         result = func(*args, **(kwargs or {}))
         for part in tree_leaves(result):
             if isinstance(part, Tensor):
@@ -54,7 +54,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        # views and what is written in place lie in a storage that is known
+        # views and in-place results share a known storage
         if storage._cdata in self._storages:
             return
         self._storages.add(storage._cdata)

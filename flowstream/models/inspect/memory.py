@@ -1,4 +1,4 @@
-"""How much memory a training step takes, before it is tried."""
+"""Estimate of the memory of a training step."""
 
 from __future__ import annotations
 
@@ -15,55 +15,56 @@ from torch.func import functional_call
 
 from flowstream.errors import ParameterError
 from flowstream.models.inspect.bounds import refuse_huge_tensors
-from flowstream.models.inspect.describe import shadow
+from flowstream.models.inspect.describe import build_on_meta
 from flowstream.models.inspect.live_bytes import LiveBytes
 from flowstream.models.model import ClipShape, Model
+from flowstream.ranges import check_at_least
 
-# Values of a trained parameter's size that an optimiser keeps: momentum; both moments of Adam.
+# Number of values that an optimiser keeps per parameter: momentum; two moments of Adam.
 _KEPT = {"sgd": 1, "adamw": 2}
 
-# Values of a parameter's size that it makes on the way, at most. SGD: the gradient with the decay,
-# and with Nesterov's momentum too; AdamW: the second moment's root, the same corrected, and what is
-# left of the parameter before.
-_PASSING = {"sgd": 2, "adamw": 3}
+# Largest number of temporary values per parameter. SGD: the gradient with weight decay, and with
+# Nesterov's momentum; AdamW: the root of the second moment, the same corrected, and the decayed
+# parameter.
+_TEMPORARY = {"sgd": 2, "adamw": 3}
 
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes of a training step in float32.
+    """Number of bytes of a training step in float32.
 
-    The total is the most that tensors take at once: in the forward or backward pass, or in the
-    optimiser's step. It may be less than the sum of the parts, for gradients of parameters come as
-    activations go. Half precision about halves the activations. On CUDA the optimisers' passing
-    values are of all parameters at once, where a CPU takes one parameter after the other.
+    The total is the peak over the forward pass, the backward pass and the optimiser's step. It may
+    be less than the sum of the parts, because activations are freed while gradients of parameters
+    are allocated. Half precision about halves the activations. On CUDA the optimisers allocate
+    temporary values for all parameters at once, on a CPU for one parameter at a time.
 
-    What the libraries need for themselves (workspace, CUDA's own half gigabyte) comes on top. On a
-    CPU, two steps on 8 clips of 3 x 16 x 64 x 64 made the process grow by 1.01 (recurrent_conv) to
-    1.36 (early_fusion) times the total, or by 5 to 61 MB more, with either optimiser; on 16 clips
-    of 112 x 112, with SGD, six models by 1.01 to 1.04 times. Most of it at early_fusion is oneDNN's
-    workspace within the backward pass of a convolution, of which no shape tells: without oneDNN
-    it was 1.07 times. That is with an allocator that gives back what is freed
-    (MALLOC_MMAP_THRESHOLD_=65536); glibc's own keeps pieces, and recurrent_conv grew by 1.54 times.
+    Memory of the libraries (workspace, CUDA's half gigabyte) is not included. Measured on a CPU,
+    two steps on 8 clips of 3 x 16 x 64 x 64: the process grew by 1.01 (recurrent_conv) to 1.36
+    (early_fusion) times the total, 5 to 61 MB more, with either optimiser. On 16 clips of
+    112 x 112, with SGD, six models: 1.01 to 1.04 times. Most of the difference of early_fusion is
+    oneDNN's workspace in the backward pass of a convolution; without oneDNN it was 1.07 times.
+    These figures are with MALLOC_MMAP_THRESHOLD_=65536, which returns freed memory; with glibc's
+    default recurrent_conv grew by 1.54 times.
     """
 
     raw_video: int
-    """The batch's clips as they are stored, a byte a value."""
+    """Clips of the batch as stored, one byte per value."""
     clips: int
-    """The same as the network's input."""
+    """Clips of the batch as input of the network."""
     activations: int
-    """All that autograd keeps from the forward pass for the backward one, each tensor once."""
+    """Tensors that autograd keeps from the forward pass, each counted once."""
     parameters: int
-    """With the norms' statistics."""
+    """Parameters and the statistics of norms."""
     gradients: int
-    """Of the trained parameters."""
+    """Gradients of the trained parameters."""
     optimiser: int
-    """SGD keeps a momentum, AdamW two moments, for each trained parameter."""
+    """State of the optimiser: one momentum for SGD, two moments for AdamW per parameter."""
     total: int
-    """The most that is there at once, but for the raw video, which may stay where it is."""
+    """Peak of all tensors, without the raw video, which may stay on disk."""
 
     @property
     def temporary(self) -> int:
-        """What the total needs beyond the parts: gradients of activations, passing values."""
+        """Part of the total for gradients of activations and temporary values."""
         kept = self.clips + self.activations + self.parameters + self.gradients + self.optimiser
         return max(0, self.total - kept)
 
@@ -77,29 +78,28 @@ def training_memory(
     batch: int,
     optimiser: Literal["sgd", "adamw"] = "sgd",
 ) -> TrainingMemory:
-    """Foretell the memory of a training step on a batch, without computing it.
+    """Estimate the peak memory of a training step without running it.
 
     Raises
     ------
     ParameterError
-        If the batch is too small: below one, or a norm would see a single value; or torch cannot
-        count sizes as large as these.
+        If the batch is below one, if a norm would see a single value, or if tensors are too large
+        for torch.
     """
-    if batch < 1:
-        raise ParameterError(f"batch: got {batch}, expected at least 1")
-    network = shadow(model, clip, classes).train()
+    check_at_least("batch", batch, 1)
+    network = build_on_meta(model, clip, classes).train()
     shapes = [(batch, *shape.lengths) for shape in model.inputs(clip)]
     try:
-        # Unlike "meta" ones, fake tensors of a CPU take its ways, which differ in what they keep:
-        # fused attention does without the matrix of its weights.
+        # Unlike "meta" tensors, fake CPU tensors use the CPU's operators, which keep other tensors:
+        # fused attention does not keep the matrix of its weights.
         with FakeTensorMode():
             state = {name: _like(value) for name, value in _state(network).items()}
             inputs = [torch.empty(shape) for shape in shapes]
-            # First, for torch 2.3 shrinks the storage of a fake index that has been used.
+            # First, because torch 2.3 shrinks the storage of a fake index after use.
             peak, left = _step(network, inputs, state=state)
-            kept = saved_sizes(network, inputs, state=state)
-    except ValueError as error:  # of a batch norm
-        raise ParameterError(f"batch: got {batch}: {error}; take more clips at once") from error
+            kept = measure_saved_tensors(network, inputs, state=state)
+    except ValueError as error:  # from a batch norm
+        raise ParameterError(f"batch: got {batch}: {error}. Use a larger batch") from error
     values = sum(map(math.prod, shapes))
     trained = [_bytes(part) for part in network.parameters() if part.requires_grad]
     own = _KEPT[optimiser] * sum(trained)
@@ -110,31 +110,31 @@ def training_memory(
         parameters=sum(map(_bytes, _state(network).values())),
         gradients=sum(trained),
         optimiser=own,
-        # the optimiser's own values are there from the first step on
-        total=own + max(peak, left + _PASSING[optimiser] * max(trained)),
+        # the optimiser's state exists from the first step on
+        total=own + max(peak, left + _TEMPORARY[optimiser] * max(trained)),
     )
 
 
-def saved_sizes(
+def measure_saved_tensors(
     network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor] | None = None
 ) -> list[int]:
-    """Bytes of each storage that autograd keeps of a forward pass and its loss.
+    """Measure each storage that autograd keeps of a forward pass and its loss.
 
-    Parameters, statistics and inputs, which are there anyway, are left out.
+    Parameters, statistics and inputs are not included, because they exist anyway.
 
     Parameters
     ----------
     network : torch.nn.Module
     inputs : sequence of Tensor
     state : mapping from name to Tensor, or None
-        What takes the place of its parameters and buffers; None are its own.
+        Replacement of its parameters and buffers; None for its own.
     """
     state = _state(network) if state is None else state
     storages: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        storages[storage._cdata] = storage  # held, so that no other gets its address
+        storages[storage._cdata] = storage  # kept alive, so that its address is not reused
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -148,10 +148,10 @@ def saved_sizes(
 def _step(
     network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor]
 ) -> tuple[int, int]:
-    """Bytes of all tensors at the peak of a forward and backward pass, and after them."""
+    """Return the peak bytes of a forward and backward pass, and the bytes after them."""
     live = LiveBytes([*state.values(), *inputs])
     with live:
-        # held to the end, as training does: its log wants the loss and who was right
+        # kept to the end, as training does for its log
         results = _forward(network, inputs, state=state)
         torch.autograd.backward(results[-1])
         left = live.now
@@ -162,7 +162,7 @@ def _step(
 def _forward(
     network: nn.Module, inputs: Sequence[Tensor], *, state: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores, labels and loss."""
+    """Compute scores, labels and loss."""
     scores = functional_call(network, state, tuple(inputs))
     labels = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
     return scores, labels, nn.functional.cross_entropy(scores, labels)
@@ -173,7 +173,7 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _like(value: Tensor) -> Tensor:
-    """A tensor on the CPU of the same shape, strides and type."""
+    """Return an empty CPU tensor of the same shape, strides and type."""
     made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cpu")
     return made.requires_grad_(value.requires_grad)
 

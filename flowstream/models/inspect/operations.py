@@ -1,4 +1,4 @@
-"""What a part of a network does, in a few words."""
+"""Short descriptions of the operations of a network's parts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NORMS = {
 }
 
 
-def operation(module: nn.Module) -> str:
-    """`conv 3×3, 60→12`, `max pool 4×4`, `linear 24→101`; else the name of its class."""
+def describe_operation(module: nn.Module) -> str:
+    """Return e.g. `conv 3×3, 60→12` or `max pool 4×4`; else the name of the class."""
     if isinstance(module, nn.modules.conv._ConvNd):
         return _convolution(module)
     if "Pool" in type(module).__name__:
@@ -30,8 +30,8 @@ def operation(module: nn.Module) -> str:
     return norms[0] if norms else type(module).__name__
 
 
-def times(lengths: Iterable[int]) -> str:
-    """`3×3`."""
+def join_lengths(lengths: Iterable[int]) -> str:
+    """Join lengths with multiplication signs: `3×3`."""
     return "×".join(map(str, lengths))
 
 
@@ -39,7 +39,7 @@ def _convolution(conv: nn.modules.conv._ConvNd) -> str:
     kind = "conv"
     if conv.groups > 1:
         kind = "depthwise conv" if conv.groups == conv.in_channels else f"{conv.groups}-group conv"
-    text = f"{kind} {times(conv.kernel_size)}, {conv.in_channels}→{conv.out_channels}"
+    text = f"{kind} {join_lengths(conv.kernel_size)}, {conv.in_channels}→{conv.out_channels}"
     return text + _unless_ones("stride", conv.stride) + _unless_ones("dilation", conv.dilation)
 
 
@@ -49,11 +49,13 @@ def _pool(pool: Any) -> str:
     axes = int(name[-2]) if name[-2].isdigit() else 1
     if "Adaptive" in name:
         sides = _sides(pool.output_size, axes)
-        return f"global {kind}" if set(sides) == {1} else f"{kind} to {times(sides)}"
+        return f"global {kind}" if set(sides) == {1} else f"{kind} to {join_lengths(sides)}"
     if not hasattr(pool, "kernel_size"):
         return name
     kernel, stride = _sides(pool.kernel_size, axes), _sides(pool.stride, axes)
-    return f"{kind} {times(kernel)}" + ("" if stride == kernel else f", stride {times(stride)}")
+    return f"{kind} {join_lengths(kernel)}" + (
+        "" if stride == kernel else f", stride {join_lengths(stride)}"
+    )
 
 
 def _sides(given: int | Iterable[int], axes: int) -> tuple[int, ...]:
@@ -62,4 +64,4 @@ def _sides(given: int | Iterable[int], axes: int) -> tuple[int, ...]:
 
 def _unless_ones(name: str, lengths: Iterable[int]) -> str:
     sides = tuple(lengths)
-    return "" if set(sides) == {1} else f", {name} {times(sides)}"
+    return "" if set(sides) == {1} else f", {name} {join_lengths(sides)}"

@@ -1,4 +1,4 @@
-"""How much of a clip each part of a network looks at, found by spoiling the clip."""
+"""Receptive fields of the parts of a network, measured by propagation of NaN."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from flowstream.models.inspect.bounds import BATCH
-from flowstream.models.inspect.trace import Key, Use, watched
+from flowstream.models.inspect.trace import Key, Use, report_uses
 from flowstream.models.model import Classifier, ClipShape, Model
 
 Extent = tuple[int, int, int]
-"""Frames, rows and columns, from the first that matters to the last."""
+"""Number of frames, rows and columns, from the first that matters to the last."""
 
 DTYPE = torch.float32
 
 
 class _EnoughError(Exception):
-    """Ends a run whose later parts are known already."""
+    """End of a run whose later parts are already known."""
 
 
 def receptive_fields(
@@ -29,52 +29,57 @@ def receptive_fields(
     *,
     progress: Callable[[int], object] = lambda steps: None,
 ) -> dict[Key, Extent]:
-    """How much of a clip a unit of each of a network's parts depends on, away from the borders.
+    """Measure the receptive field of a unit of each part, far from the borders.
 
-    One slice of the clip after the other is made NaN, which operations pass on to exactly what
-    depends on it, whatever the weights; `Model.spoilt_apart` sees to the exceptions. (NNPACK is
-    switched off meanwhile: it convolves by transforms, which spread NaN. oneDNN, as torch calls it,
-    sums products.) Of a part's units the one that depends on most counts, which the clip's borders
-    do not cut.
+    One slice of the clip after the other is set to NaN. Operations propagate NaN to exactly those
+    values that depend on it, whatever the weights; `Model.prepare_for_receptive_field` handles the
+    exceptions. NNPACK is disabled, because it convolves by transforms, which spread NaN. The unit
+    of a part with the largest receptive field counts, because the borders cut those of others.
 
-    Frames are looked for in clips as small as the model takes, rows in as narrow and columns in as
-    low ones: what a unit sees along one side of the image does not depend on the other's length.
+    Frames are measured with clips of the smallest valid size, rows with the smallest number of
+    columns and columns with the smallest number of rows, because the extent along one axis does
+    not depend on the length of the others.
 
     Parameters
     ----------
     model : Model
     clip : ClipShape
     keys : sequence of Key
-        The parts, of `trace.run`.
+        Parts, from `trace.trace_network`.
     progress : function of an int
-        Told how many clips more are done, of `spoilt_clips(model, clip)`.
+        Called with the number of clips that have been processed since the last call; the total is
+        `count_probe_clips(model, clip)`.
 
     Returns
     -------
     mapping from Key to (frames, rows, columns)
-        0 where nothing of the clip matters.
+        0 for a part that does not depend on the clip.
     """
     along: list[dict[Key, int]] = []
-    for axis, (sliver, _) in enumerate(slivers(model, clip)):
-        shapes = model.inputs(sliver)
+    for axis, (shape, _) in enumerate(make_probe_shapes(model, clip)):
+        shapes = model.inputs(shape)
         with torch.random.fork_rng(devices=[]):
-            network = model.spoilt_apart(model.build(sliver, 2, blank=True)).to(DTYPE).eval()
+            network = (
+                model.prepare_for_receptive_field(model.build(shape, 2, blank=True))
+                .to(DTYPE)
+                .eval()
+            )
         extents = dict.fromkeys(keys, 0)
-        for spoiling in _spoilings(shapes, axis):
-            for key, span in _spans(network, spoiling, keys, progress=progress).items():
+        for probe in _make_probes(shapes, axis):
+            for key, span in _spans(network, probe, keys, progress=progress).items():
                 extents[key] = max(extents[key], span.extent)
         along.append(extents)
     return {key: (along[0][key], along[1][key], along[2][key]) for key in keys}
 
 
-def spoilt_clips(model: Model, clip: ClipShape) -> int:
-    """How many clips `receptive_fields` runs the network on."""
+def count_probe_clips(model: Model, clip: ClipShape) -> int:
+    """Return the number of clips on which `receptive_fields` runs the network."""
     return sum(shape.frames for shape in model.inputs(clip)) + clip.rows + clip.columns
 
 
-def slivers(model: Model, clip: ClipShape) -> tuple[tuple[ClipShape, int], ...]:
-    """Clips that frames, rows and columns are looked for in, and how many are spoilt of each."""
-    _, rows, columns = model.smallest
+def make_probe_shapes(model: Model, clip: ClipShape) -> tuple[tuple[ClipShape, int], ...]:
+    """Return a shape for each of frames, rows and columns, and its number of slices."""
+    _, rows, columns = model.min_clip
     frames = sum(shape.frames for shape in model.inputs(clip))
     return (
         (replace(clip, rows=rows, columns=columns), frames),
@@ -84,58 +89,58 @@ def slivers(model: Model, clip: ClipShape) -> tuple[tuple[ClipShape, int], ...]:
 
 
 @dataclass(frozen=True)
-class _Spoiling:
-    """Which inputs are spoilt, along which axis of (N, C, T, H, W)."""
+class _Probe:
+    """Inputs that get NaN slices, and the axis of (N, C, T, H, W) of these slices."""
 
     shapes: tuple[ClipShape, ...]
-    spoilt: tuple[bool, ...]
+    affected: tuple[bool, ...]
     axis: int
 
     @property
     def length(self) -> int:
-        """Slices to spoil."""
-        return self.shapes[self.spoilt.index(True)].lengths[self.axis - 1]
+        """Number of slices along the axis."""
+        return self.shapes[self.affected.index(True)].lengths[self.axis - 1]
 
     def inputs(self, positions: Sequence[int]) -> list[Tensor]:
-        """Clips of zeros, in each of which one slice is NaN."""
+        """Return clips of zeros, each with one NaN slice."""
         made = []
-        for shape, spoilt in zip(self.shapes, self.spoilt, strict=True):
+        for shape, affected in zip(self.shapes, self.affected, strict=True):
             clips = torch.zeros(len(positions), *shape.lengths, dtype=DTYPE)
             for index, position in enumerate(positions):
-                if spoilt:
+                if affected:
                     clips[index].select(self.axis - 1, position).fill_(torch.nan)
             made.append(clips)
         return made
 
 
-def _spoilings(shapes: tuple[ClipShape, ...], axis: int) -> list[_Spoiling]:
-    """Inputs differ in frames, which are spoilt by themselves, and agree in rows and columns."""
+def _make_probes(shapes: tuple[ClipShape, ...], axis: int) -> list[_Probe]:
+    """Return the probes of an axis: frames per input, rows and columns of all inputs."""
     if axis > 0:
-        return [_Spoiling(shapes, (True,) * len(shapes), axis + 2)]
+        return [_Probe(shapes, (True,) * len(shapes), axis + 2)]
     return [
-        _Spoiling(shapes, tuple(index == own for index in range(len(shapes))), 2)
+        _Probe(shapes, tuple(index == own for index in range(len(shapes))), 2)
         for own in range(len(shapes))
     ]
 
 
 @dataclass
 class _Span:
-    """The first and last slice that each unit of a part depends on."""
+    """First and last slice that each unit of a part depends on."""
 
     first: Tensor | None = None
     last: Tensor | None = None
 
-    def note(self, position: int, spoilt: Tensor) -> None:
-        """Take in which units a slice has spoilt."""
+    def record(self, position: int, affected: Tensor) -> None:
+        """Record the units that depend on a slice."""
         if self.first is None or self.last is None:
-            self.first = torch.full(spoilt.shape, torch.iinfo(torch.int32).max, dtype=torch.int32)
+            self.first = torch.full(affected.shape, torch.iinfo(torch.int32).max, dtype=torch.int32)
             self.last = torch.full_like(self.first, -1)
-        self.first[spoilt] = self.first[spoilt].clamp(max=position)
-        self.last[spoilt] = self.last[spoilt].clamp(min=position)
+        self.first[affected] = self.first[affected].clamp(max=position)
+        self.last[affected] = self.last[affected].clamp(min=position)
 
     @property
     def extent(self) -> int:
-        """Of the unit that depends on most."""
+        """Largest extent of all units."""
         if self.first is None or self.last is None or int(self.last.max()) < 0:
             return 0
         seen = self.last >= 0
@@ -144,39 +149,39 @@ class _Span:
 
 def _spans(
     network: Classifier,
-    spoiling: _Spoiling,
+    probe: _Probe,
     keys: Sequence[Key],
     *,
     progress: Callable[[int], object],
 ) -> dict[Key, _Span]:
-    """What the units of each part depend on.
+    """Measure the span of slices that the units of each part depend on.
 
-    Where one depends on both ends of the clip, a part needs no more runs, and a run ends where
-    nothing is left to learn: much of a deep network is run on the ends only.
+    A part with a unit that depends on both ends of the clip needs no more runs. A run ends after
+    the last part that needs it, so that most of a deep network runs on the ends only.
     """
-    between = range(1, spoiling.length - 1)
+    between = range(1, probe.length - 1)
     spans = {key: _Span() for key in keys}
     wanted = set(keys)
-    ends = sorted({0, spoiling.length - 1})
+    ends = sorted({0, probe.length - 1})
     for positions in [ends, *(between[i : i + BATCH] for i in range(0, len(between), BATCH))]:
         if wanted:
-            for key, spoilt in _spoilt_parts(network, spoiling.inputs(positions), wanted).items():
-                for position, units in zip(positions, spoilt, strict=True):
-                    spans[key].note(position, units)
-            wanted = {key for key in wanted if spans[key].extent < spoiling.length}
+            for key, affected in _find_affected(network, probe.inputs(positions), wanted).items():
+                for position, units in zip(positions, affected, strict=True):
+                    spans[key].record(position, units)
+            wanted = {key for key in wanted if spans[key].extent < probe.length}
         progress(len(positions))
     return spans
 
 
-def _spoilt_parts(
+def _find_affected(
     network: Classifier, inputs: Sequence[Tensor], wanted: set[Key]
 ) -> dict[Key, Tensor]:
-    """For each wanted part, the units that are NaN: (n, positions ...)."""
+    """Return the NaN units, (n, positions ...), of each wanted part."""
     found: dict[Key, Tensor] = {}
 
-    def look(use: Use) -> None:
+    def inspect(use: Use) -> None:
         if use.key in wanted:
-            # a part that is used several times in a row is looked at the last time
+            # of several uses in a row the last counts
             found[use.key] = use.output.amax(dim=1).isnan()  # amax passes NaN on
         elif len(found) == len(wanted):
             raise _EnoughError
@@ -185,7 +190,7 @@ def _spoilt_parts(
         with (
             torch.no_grad(),
             torch.backends.nnpack.flags(enabled=False),
-            watched(network, len(inputs[0]), look, count_flops=False),
+            report_uses(network, len(inputs[0]), inspect, count_flops=False),
         ):
             network(*inputs)
     except _EnoughError:

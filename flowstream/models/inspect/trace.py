@@ -1,4 +1,4 @@
-"""What happens inside a network while it runs: every use of a part, in order."""
+"""Trace of a network: each use of its parts, in order of execution."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops.misc import Permute
 from torchvision.ops.stochastic_depth import StochasticDepth
 
-# What computes nothing in evaluation.
-_SILENT = (
+# Parts that compute nothing in evaluation mode.
+_IGNORED = (
     nn.Identity,
     nn.Flatten,
     Permute,
@@ -32,9 +32,9 @@ _CHANNELS_FIRST = (
 
 
 class Key(NamedTuple):
-    """Which use of a part: its name as in `named_modules`, and how many came before it.
+    """Identification of one use of a part: its name, and the number of uses before.
 
-    Uses in a row, as of a recurrent cell at each moment, count as one.
+    Consecutive uses, as of a recurrent cell at each frame, count as one.
     """
 
     name: str
@@ -43,22 +43,22 @@ class Key(NamedTuple):
 
 @dataclass
 class Use:
-    """One use of a part, or several in a row, of which `output` is the last one's."""
+    """One use of a part, or several consecutive ones, with the output of the last."""
 
     key: Key
     module: nn.Module
     output: Tensor
-    """(n, C, positions ...): channels moved to the front, moments unfolded from the batch."""
+    """Output as (n, C, positions ...), with frames unfolded from the batch."""
     flops: int
-    """Of its own: those of the parts that it used are theirs."""
+    """FLOPs of the part itself, without those of the parts that it calls."""
     whole: bool
-    """Whether it used no other part."""
+    """True if the part calls no other part."""
     times: int = 1
 
 
 @dataclass
 class _Running:
-    """A part between its beginning and its end."""
+    """Part that is running."""
 
     begun: int
     inner: int = 0
@@ -67,7 +67,7 @@ class _Running:
 
 @dataclass
 class _Watch:
-    """The hooks' memory: what runs now, and what has run."""
+    """State of the hooks: the parts that run and have run."""
 
     count: int
     flops: Callable[[], int]
@@ -78,44 +78,44 @@ class _Watch:
     layouts: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     def begin(self, *_: object) -> None:
-        """A part begins."""
+        """Record the start of a part."""
         if self.stack:
             self.stack[-1].whole = False
         self.stack.append(_Running(self.flops()))
 
     def end(self, name: str, module: nn.Module, output: Any) -> None:
-        """A part ends with an output."""
+        """Record the end of a part and report it."""
         running = self.stack.pop()
         spent = self.flops() - running.begun
         if self.stack:
             self.stack[-1].inner += spent
-        silent = isinstance(module, _SILENT)
-        if silent or (running.whole and isinstance(module, nn.Sequential)):
+        ignored = isinstance(module, _IGNORED)
+        if ignored or (running.whole and isinstance(module, nn.Sequential)):
             return
         if running.whole and name != self.last:
             self.uses[name] = self.uses.get(name, -1) + 1
         if running.whole:
             self.last = name
         key = Key(name, self.uses.get(name, 0))
-        maps = self._unfolded(module, _first_tensor(output))
+        maps = self._reorder(module, _first_tensor(output))
         self.report(Use(key, module, maps, spent - running.inner, running.whole))
 
-    def _unfolded(self, module: nn.Module, output: Tensor) -> Tensor:
-        """(n, C, positions ...) of an output, wherever its channels are."""
+    def _reorder(self, module: nn.Module, output: Tensor) -> Tensor:
+        """Reorder an output to (n, C, positions ...)."""
         axis = self._channel_axis(module, output)
         self.layouts[tuple(output.shape)] = axis
         output = output.movedim(axis, 1)
         if len(output) == self.count:
             return output
         folded = output.reshape(self.count, -1, *output.shape[1:])
-        return folded.movedim(2, 1)  # moments, or places, become the first position
+        return folded.movedim(2, 1)  # frames or positions become the first position
 
     def _channel_axis(self, module: nn.Module, output: Tensor) -> int:
         if isinstance(module, _CHANNELS_LAST) or type(module) is nn.LayerNorm:
             return output.ndim - 1
         if isinstance(module, _CHANNELS_FIRST):
             return 1
-        # Activations and the like leave channels where they were.
+        # Activations and similar parts keep the axis of channels.
         known = self.layouts.get(tuple(output.shape))
         return known if known is not None else (1 if output.ndim > 3 else output.ndim - 1)
 
@@ -127,20 +127,20 @@ def _first_tensor(output: Any) -> Tensor:
 
 
 @contextmanager
-def watched(
+def report_uses(
     network: nn.Module, count: int, report: Callable[[Use], None], *, count_flops: bool = True
 ) -> Iterator[None]:
-    """Within it, each use of a part of the network is reported as it ends.
+    """Report each use of a part of a network that runs within the context.
 
     Parameters
     ----------
     network : torch.nn.Module
     count : int
-        n: clips of the batch that it will run on.
+        Number of clips n in the batch.
     report : function of a Use
-        May raise, to end the run.
+        Receives each use; may raise to end the run.
     count_flops : bool
-        Counting slows a run.
+        Count FLOPs, which slows the run.
     """
     counter = FlopCounterMode(display=False) if count_flops else None
     watch = _Watch(count, counter.get_total_flops if counter else lambda: 0, report)
@@ -160,8 +160,8 @@ def watched(
             handle.remove()
 
 
-def run(network: nn.Module, inputs: Sequence[Tensor]) -> list[Use]:
-    """All uses of parts worth a row: those that use no other, or that do work beside them.
+def trace_network(network: nn.Module, inputs: Sequence[Tensor]) -> list[Use]:
+    """Return the uses of all parts that compute something themselves, in order.
 
     The network itself is always the last.
     """
@@ -176,6 +176,6 @@ def run(network: nn.Module, inputs: Sequence[Tensor]) -> list[Use]:
             use.flops += uses[use.key].flops
         uses[use.key] = use
 
-    with watched(network, len(inputs[0]), keep):
+    with report_uses(network, len(inputs[0]), keep):
         network(*inputs)
     return list(uses.values())

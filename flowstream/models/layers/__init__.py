@@ -1,1 +1,1 @@
-"""Parts that several models share, one idea a file."""
+"""Modules that several models share, one idea per file; they do not import models."""

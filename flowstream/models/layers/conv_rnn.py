@@ -1,4 +1,4 @@
-"""Recurrent cells whose matrix products are 2D convolutions, so that the state is a map."""
+"""Recurrent cells that use 2D convolutions instead of matrix products."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""How many maps of state width each cell computes from its input."""
+"""Number of gates of each cell; a gate has as many maps as the state."""
 
 
 class ConvRNN(nn.Module):
-    """One recurrent layer over time on maps, weights shared between moments.
+    """Recurrent layer over time on maps, with weights shared between frames.
 
-    The vanilla, GRU (Cho et al. 2014, arXiv:1406.1078) and LSTM (Hochreiter & Schmidhuber 1997,
-    with the forget gate of Gers et al. 2000) recurrences as torch writes them, W x replaced by a
-    convolution of the layer below, U h by one of the layer's own map a step before (Shi et al.
-    2015, arXiv:1506.04214, section 3.1, without peepholes; Ballas et al. 2016, arXiv:1511.06432,
-    equations 6 to 9).
+    The equations are torch's for the vanilla RNN, the GRU (Cho et al. 2014, arXiv:1406.1078) and
+    the LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000). W x becomes
+    a convolution of the layer below, U h a convolution of the layer's own state at the previous
+    frame (Shi et al. 2015, arXiv:1506.04214, section 3.1, without peepholes; Ballas et al. 2016,
+    arXiv:1511.06432, equations 6 to 9).
 
     Parameters
     ----------
     channels : int
-        Of the input maps.
+        Number of input maps.
     width : int
-        Of the state.
+        Number of maps of the state.
     cell : "rnn", "gru" or "lstm"
     kernel : int
-        Odd side of both convolutions; padding keeps the maps' size.
+        Side of both convolutions, odd; padding keeps the size of the maps.
     """
 
     def __init__(self, channels: int, width: int, *, cell: str, kernel: int = 3) -> None:
@@ -43,15 +43,15 @@ class ConvRNN(nn.Module):
         self.of_state = nn.Conv2d(width, gates, kernel, padding=kernel // 2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, T, width, H, W) states at each moment of (N, T, C, H, W) maps, from a state of 0."""
+        """Compute (N, T, width, H, W) states of (N, T, C, H, W) maps; the first state is zero."""
         count, frames = maps.shape[:2]
-        # What comes from below does not depend on the state: one convolution for all moments.
+        # The input does not depend on the state: one convolution for all frames.
         below = self.of_input(maps.flatten(0, 1)).reshape(count, frames, -1, *maps.shape[-2:])
         state = below.new_zeros(count, self.width, *maps.shape[-2:])
         memory = torch.zeros_like(state)
         states = []
-        for moment in below.unbind(dim=1):
-            state, memory = self._step(moment, state, memory)
+        for frame in below.unbind(dim=1):
+            state, memory = self._step(frame, state, memory)
             states.append(state)
         return torch.stack(states, dim=1)
 

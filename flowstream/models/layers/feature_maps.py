@@ -1,4 +1,4 @@
-"""The convolutional part of a 2D classifier: images to maps, without pooling and classifier."""
+"""Convolutional part of a 2D classifier, without its pooling and classifier."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 from torchvision.models import DenseNet
 
 from flowstream.errors import ParameterError
-from flowstream.models.layers.submodule import evaluating
+from flowstream.models.layers.submodule import evaluation_mode
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLED = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Linear)
 
 
-def feature_maps(network: nn.Module) -> nn.Module:
-    """What of a classifier turns (N, C, H, W) images into (N, D, H', W') maps.
+def make_map_network(network: nn.Module) -> nn.Module:
+    """Return the part of a classifier that computes (N, D, H', W') maps of images.
 
-    Its children in their order, up to the global pool, the flattening or the classifier, whichever
-    comes first: so are torchvision's convolutional classifiers built. The modules are shared with
-    `network`, not copied.
+    It consists of the children in their order, up to the global pool, the flattening or the
+    classifier, whichever comes first. torchvision's convolutional classifiers have this structure.
+    The modules are shared with `network`, not copied.
 
     Raises
     ------
     ParameterError
-        If no convolution comes before that.
+        If no convolution precedes these.
     """
     if hasattr(network, "extract_features"):
         return _Extracted(network)
@@ -35,13 +35,15 @@ def feature_maps(network: nn.Module) -> nn.Module:
             break
         parts.append(part)
     if not any(isinstance(leaf, _CONVOLUTIONS) for part in parts for leaf in part.modules()):
-        raise ParameterError(f"{type(network).__name__}: expected convolutions before a classifier")
+        raise ParameterError(
+            f"{type(network).__name__}: expected a convolution before the classifier"
+        )
     if isinstance(network, DenseNet):
-        parts.append(nn.ReLU())  # which its forward applies as a function
+        parts.append(nn.ReLU())  # DenseNet applies it as a function
     return nn.Sequential(*parts)
 
 
-def map_shape(maps: nn.Module, clip: Sequence[int]) -> tuple[int, int, int]:
+def compute_map_shape(maps: nn.Module, clip: Sequence[int]) -> tuple[int, int, int]:
     """Return (D, H', W') of the maps that a network computes from one frame of a clip.
 
     Parameters
@@ -51,27 +53,27 @@ def map_shape(maps: nn.Module, clip: Sequence[int]) -> tuple[int, int, int]:
     clip : (C, T, H, W)
     """
     channels, _, rows, columns = clip
-    with evaluating(maps), torch.no_grad():
+    with evaluation_mode(maps), torch.no_grad():
         shape = maps(torch.zeros(1, channels, rows, columns)).shape
     return shape[1], shape[2], shape[3]
 
 
 def _keeps_maps(part: nn.Module) -> bool:
-    """Whether a child is no classifier: a classifier has linear layers and no convolution."""
+    """Return true unless a child is a classifier: linear layers and no convolution."""
     leaves = list(part.modules())
     has_linear = any(isinstance(leaf, nn.Linear) for leaf in leaves)
     return not has_linear or any(isinstance(leaf, _CONVOLUTIONS) for leaf in leaves)
 
 
 class _Extracted(nn.Module):
-    """Maps of a network that gives them itself, as EfficientNet's packages do."""
+    """Maps of a network that has a method for them, as EfficientNet's packages do."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.network._fc = nn.Identity()  # never called: its parameters would get no gradient
+        self.network._fc = nn.Identity()  # never called; its parameters would get no gradient
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, D, H', W') maps of (N, C, H, W) images."""
+        """Compute (N, D, H', W') maps of (N, C, H, W) images."""
         maps: Tensor = self.network.extract_features(images)  # type: ignore[operator]
         return maps

@@ -1,4 +1,4 @@
-"""Clips folded into the batch, so that a network of images runs on their frames, and back."""
+"""Conversion between clips and batches of frames, so that image networks process clips."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from torch import Tensor, nn
 
 
 def fold(clips: Tensor) -> Tensor:
-    """(N·T, C, H, W) frames of (N, C, T, H, W) clips, channels last in memory.
+    """Convert (N, C, T, H, W) clips to (N·T, C, H, W) frames, channels last in memory.
 
-    Channels last is a quarter faster for 2D networks on a CPU and what a GPU's half-precision
-    convolutions want; and frames that lie so unfold to clips that lie so, without a copy.
+    Channels last is a quarter faster for 2D networks on a CPU, and required for fast half-precision
+    convolutions on a GPU. Such frames unfold to clips of the same layout without a copy.
     """
     frames = clips.permute(0, 2, 3, 4, 1).contiguous().flatten(0, 1)
     return frames.permute(0, 3, 1, 2)
 
 
 def unfold(frames: Tensor, count: int) -> Tensor:
-    """(N, C, T, H, W) clips of (N·T, C, H, W) frames, N = `count`."""
+    """Convert (N·T, C, H, W) frames to (N, C, T, H, W) clips, where N is `count`."""
     clips: Tensor = frames.unflatten(0, (count, -1))  # type: ignore[no-untyped-call]
     return clips.transpose(1, 2)
 
 
 class Folded(nn.Module):
-    """A part of a network of frames that looks at the clips which they come from."""
+    """Part of an image network that needs to know which frames belong to one clip."""
 
     count = 1
-    """N of the batch to come; set by `tell_count`."""
+    """Number of clips N in the batch; set by `set_clip_count`."""
 
 
-def tell_count(network: nn.Module, count: int) -> None:
-    """Tell all `Folded` parts of a network how many clips its frames are."""
+def set_clip_count(network: nn.Module, count: int) -> None:
+    """Set the number of clips in the batch for all `Folded` parts of a network."""
     for part in network.modules():
         if isinstance(part, Folded):
             part.count = count
 
 
 class OnClips(Folded):
-    """A 3D part among 2D ones: it is given the frames as the clips that they are.
+    """Wrapper that runs a 3D part inside an image network.
 
     Parameters
     ----------
@@ -49,5 +49,5 @@ class OnClips(Folded):
         self.part = part
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(N·T, D, H', W') of (N·T, C, H, W)."""
+        """Compute (N·T, D, H', W') maps of (N·T, C, H, W) frames."""
         return fold(self.part(unfold(frames, self.count)))

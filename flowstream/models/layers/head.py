@@ -1,4 +1,4 @@
-"""The last layer of a 2D network, made anew for other classes than ImageNet's."""
+"""Replacement of the last layer of a 2D network, for another number of classes."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from flowstream.models.layers.submodule import replace_submodule
 
 
 def replace_head(network: nn.Module, *, classes: int, dropout: float) -> nn.Module:
-    """Put dropout and a new linear layer in the place of the last linear layer of a network.
+    """Replace the last linear layer of a network by dropout and a new linear layer.
 
-    Dropout that the network itself has right before that layer is taken away, so that `dropout` is
-    the whole rate. The new layer starts at random.
+    Dropout of the network directly before that layer is removed, so that `dropout` is the total
+    rate. The new layer has random weights.
 
     Parameters
     ----------
     network : torch.nn.Module
         Changed in place.
     classes : int
-        K.
+        Number of classes K.
     dropout : float
-        The fraction of features set to zero in training.
+        Fraction of features that is set to zero during training.
 
     Returns
     -------
     torch.nn.Module
-        The new head, a part of `network`.
+        New head, a part of `network`.
 
     Raises
     ------
@@ -49,6 +49,6 @@ def replace_head(network: nn.Module, *, classes: int, dropout: float) -> nn.Modu
 
 
 def check_dropout(rate: float) -> None:
-    """Refuse what is not a fraction of features to drop."""
+    """Raise `ParameterError` unless a dropout rate is in [0, 1)."""
     if not 0 <= rate < 1:
-        raise ParameterError(f"dropout: got {rate}, expected 0 <= dropout < 1")
+        raise ParameterError(f"dropout: expected at least 0 and below 1, got {rate}")

@@ -1,13 +1,13 @@
-"""Inflation: any 2D network made to look along time, its answer to a still image kept.
+"""Inflation: conversion of any 2D network to 3D, with unchanged scores for a still clip.
 
 Carreira & Zisserman 2017, "Quo Vadis, Action Recognition?", arXiv:1705.07750, section 2.4: filters
-N x N become K x N x N by repeating the weights K times along time and dividing them by K, so that a
-clip of one repeated image is answered as the image was.
+N x N become K x N x N by repeating the weights K times along time and dividing them by K. The
+scores of a clip of one repeated image are then the scores of that image.
 
 The frames of a clip stay folded into the batch, (N·T, C, H, W), and only the inflated convolutions
-look at a frame's neighbours. Whatever else a network does (pools, norms, residual sums, inception
-branches, attention over channels, functions that are no modules) then holds for each moment without
-being known, which is what lets the rule apply to any network.
+read neighbouring frames. All other operations of a network (pools, norms, residual sums, inception
+branches, channel attention, functions that are not modules) apply to each frame without change.
+Therefore the rule works for any network.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from flowstream.errors import ParameterError, ShapeError
-from flowstream.models.layers.folding import Folded, fold, tell_count, unfold
+from flowstream.models.layers.folding import Folded, fold, set_clip_count, unfold
 from flowstream.models.layers.submodule import replace_everywhere
+from flowstream.ranges import check_between
 
-# Parameters of torch's conv2d, in their order.
+# Parameters of torch's conv2d, in order.
 _CONV2D = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
-LONGEST = 100
-"""Frames of the longest kernel: some seconds, and no memory to speak of."""
+MAX_KERNEL = 100
+"""Largest number of frames of a kernel, a few seconds of video."""
 
 
 class InflatedConv(nn.Conv3d, Folded):
-    """A 2D convolution with K moments of weights, on frames folded into the batch.
+    """2D convolution with weights for K frames, applied to frames folded into the batch.
 
-    Out of range, the first and last frame are repeated, so that a still clip stays still; the 2D
-    convolution's own way to pad space is kept, whatever its class.
+    Before the first and after the last frame, these frames are repeated, so that a still clip
+    stays still. Spatial padding is that of the 2D convolution, whatever its class.
 
     Parameters
     ----------
     conv : Conv2d or a subclass that convolves with its weights as they are
-        They are repeated over time and divided by their number.
+        The weights are repeated over time and divided by their number.
     kernel : int
-        K. An even one looks one moment further ahead than back.
+        Number of frames K. An even kernel reads one more frame after than before.
     """
 
     def __init__(self, conv: nn.Conv2d, kernel: int) -> None:
@@ -55,10 +56,10 @@ class InflatedConv(nn.Conv3d, Folded):
             dilation=(1, *conv.dilation),  # type: ignore[arg-type]
             groups=conv.groups,
             bias=conv.bias is not None,
-            device="meta",  # no values yet: they are given below
+            device="meta",  # values follow below
         )
         weight = conv.weight.detach().unsqueeze(2).repeat(1, 1, kernel, 1, 1) / kernel
-        # as the maps lie: see `fold`
+        # the layout of the maps: see `fold`
         self.weight = nn.Parameter(
             weight.contiguous(memory_format=torch.channels_last_3d),
             requires_grad=conv.weight.requires_grad,
@@ -69,11 +70,11 @@ class InflatedConv(nn.Conv3d, Folded):
         template = copy.deepcopy(conv)
         template.weight = nn.Parameter(template.weight.detach()[:0], requires_grad=False)
         template.bias = None
-        # How frames are padded: no part of this module, for its weights are not used.
+        # It pads the frames. In a tuple, so that its unused weights are not registered.
         self._template = (template,)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(N·T, D, H', W') of (N·T, C, H, W)."""
+        """Compute (N·T, D, H', W') maps of (N·T, C, H, W) frames."""
         with _ConvolvedOverTime(self, self._template[0].weight):
             result: Tensor = self._template[0](frames)
         return result
@@ -87,11 +88,11 @@ class InflatedConv(nn.Conv3d, Folded):
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
     ) -> Tensor:
-        """The 3D convolution of frames in the place of a 2D one of these numbers."""
+        """Compute the 3D convolution that replaces a 2D convolution with these parameters."""
         if isinstance(padding, str):
             frames, padding = self._padded(frames, padding), 0
         kernel = self.kernel_size[0]
-        clips = unfold(frames, self.count).permute(0, 2, 3, 4, 1)  # padded so, they lie so
+        clips = unfold(frames, self.count).permute(0, 2, 3, 4, 1)  # keeps channels last
         before, after = (kernel - 1) // 2, kernel // 2
         first, last = clips[:, :1], clips[:, -1:]
         padded = [first.expand(-1, before, -1, -1, -1), clips, last.expand(-1, after, -1, -1, -1)]
@@ -107,7 +108,7 @@ class InflatedConv(nn.Conv3d, Folded):
         return fold(result)
 
     def _padded(self, frames: Tensor, padding: str) -> Tensor:
-        """Frames with the zeros of torch's padding "same"; "valid" has none."""
+        """Pad frames with zeros as torch does for "same"; "valid" adds none."""
         if padding == "valid":
             return frames
         sides = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
@@ -116,16 +117,16 @@ class InflatedConv(nn.Conv3d, Folded):
 
 
 def _pair(sides: int | Sequence[int]) -> tuple[int, int]:
-    """Rows and columns, of what may be one number for both, or in a list."""
+    """Return rows and columns of one number for both, or of a sequence."""
     rows, columns = (sides, sides) if isinstance(sides, int) else tuple(sides) * (2 // len(sides))
     return rows, columns
 
 
 class _ConvolvedOverTime(TorchFunctionMode):
-    """Within it, the 2D convolution of a template is computed as its inflated one.
+    """Mode in which the 2D convolution of a template is computed as its inflated form.
 
-    So a subclass of Conv2d keeps its own way to pad, as EfficientNet's with TensorFlow's padding,
-    which depends on the image.
+    A subclass of Conv2d keeps its own padding in this way, for example EfficientNet's TensorFlow
+    padding, which depends on the image size.
     """
 
     def __init__(self, part: InflatedConv, weight: Tensor) -> None:
@@ -145,83 +146,83 @@ class _ConvolvedOverTime(TorchFunctionMode):
         if given.pop("weight") is not self.weight:
             kind = type(self.part._template[0]).__name__
             raise ParameterError(
-                f"inflation: {kind} convolves with other weights than its own, expected a "
-                "convolution that takes them as they are"
+                f"inflation: {kind} does not convolve with its own weights, expected a convolution "
+                "that uses them without change"
             )
         frames, _ = given.pop("input"), given.pop("bias", None)
         return self.part.convolve(frames, **given)
 
 
 class InflatedMaps(nn.Module):
-    """A network from (N, C, T, H, W) clips, any T, to what it makes of each moment, (N·T, ...)."""
+    """Inflated network from (N, C, T, H, W) clips, any T, to maps of frames, (N·T, ...)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, clips: Tensor) -> Tensor:
-        """What the network makes of the clips' frames, folded into the batch.
+        """Apply the network to the frames of the clips, folded into the batch.
 
         Raises
         ------
         ShapeError
-            If they are not (N, C, T, H, W), or there are none.
+            If the clips are not (N, C, T, H, W), or empty.
         """
         if clips.ndim != 5 or not clips.numel():
             shape = tuple(clips.shape)
-            raise ShapeError(f"clips: got shape {shape}, expected some of (N, C, T, H, W)")
-        tell_count(self.network, len(clips))
+            raise ShapeError(f"clips: got shape {shape}, expected (N, C, T, H, W), not empty")
+        set_clip_count(self.network, len(clips))
         result: Tensor = self.network(fold(clips))
         return result
 
 
 class Inflated(InflatedMaps):
-    """A network from (N, C, T, H, W) clips, any T, to (N, K) scores averaged over time."""
+    """Inflated network from (N, C, T, H, W) clips, any T, to (N, K) scores."""
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(N, K) means over the T moments' scores."""
+        """Compute (N, K) scores, averaged over time."""
         scores = super().forward(clips)
         return scores.reshape(len(clips), clips.shape[2], -1).mean(dim=1)
 
 
 def inflate(network: nn.Module, kernel: int) -> Inflated:
-    """The 3D form of a 2D classifier: each of its spatial convolutions looks at `kernel` frames.
+    """Convert a 2D classifier to 3D: its spatial convolutions read `kernel` frames.
 
-    Convolutions 1 x 1 stay so, as in I3D, where N x N becomes N x N x N. Time is not pooled before
-    the end, where the scores of all moments are averaged, which is a linear classifier's global
-    average pool over time.
+    Convolutions 1 x 1 do not change, as in I3D. The scores of all frames are averaged at the end,
+    which equals global average pooling over time before a linear classifier.
 
     Parameters
     ----------
     network : torch.nn.Module
-        From (N, C, H, W) to (N, K); changed in place.
+        Network from (N, C, H, W) to (N, K); changed in place.
     kernel : int
-        K of the paper, at most 100.
+        Number of frames K, at most 100.
 
     Raises
     ------
     ParameterError
-        If `kernel` is out of range, or the network has no spatial convolution, or one whose weights
-        are computed from others (weight norm, pruning).
+        If `kernel` is out of range, if the network has no spatial convolution, or if the weights of
+        one are computed from other tensors (weight norm, pruning).
     """
-    return Inflated(_inflated_in_place(network, kernel))
+    return Inflated(_inflate_in_place(network, kernel))
 
 
 def inflate_maps(network: nn.Module, kernel: int) -> InflatedMaps:
-    """As `inflate`, for a network from images to maps: they stay apart, one a moment.
+    """Convert a network from images to maps, as `inflate` does, without averaging over time.
 
-    With a kernel of 1 it is the 2D network on each frame.
+    With a kernel of 1 the result is the 2D network on each frame.
     """
-    return InflatedMaps(network if kernel == 1 else _inflated_in_place(network, kernel))
+    return InflatedMaps(network if kernel == 1 else _inflate_in_place(network, kernel))
 
 
 def check_kernel(kernel: int) -> None:
-    """Refuse what is no number of frames for a kernel."""
-    if not isinstance(kernel, int) or isinstance(kernel, bool) or not 1 <= kernel <= LONGEST:
-        raise ParameterError(f"kernel: got {kernel!r}, expected 1 to {LONGEST} frames")
+    """Raise `ParameterError` unless the number of frames of a kernel is valid."""
+    if not isinstance(kernel, int) or isinstance(kernel, bool):
+        raise ParameterError(f"kernel: expected an integer, got {kernel!r}")
+    check_between("kernel", kernel, (1, MAX_KERNEL))
 
 
-def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
+def _inflate_in_place(network: nn.Module, kernel: int) -> nn.Module:
     check_kernel(kernel)
     spatial = {
         name: part
@@ -229,12 +230,12 @@ def _inflated_in_place(network: nn.Module, kernel: int) -> nn.Module:
         if isinstance(part, nn.Conv2d) and max(part.kernel_size) > 1
     }
     if not spatial:
-        raise ParameterError(f"{type(network).__name__}: has no spatial convolution to inflate")
+        raise ParameterError(f"{type(network).__name__}: no spatial convolution to inflate")
     for name, conv in spatial.items():
         if not isinstance(conv._parameters.get("weight"), nn.Parameter):
             raise ParameterError(
-                f"inflation: the weights of {name!r} are computed from others; make them its own "
-                "first (torch.nn.utils.parametrize.remove_parametrizations, prune.remove)"
+                f"inflation: the weights of {name!r} are computed from other tensors. First call "
+                "torch.nn.utils.parametrize.remove_parametrizations or prune.remove"
             )
     replace_everywhere(network, {conv: InflatedConv(conv, kernel) for conv in spatial.values()})
     return network

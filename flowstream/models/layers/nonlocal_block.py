@@ -1,4 +1,4 @@
-"""Nonlocal blocks: self-attention between all places and moments of a clip's maps."""
+"""Nonlocal blocks: self-attention between all positions and frames of a clip's maps."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.models.layers.folding import OnClips
 from flowstream.models.layers.inflate import InflatedMaps
-from flowstream.models.layers.submodule import evaluating, replace_everywhere
+from flowstream.models.layers.submodule import evaluation_mode, replace_everywhere
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
 
 def check_pairwise(pairwise: str) -> None:
-    """Refuse what is not the name of a pairwise function."""
+    """Raise `ParameterError` unless a string names a pairwise function."""
     if pairwise not in get_args(Pairwise):
         known = ", ".join(get_args(Pairwise))
         raise ParameterError(f"pairwise: got {pairwise!r}, expected one of: {known}")
 
 
 class NonlocalBlock(nn.Module):
-    """x + W y, where y at each position is a weighted mean over all positions (Wang et al. 2018).
+    """Nonlocal block: x + W y, where y is a weighted mean over all positions.
 
     Wang, Girshick, Gupta & He, "Non-local Neural Networks", CVPR 2018, arXiv:1711.07971: equation 1
     with the pairwise functions of section 3.2 and the block of section 3.3, equation 6.
@@ -32,18 +32,18 @@ class NonlocalBlock(nn.Module):
     Parameters
     ----------
     channels : int
-        D of the maps.
+        Number of maps D.
     pairwise : "embedded_gaussian", "gaussian", "dot_product" or "concatenation"
-        How two positions are compared, equations 2 to 5; the Gaussian ones are a softmax over
-        positions, the others are divided by the number of positions.
+        Function that compares two positions, equations 2 to 5. The Gaussian ones apply a softmax
+        over positions; the others divide by the number of positions.
     pool : int
-        Spatial max pool of what is attended to, which divides its positions by pool squared
-        (section 3.3, "subsampling trick"), at the far edges over what is left; 1 is none.
+        Side of a spatial max pool of the attended maps, which divides their positions by pool
+        squared (section 3.3, "subsampling trick"); 1 is no pool. The pool is padded at the edges.
 
     Notes
     -----
-    The last convolution is followed by a batch norm whose weight starts at zero (section 4.1), so
-    that a new block is the identity wherever it is inserted.
+    The weight of the batch norm after the last convolution starts at zero (section 4.1), so that a
+    new block is the identity.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class NonlocalBlock(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, D, T, H, W) maps of the same shape."""
+        """Compute (N, D, T, H, W) maps of maps of the same shape."""
         attended = self.thin(maps)
         theta = self.theta(maps).flatten(2).transpose(1, 2)  # (N, THW, D')
         phi = self.phi(attended).flatten(2)  # (N, D', positions)
@@ -77,10 +77,10 @@ class NonlocalBlock(nn.Module):
         return maps + mixed
 
     def _weights(self, theta: Tensor, phi: Tensor) -> Tensor:
-        """Shares of the mean, f / C of equation 1: (N, THW, positions)."""
+        """Compute the weights f / C of equation 1: (N, THW, positions)."""
         positions = phi.shape[-1]
         if self.relate is not None:
-            # w [theta, phi] of equation 5 is a sum of two dot products: no pair is ever joined.
+            # w [theta, phi] of equation 5 is a sum of two dot products, so no pair is concatenated.
             of_theta, of_phi = self.relate.weight.squeeze(0).chunk(2)
             pairs = (theta @ of_theta).unsqueeze(2) + (of_phi @ phi).unsqueeze(1)
             return torch.relu(pairs) / positions
@@ -91,7 +91,7 @@ class NonlocalBlock(nn.Module):
 
 
 class Followed(nn.Module):
-    """A part and a block behind it: it takes what the part takes."""
+    """Part of a network followed by a block; it has the inputs of the part."""
 
     def __init__(self, part: nn.Module, block: nn.Module) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Followed(nn.Module):
         self.training = part.training
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
-        """What the block makes of what the part makes."""
+        """Apply the part, then the block."""
         result: Tensor = self.block(self.part(*inputs, **options))
         return result
 
@@ -107,18 +107,17 @@ class Followed(nn.Module):
 def insert_nonlocal(
     network: nn.Module, names: Sequence[str], *, clip: Sequence[int], pairwise: Pairwise, pool: int
 ) -> None:
-    """Put a new nonlocal block behind each of the named parts of any 3D network.
+    """Insert a new nonlocal block after each of the named parts of a 3D network.
 
-    The outputs of the network stay what they were until the blocks are trained. It is run once, on
-    one blank clip, to see what maps the parts make. Networks of frames that `inflate` has made 3D
-    are 3D networks, too.
+    The outputs of the network do not change until the blocks are trained. The network runs once, on
+    a blank clip, to find the shapes of the maps. Networks from `inflate` are valid, too.
 
     Parameters
     ----------
     network : torch.nn.Module
-        From (N, C, T, H, W); changed in place.
+        Input (N, C, T, H, W); changed in place.
     names : sequence of str
-        Parts that make maps, as `named_modules` calls them; none inside another.
+        Names of parts, from `named_modules`, that compute maps; none inside another.
     clip : (C, T, H, W)
         Shape of one clip that it accepts.
     pairwise, pool
@@ -127,8 +126,8 @@ def insert_nonlocal(
     Raises
     ------
     ParameterError
-        If there is no such part, it makes no maps of clips, or a name stands twice or lies inside
-        another.
+        If there is no such part, if it does not compute maps of clips, or if a name is repeated or
+        is inside another.
     """
     parts = dict(network.named_modules())
     for name in names:
@@ -141,7 +140,9 @@ def insert_nonlocal(
     for index, name in enumerate(names):
         for other in [*names[:index], *names[index + 1 :]]:
             if _within(name, other):
-                raise ParameterError(f"nonlocal: part {name!r} is in part {other!r}; name one only")
+                raise ParameterError(
+                    f"nonlocal: part {name!r} is inside part {other!r}; name only one of them"
+                )
     folded = [name for name, part in parts.items() if isinstance(part, InflatedMaps)]
     blocks: dict[nn.Module, nn.Module] = {}
     for name, shape in _map_shapes(network, names, clip).items():
@@ -149,8 +150,8 @@ def insert_nonlocal(
         in_frames = len(shape) == 4 and any(_within(name, root) for root in folded)
         if not (in_frames or (len(shape) == 5 and _is_part_of(clip, shape))):
             raise ParameterError(
-                f"nonlocal: part {name!r} makes {shape or 'no single tensor'} of a clip, expected "
-                "maps (N, D, T, H, W), of one size at each use"
+                f"nonlocal: part {name!r} returns {shape or 'no single tensor'}, expected maps "
+                "(N, D, T, H, W) of one size at each use"
             )
         made = NonlocalBlock(shape[1], pairwise=pairwise, pool=pool)
         block: nn.Module = OnClips(made) if in_frames else made
@@ -160,30 +161,30 @@ def insert_nonlocal(
 
 
 def _some_parameter(network: nn.Module) -> Tensor:
-    """Of the network's type and on its device."""
+    """Return a tensor of the network's type, on its device."""
     return next(network.parameters(), torch.empty(0))
 
 
 def _is_part_of(clip: Sequence[int], shape: Sequence[int]) -> bool:
-    """Whether (N, D, T, H, W) are maps of a clip, at most a margin of padding larger.
+    """Return true if (N, D, T, H, W) can be maps of a clip, with a margin for padding.
 
-    So tokens (N, T, H, W, D) are told from maps, in most cases: D is no length of the clip.
+    This distinguishes maps from tokens (N, T, H, W, D) in most cases.
     """
     margin = 4
     return all(side <= length + margin for side, length in zip(shape[2:], clip[1:], strict=True))
 
 
 def _within(name: str, other: str) -> bool:
-    """Whether a part is another one or lies inside it."""
+    """Return true if a part is another one or is inside it."""
     return not other or f"{name}.".startswith(f"{other}.")
 
 
 def _map_shapes(
     network: nn.Module, names: Sequence[str], clip: Sequence[int]
 ) -> dict[str, tuple[int, ...]]:
-    """What each part makes of one clip; the network stays as it is.
+    """Return the shape that each part computes from one clip; do not change the network.
 
-    () where a part is not used, makes no tensor, or now one width and now another.
+    The shape is () if a part is not used, returns no tensor, or has several numbers of channels.
     """
     seen: dict[str, set[tuple[int, ...]]] = {name: set() for name in names}
     parts = dict(network.named_modules())
@@ -196,7 +197,7 @@ def _map_shapes(
 
     handles = [parts[name].register_forward_hook(watch(name)) for name in names]
     try:
-        with evaluating(network), torch.no_grad():
+        with evaluation_mode(network), torch.no_grad():
             network(_some_parameter(network).new_zeros(1, *clip))
     finally:
         for handle in handles:

@@ -1,4 +1,4 @@
-"""Partial batch normalisation: pretrained statistics are kept, but for the first layer's."""
+"""Partial batch normalisation: keep pretrained statistics of all norms but the first."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from flowstream.models.layers.submodule import replace_submodule
 
 
 class FrozenNorm(nn.Module):
-    """A batch norm whose statistics, weight and bias are fixed, whatever the mode.
+    """Batch norm with fixed statistics, weight and bias, in training and in evaluation.
 
-    All four are buffers under the names of `BatchNorm2d`, so that they are saved, moved and never
-    trained. torchvision's `FrozenBatchNorm2d` computes the same out of separate products and sums.
+    All four are buffers under the names of `BatchNorm2d`: they are saved and moved, but not
+    trained. torchvision's `FrozenBatchNorm2d` computes the same with separate operations.
 
     Parameters
     ----------
     norm : BatchNorm2d
-        Whose values it takes.
+        Source of the values.
     """
 
     weight: Tensor
@@ -33,28 +33,28 @@ class FrozenNorm(nn.Module):
             self.register_buffer(name, getattr(norm, name).detach().clone())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, H, W) normalised by the fixed statistics."""
+        """Normalise (N, C, H, W) maps by the fixed statistics."""
         return functional.batch_norm(
             maps, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
     def extra_repr(self) -> str:
-        """Its channels."""
+        """Return the number of channels and epsilon."""
         return f"{self.weight.shape[0]}, eps={self.eps}"
 
 
 def freeze_norms(network: nn.Module) -> int:
-    """Fix every batch norm of a network but its first; returns how many were fixed.
+    """Fix every batch norm of a network except the first; return the number fixed.
 
-    Partial BN, Wang et al. 2016 (arXiv:1608.00859), section 3.2: with little data the statistics of
-    a batch are poor, but the first layer must follow the new distribution of its input. Weights and
-    biases are fixed with the statistics, as in the authors' code. Layer norms keep no statistics
-    and are left alone.
+    Partial BN, Wang et al. 2016 (arXiv:1608.00859), section 3.2: on small datasets the statistics
+    of a batch are poor, but the first layer must adapt to the new distribution of its input.
+    Weights and biases are fixed with the statistics, as in the authors' code. Layer norms have no
+    statistics and are not changed.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Changed in place; first in the order of its modules.
+        Changed in place. The first norm is the first in the order of its modules.
     """
     norms = [
         (name, part) for name, part in network.named_modules() if isinstance(part, nn.BatchNorm2d)

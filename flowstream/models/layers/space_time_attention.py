@@ -1,7 +1,7 @@
-"""Transformer blocks over tokens of space and time, and how they share the work.
+"""Transformer blocks that attend over space and time.
 
-Tokens are (N, T, S, D): at each of T moments a class token and the patches, S in all. The blocks
-are torchvision's, so that the weights of its 2D ViTs fit into them.
+Tokens are (N, T, S, D): for each of T frames a class token and the patches, S in total. The blocks
+are torchvision's, so that they accept the weights of its 2D ViTs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import EncoderBlock
 
 
-def encoder_block(width: int, heads: int, dropout: float) -> nn.Module:
-    """A pre-norm transformer block with an MLP four times as wide, on (N, S, D) tokens."""
+def make_encoder_block(width: int, heads: int, dropout: float) -> nn.Module:
+    """Build a pre-norm transformer block for (N, S, D) tokens, its MLP four times as wide."""
     block: nn.Module = EncoderBlock(
         num_heads=heads,
         hidden_dim=width,
@@ -26,33 +26,33 @@ def encoder_block(width: int, heads: int, dropout: float) -> nn.Module:
 
 
 class SpatialBlock(nn.Module):
-    """Attention within each moment: what a 2D ViT does with each frame."""
+    """Attention within each frame, as in a 2D ViT."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.spatial = encoder_block(width, heads, dropout)
+        self.spatial = make_encoder_block(width, heads, dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, T, S, D) tokens."""
+        """Compute (N, T, S, D) tokens of (N, T, S, D) tokens."""
         result: Tensor = self.spatial(tokens.flatten(0, 1))
         return result.reshape(tokens.shape)
 
 
 class JointBlock(SpatialBlock):
-    """Attention between all tokens of the clip: TimeSformer's "joint", ViViT's model 1."""
+    """Attention between all tokens of the clip: joint in TimeSformer, model 1 in ViViT."""
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, T, S, D) tokens."""
+        """Compute (N, T, S, D) tokens of (N, T, S, D) tokens."""
         result: Tensor = self.spatial(tokens.flatten(1, 2))
         return result.reshape(tokens.shape)
 
 
 class DividedBlock(SpatialBlock):
-    """Attention over time at each place, then over space at each moment.
+    """Attention over time at each position, then over space in each frame.
 
-    Bertasius et al. 2021, arXiv:2102.05095, section 3, "divided space-time"; the layer behind the
-    temporal attention starts at zero, as in the authors' code, so that a block starts as the 2D
-    one that it is made from.
+    Bertasius et al. 2021, arXiv:2102.05095, section 3, "divided space-time". The layer after the
+    temporal attention starts at zero, as in the authors' code, so that a new block computes the
+    same as the 2D block that it was initialised from.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -64,7 +64,7 @@ class DividedBlock(SpatialBlock):
         nn.init.zeros_(self.join.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, T, S, D) tokens."""
+        """Compute (N, T, S, D) tokens of (N, T, S, D) tokens."""
         lines = self.norm(tokens.transpose(1, 2).flatten(0, 1))  # (N·S, T, D)
         seen, _ = self.temporal(lines, lines, lines, need_weights=False)
         joined: Tensor = self.join(seen)

@@ -1,4 +1,4 @@
-"""The first convolution of a 2D network, made anew for other channels than RGB."""
+"""Replacement of the first convolution of a 2D network, for inputs other than RGB."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from flowstream.models.layers.submodule import replace_submodule
 
 
 def replace_stem(network: nn.Module, *, channels: int, frames: int, pretrained: bool) -> None:
-    """Make the first convolution of an RGB network take T·C channels, frame after frame.
+    """Replace the first convolution of an RGB network to accept T·C channels.
 
-    Pretrained RGB weights are kept where the input is RGB, and spread by `cross_modality_weights`
-    or `repeated_weights` where it is not; without pretrained weights the layer starts at random.
+    Pretrained weights are kept for one RGB frame, repeated for several (`repeat_weights`), and
+    averaged for other inputs (`make_cross_modality_weights`). Without pretrained weights the new
+    layer is random.
 
     Parameters
     ----------
     network : torch.nn.Module
         Changed in place. Its first `Conv2d`, in the order of its modules, has 3 input channels.
     channels, frames : int
-        C and T.
+        C and T; the channels of one frame are adjacent.
     pretrained : bool
-        Whether its weights are worth keeping.
+        Use the weights of the layer.
 
     Raises
     ------
     ParameterError
-        If the network does not start with a convolution of RGB.
+        If the first convolution of the network does not have 3 input channels.
     """
     name, conv = _first_conv(network)
     if channels * frames == 3 and channels == 3:
@@ -41,13 +42,13 @@ def replace_stem(network: nn.Module, *, channels: int, frames: int, pretrained: 
     if not pretrained:
         stem.reset_parameters()
     else:
-        spread = repeated_weights if channels == 3 else cross_modality_weights
+        spread = repeat_weights if channels == 3 else make_cross_modality_weights
         with torch.no_grad():
             stem.weight.copy_(spread(conv.weight, channels * frames))
     replace_submodule(network, name, stem)
 
 
-def cross_modality_weights(weight: Tensor, channels: int) -> Tensor:
+def make_cross_modality_weights(weight: Tensor, channels: int) -> Tensor:
     """First-layer weights for flow from those for RGB: their mean over channels, replicated.
 
     Cross-modality initialisation, Wang et al. 2016 (arXiv:1608.00859), section 3.2. As in the paper
@@ -68,17 +69,17 @@ def cross_modality_weights(weight: Tensor, channels: int) -> Tensor:
     return weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
 
 
-def repeated_weights(weight: Tensor, channels: int) -> Tensor:
-    """First-layer weights for several RGB frames: repeated over frames and divided by their number.
+def repeat_weights(weight: Tensor, channels: int) -> Tensor:
+    """Repeat first-layer weights over several RGB frames, divided by their number.
 
-    A clip of one repeated image then gives the image's answer (inflation, Carreira & Zisserman
-    2017, arXiv:1705.07750, section 2.4).
+    The response to a clip of one repeated image is then the response to that image (inflation,
+    Carreira & Zisserman 2017, arXiv:1705.07750, section 2.4).
 
     Parameters
     ----------
     weight : (D, 3, h, w)
     channels : int
-        3T.
+        Number of channels, 3T.
 
     Returns
     -------
@@ -95,4 +96,6 @@ def _first_conv(network: nn.Module) -> tuple[str, nn.Conv2d]:
                 break
             return name, module
     kind = type(network).__name__
-    raise ParameterError(f"{kind}: expected a network whose first convolution takes RGB")
+    raise ParameterError(
+        f"{kind}: the first convolution does not take RGB; expected 3 input channels"
+    )

@@ -1,4 +1,4 @@
-"""Exchange of modules of a network for others, and of their modes for a while."""
+"""Replacement of modules in a network, and a temporary evaluation mode."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, so that norms keep their statistics; then each part's own mode again."""
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Set evaluation mode within the context; restore the mode of each part afterwards."""
     training = {part: part.training for part in network.modules()}
     network.eval()
     try:
@@ -21,13 +21,13 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def replace_submodule(network: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` where `network` holds the one called `name`, as `named_modules` calls it."""
+    """Replace the module of a network that `named_modules` calls `name`."""
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, module)
 
 
 def replace_everywhere(network: nn.Module, others: Mapping[nn.Module, nn.Module]) -> None:
-    """Put the other module where `network` holds each of these, under all names that it has."""
+    """Replace modules of a network by others, under all names that they have."""
     for name, part in [*network.named_modules(remove_duplicate=False)]:
         if part in others:
             replace_submodule(network, name, others[part])

@@ -66,7 +66,7 @@ def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
 
 def test_the_wheel_weights_know_a_single_colour_from_noise() -> None:
     """The pretrained network answers images differently; a random one hardly does."""
-    pretrained = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True).eval()
+    pretrained = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True).eval()
     generator = torch.Generator().manual_seed(0)
     images = torch.stack([torch.zeros(3, 64, 64), torch.randn(3, 64, 64, generator=generator)])
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_the_wheel_weights_know_a_single_colour_from_noise() -> None:
 
 
 def test_the_temporal_stem_is_the_mean_of_the_wheel_stem() -> None:
-    rgb = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True)
+    rgb = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True)
     flow = build_model("early_fusion", channels=2, frames=10, size=32, classes=2)
     stem = flow.get_submodule("network._conv_stem").weight
     assert isinstance(stem, torch.Tensor)
@@ -114,7 +114,7 @@ def test_weights_that_do_not_exist_are_refused(
     backbone: str, pretrained: bool | str, message: str
 ) -> None:
     with pytest.raises(ParameterError, match=message):
-        BACKBONES[backbone](backbone).network(pretrained)
+        BACKBONES[backbone](backbone).build(pretrained)
 
 
 def test_weights_that_cannot_be_downloaded_give_one_clear_line(

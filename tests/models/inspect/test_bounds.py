@@ -31,7 +31,7 @@ def test_receptive_fields_take_no_more_than_is_foretold(
     model = MODELS[name](**SMALL[name])
     clip = ClipShape(2, 6, 24, 40)
     foretold: list[float] = []
-    monkeypatch.setattr(describing, "MAX_FLOPS", 0)  # so that slivers are traced at all
+    monkeypatch.setattr(describing, "MAX_FLOPS", 0)  # so that make_probe_shapes are traced at all
     monkeypatch.setattr(describing, "refuse_costly", lambda flops, memory: foretold.append(flops))
     described = describe(model, clip, 3)
     assert described.layers[0].receptive_field is not None

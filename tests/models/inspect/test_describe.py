@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.models import MODELS
-from flowstream.models.inspect.describe import Description, Layer, describe, shadow
-from flowstream.models.inspect.receptive_field import spoilt_clips
+from flowstream.models.inspect.describe import Description, Layer, build_on_meta, describe
+from flowstream.models.inspect.receptive_field import count_probe_clips
 from flowstream.models.model import (
     HALF_TO_ONE,
     ClipShape,
@@ -114,7 +114,7 @@ def small(name: str) -> tuple[Model, ClipShape]:
     """A model at a size that is traced quickly: with its defaults, but for the wide ones."""
     options = {"c3d": {"width": 4, "features": 8}, "late_fusion_fc": {"hidden": 8}}
     model = MODELS[name](**options.get(name, {}))
-    frames, rows, columns = model.smallest
+    frames, rows, columns = model.min_clip
     return model, ClipShape(2, max(4, frames), max(32, rows), max(32, columns))
 
 
@@ -122,7 +122,7 @@ def small(name: str) -> tuple[Model, ClipShape]:
 def test_each_parameter_is_counted_once_whatever_the_model(name: str) -> None:
     model, clip = small(name)
     traced = describe(model, clip, 7, receptive_field=False)
-    network = shadow(model, clip, 7)
+    network = build_on_meta(model, clip, 7)
     assert traced.parameters == sum(part.numel() for part in network.parameters())
     trained = sum(part.numel() for part in network.parameters() if part.requires_grad)
     assert traced.trained == trained
@@ -211,7 +211,7 @@ class Dilated(Model):
         return HALF_TO_ONE
 
     @property
-    def smallest(self) -> tuple[int, int, int]:
+    def min_clip(self) -> tuple[int, int, int]:
         return (4, 5, 9)
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> VideoClassifier:
@@ -243,7 +243,7 @@ def test_slivers_of_the_clip_are_enough_to_find_receptive_fields(
     model = MODELS[name](**options.get(name, {}))
     clip = ClipShape(2, 5, 18, 22)
     narrow = describe(model, clip, 3)
-    monkeypatch.setattr(type(model), "smallest", (1, 18, 22))
+    monkeypatch.setattr(type(model), "min_clip", (1, 18, 22))
     assert describe(model, clip, 3) == narrow
 
 
@@ -251,7 +251,7 @@ def test_progress_adds_up_to_all_spoilt_clips() -> None:
     model, clip = MODELS["two_stream"](**TINY), ClipShape(2, 6, 16, 20)
     done: list[int] = []
     describe(model, clip, 3, progress=done.append)
-    assert sum(done) == spoilt_clips(model, clip) == 1 + 6 + 16 + 20
+    assert sum(done) == count_probe_clips(model, clip) == 1 + 6 + 16 + 20
 
 
 def test_describing_leaves_the_callers_random_numbers_alone() -> None:

@@ -13,7 +13,7 @@ from flowstream.models import MODELS
 from flowstream.models.c3d import C3D
 from flowstream.models.cnn_rnn import CNNRNN
 from flowstream.models.inspect.live_bytes import LiveBytes
-from flowstream.models.inspect.memory import TrainingMemory, saved_sizes, training_memory
+from flowstream.models.inspect.memory import TrainingMemory, measure_saved_tensors, training_memory
 from flowstream.models.model import Classifier, ClipShape, Model
 from flowstream.models.slow_fusion import SlowFusion
 from flowstream.train.recipe import StreamRecipe
@@ -32,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", list(MODELS))
 def test_foretold_activations_are_those_that_a_real_step_keeps_to_the_byte(name: str) -> None:
     model, clip = small(name)
-    sizes = saved_sizes(*real(model, clip, batch=3))
+    sizes = measure_saved_tensors(*real(model, clip, batch=3))
     assert training_memory(model, clip, 5, batch=3).activations == sum(sizes)
 
 
@@ -58,7 +58,7 @@ def test_so_it_is_with_adamw_but_for_what_the_optimiser_makes_on_the_way(name: s
 
 def small(name: str) -> tuple[Model, ClipShape]:
     model: Model = MODELS[name](**SMALL.get(name, {}))
-    frames, rows, columns = model.smallest
+    frames, rows, columns = model.min_clip
     return model, ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
 
 
@@ -175,7 +175,9 @@ def test_what_is_shared_is_counted_once_and_what_is_there_anyway_not() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(inplace=True), nn.Linear(4, 3))
     clips = torch.randn(2, 6)
     # the rectified features, in place of the linear ones; the scores' logarithms; labels; a count
-    assert sorted(saved_sizes(network, [clips])) == sorted([2 * 4 * 4, 2 * 3 * 4, 2 * 8, 4])
+    assert sorted(measure_saved_tensors(network, [clips])) == sorted(
+        [2 * 4 * 4, 2 * 3 * 4, 2 * 8, 4]
+    )
 
 
 @pytest.mark.parametrize("batch", [0, -1])

@@ -18,7 +18,7 @@ from flowstream.errors import ParameterError, ShapeError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.i3d import I3D
-from flowstream.models.layers.folding import fold, tell_count, unfold
+from flowstream.models.layers.folding import fold, set_clip_count, unfold
 from flowstream.models.layers.inflate import InflatedConv, inflate, inflate_maps
 
 # One of each family, the smallest member where sizes differ.
@@ -81,7 +81,7 @@ def test_a_clip_of_one_repeated_image_gives_the_scores_of_the_2d_network(backbon
     family = BACKBONES[backbone](backbone)
     side = max(48, family.min_side)
     torch.manual_seed(0)
-    network = lively(family.network(False), side).double()
+    network = lively(family.build(False), side).double()
     pictures = images(side).double()
     with torch.inference_mode():
         expected = network(pictures)
@@ -97,7 +97,7 @@ def test_a_clip_of_one_repeated_image_gives_the_scores_of_the_2d_network(backbon
 def test_pretrained_weights_keep_their_answer_at_any_length_and_kernel(
     frames: int, kernel: int
 ) -> None:
-    network = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True).eval()
+    network = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True).eval()
     with torch.inference_mode():
         expected = network(images(64))
         inflated = inflate(network, kernel)(still(images(64), frames))
@@ -121,7 +121,7 @@ def test_an_inflated_convolution_is_a_3d_convolution_with_repeated_ends(
 ) -> None:
     inflated = InflatedConv(conv, kernel)
     nn.init.normal_(inflated.weight)  # another at each moment, as training makes it
-    tell_count(inflated, 2)
+    set_clip_count(inflated, 2)
     clips = torch.randn(2, 4, 4, 9, 10)
     result = inflated(fold(clips))
     before, after = (kernel - 1) // 2, kernel // 2
@@ -176,7 +176,7 @@ class _Own(nn.Conv2d):
 def test_frames_are_padded_as_the_2d_convolution_pads_them(conv: nn.Conv2d, kernel: int) -> None:
     pictures = torch.randn(2, 4, 9, 12)
     inflated = InflatedConv(conv, kernel)
-    tell_count(inflated, 2)
+    set_clip_count(inflated, 2)
     result = unfold(inflated(fold(still(pictures, 3))), 2)
     # 1e-5: sums of a hundred products in float32
     torch.testing.assert_close(result, still(conv(pictures), 3), atol=1e-5, rtol=1e-5)
@@ -212,7 +212,7 @@ def test_weights_are_repeated_over_time_and_divided_by_their_number() -> None:
 
 
 def test_only_spatial_convolutions_are_inflated_and_saved_once() -> None:
-    network = BACKBONES["resnet18"]("resnet18").network(False)
+    network = BACKBONES["resnet18"]("resnet18").build(False)
     spatial = [
         name
         for name, part in network.named_modules()
@@ -292,7 +292,7 @@ def test_a_network_without_spatial_convolutions_is_refused() -> None:
 def test_i3d_on_flow_starts_from_the_rgb_weights() -> None:
     flow = build_model("i3d", channels=2, frames=4, size=32, classes=3)
     stem = next(part for part in flow.modules() if isinstance(part, InflatedConv))
-    rgb = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").network(True)
+    rgb = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True)
     first = next(part for part in rgb.modules() if isinstance(part, nn.Conv2d)).weight
     # cross-modality: the mean over colours in both channels; then a third at each moment
     expected = first.mean(dim=1, keepdim=True)[:, :, None].expand(stem.weight.shape) / 3

@@ -71,7 +71,7 @@ def new(network: nn.Module) -> set[nn.Module]:
 
 def test_blocks_in_an_inflated_network_relate_places_of_all_frames() -> None:
     torch.manual_seed(0)
-    network = inflate(BACKBONES["small_cnn"]("small_cnn").network(False), 2).eval()
+    network = inflate(BACKBONES["small_cnn"]("small_cnn").build(False), 2).eval()
     clips = torch.randn(2, 3, 4, 16, 16)
     before = network(clips)
     insert_nonlocal(network, ["network.pool1"], clip=(3, 4, 16, 16), pairwise="gaussian", pool=1)

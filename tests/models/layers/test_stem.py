@@ -8,8 +8,8 @@ from torch import nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.stem import (
-    cross_modality_weights,
-    repeated_weights,
+    make_cross_modality_weights,
+    repeat_weights,
     replace_stem,
 )
 
@@ -27,7 +27,7 @@ def stem(net: nn.Sequential) -> nn.Conv2d:
 
 def test_cross_modality_weights_are_the_rgb_mean_in_every_channel() -> None:
     weight = torch.arange(12.0).reshape(2, 3, 1, 2)
-    spread = cross_modality_weights(weight, 20)
+    spread = make_cross_modality_weights(weight, 20)
     assert spread.shape == (2, 20, 1, 2)
     for channel in range(20):
         torch.testing.assert_close(spread[:, channel], weight.mean(dim=1))
@@ -52,7 +52,7 @@ def test_a_clip_of_one_repeated_rgb_image_gets_the_answer_of_the_image() -> None
 
 def test_repeated_weights_keep_the_order_of_channels_in_each_frame() -> None:
     weight = torch.randn(2, 3, 3, 3)
-    spread = repeated_weights(weight, 6)
+    spread = repeat_weights(weight, 6)
     assert torch.equal(spread[:, :3], weight / 2)
     assert torch.equal(spread[:, 3:], weight / 2)
 
