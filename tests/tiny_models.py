@@ -1,4 +1,4 @@
-"""Each model of the table, small enough to be tried on a CPU."""
+"""Options that make each model small enough for tests on a CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from flowstream.models import MODELS
 
-# Options that make a model small where it has them.
+# Applied to the models that have these options.
 _TINY: dict[str, Any] = {
     "backbone": "small_cnn",
     "depth": 2,
@@ -24,6 +24,6 @@ _TINY: dict[str, Any] = {
 
 
 def tiny_options(name: str) -> dict[str, Any]:
-    """What makes it small."""
+    """Return the options that make a model small."""
     known = {field.name for field in dataclasses.fields(cast(Any, MODELS[name]))}
     return {key: value for key, value in _TINY.items() if key in known}

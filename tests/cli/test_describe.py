@@ -140,7 +140,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], message: str) -> None:
     [
         (["c3d", "--input", "3x16x8x8"], "model 'c3d': got 8 rows, expected at least 16"),
         (["c3d", "--set", "widht=8"], "widht: unknown key"),
-        (["c3d", "--set", "width=0"], "width: got 0, expected at least 1"),
+        (["c3d", "--set", "width=0"], "width: expected at least 1, got 0"),
         (["single_frame", "--set", "backbone=resnet-18"], "Did you mean 'resnet18'?"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What every model of the table promises."""
+"""Properties of every model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Arguments = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one thread, most of all where others work beside them."""
+    """Use one thread, which is faster for networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -31,38 +31,38 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def clip(model: Model) -> ClipShape:
-    """Flow of a few frames, a little larger than the model needs."""
+    """Return the shape of a short flow clip, slightly larger than the smallest."""
     frames, rows, columns = model.min_clip
     return ClipShape(2, max(3, frames), max(16, rows), max(20, columns + 2))
 
 
 @pytest.fixture(scope="module")
 def network(model: Model, clip: ClipShape) -> Classifier:
-    """A network of it in evaluation mode, which no test changes, with all parts at work.
+    """Build a network in evaluation mode, in which all parts have an effect.
 
-    Some parts start at zero on purpose (the norm of a nonlocal block, the join of divided
-    attention), or alike at all moments (inflated filters): a little noise on all parameters stands
-    for the training that brings them to life. Norms get the statistics of some clips, so that the
-    maps of deep networks do not vanish.
+    Some parts start at zero (the norm of a nonlocal block, the join of divided attention) or equal
+    at all frames (inflated filters); noise on all parameters replaces training. Norms get the
+    statistics of some clips, so that the maps of deep networks do not vanish. Tests must not
+    change the network.
     """
     torch.manual_seed(0)
-    made = nudged(model.build(clip, CLASSES)).train()
+    made = add_noise(model.build(clip, CLASSES)).train()
     norms = [part for part in made.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():
-        made(*batch(model, clip, 8))
+        made(*make_batch(model, clip, 8))
     return made.eval()
 
 
 @pytest.fixture(scope="module")
 def exact(network: Classifier) -> Classifier:
-    """The same network in float64, for comparisons that rounding would blur."""
+    """Return the network in float64, for comparisons that rounding would disturb."""
     return copy.deepcopy(network).double()
 
 
-def nudged(network: Classifier, *, seed: int = 1) -> Classifier:
-    """The network with noise on all parameters, of a tenth of their own spread, or of 0.1."""
+def add_noise(network: Classifier, *, seed: int = 1) -> Classifier:
+    """Add noise to all parameters: a tenth of their standard deviation, or 0.1."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -72,23 +72,23 @@ def nudged(network: Classifier, *, seed: int = 1) -> Classifier:
     return network
 
 
-def batch(model: Model, clip: ClipShape, count: int = 2) -> list[Tensor]:
-    """What the network takes, of noise."""
+def make_batch(model: Model, clip: ClipShape, count: int = 2) -> list[Tensor]:
+    """Return random inputs of the network."""
     generator = torch.Generator().manual_seed(2)
     return [torch.randn(count, *shape.lengths, generator=generator) for shape in model.inputs(clip)]
 
 
-def test_its_scores_are_one_number_a_class(
+def test_scores_have_one_number_per_class(
     model: Model, clip: ClipShape, network: Classifier
 ) -> None:
-    scores = network(*batch(model, clip, 3))
+    scores = network(*make_batch(model, clip, 3))
     assert scores.shape == (3, CLASSES)
     assert scores.dtype == torch.float32
     assert scores.isfinite().all()
 
 
 @pytest.mark.parametrize("longer", [(0, 0, 0), (1, 1, 5), (5, 16, 3)])
-def test_clips_of_any_shape_that_it_is_built_for_are_scored(
+def test_clips_of_any_valid_shape_are_scored(
     model_name: str,
     model: Model,
     arguments: Arguments,
@@ -105,9 +105,7 @@ def test_clips_of_any_shape_that_it_is_built_for_are_scored(
         assert scores.shape == (3, CLASSES)
 
 
-def test_one_number_is_both_sides_of_the_size(
-    model_name: str, model: Model, arguments: Arguments
-) -> None:
+def test_one_number_sets_both_sides(model_name: str, model: Model, arguments: Arguments) -> None:
     with torch.device("meta"):
         frames = max(3, model.min_clip[0])
         assert build_model(model_name, **arguments(size=35, frames=frames)).clip == ClipShape(
@@ -120,7 +118,7 @@ def test_every_parameter_that_is_not_frozen_receives_a_gradient(
 ) -> None:
     training = copy.deepcopy(network).train()
     torch.manual_seed(0)
-    scores = training(*batch(model, clip, 8))
+    scores = training(*make_batch(model, clip, 8))
     torch.autograd.backward(nn.functional.cross_entropy(scores, torch.arange(8) % CLASSES))
     for parameter_name, parameter in training.named_parameters():
         if parameter.requires_grad:
@@ -133,7 +131,7 @@ def test_every_parameter_that_is_not_frozen_receives_a_gradient(
 def test_samples_of_a_batch_do_not_influence_each_other_in_evaluation(
     model: Model, clip: ClipShape, exact: Classifier
 ) -> None:
-    inputs = [part.double() for part in batch(model, clip, 3)]
+    inputs = [part.double() for part in make_batch(model, clip, 3)]
     with torch.inference_mode():
         together = exact(*inputs)
         alone = torch.cat([exact(*(part[i : i + 1] for part in inputs)) for i in range(3)])
@@ -144,9 +142,9 @@ def test_samples_of_a_batch_do_not_influence_each_other_in_evaluation(
 def test_saved_and_loaded_weights_give_the_same_scores(
     model: Model, clip: ClipShape, network: Classifier, tmp_path: Path
 ) -> None:
-    inputs = batch(model, clip)
+    inputs = make_batch(model, clip)
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    other = nudged(copy.deepcopy(network), seed=9)
+    other = add_noise(copy.deepcopy(network), seed=9)
     assert not torch.equal(network(*inputs), other(*inputs))
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     assert torch.equal(network(*inputs), other(*inputs))
@@ -155,7 +153,7 @@ def test_saved_and_loaded_weights_give_the_same_scores(
 def test_one_seed_gives_one_network(model: Model, clip: ClipShape, network: Classifier) -> None:
     torch.manual_seed(0)
     own = dict(network.named_parameters())
-    other = dict(nudged(model.build(clip, CLASSES)).named_parameters())
+    other = dict(add_noise(model.build(clip, CLASSES)).named_parameters())
     assert own.keys() == other.keys()
     assert all(torch.equal(own[key], other[key]) for key in own)
 
@@ -164,7 +162,7 @@ def test_one_seed_gives_one_network(model: Model, clip: ClipShape, network: Clas
 def test_a_clip_of_another_length_along_an_axis_is_refused(
     model: Model, clip: ClipShape, network: Classifier, axis: int
 ) -> None:
-    inputs = batch(model, clip)
+    inputs = make_batch(model, clip)
     for index, right in enumerate(inputs):
         shape = list(right.shape)
         shape[axis + 1] += 1
@@ -177,17 +175,17 @@ def test_clips_without_the_batch_axis_are_refused(
     model: Model, clip: ClipShape, network: Classifier
 ) -> None:
     with pytest.raises(ShapeError, match=r"expected \(N, C, T, H, W\)"):
-        network(*(part[0] for part in batch(model, clip)))
+        network(*(part[0] for part in make_batch(model, clip)))
 
 
-def test_reversing_time_changes_the_scores_exactly_where_order_is_seen(
+def test_reversing_time_changes_the_scores_exactly_if_sees_order(
     model: Model, clip: ClipShape, exact: Classifier
 ) -> None:
-    inputs = [part.double() for part in batch(model, clip)]
+    inputs = [part.double() for part in make_batch(model, clip)]
     with torch.inference_mode():
         difference = (exact(*inputs) - exact(*(part.flip(2) for part in inputs))).abs().max()
-    # An average over frames in the other order differs by 1e-15 in float64, what sees order by 1e-3
-    # and more; between the two there is nothing.
+    # In float64 an average over reversed frames differs by 1e-15, an order-sensitive score by 1e-3
+    # and more.
     assert bool(difference > 1e-6) is model.sees_order
 
 
@@ -198,13 +196,13 @@ def test_training_the_head_alone_is_possible(network: Classifier) -> None:
     assert all(id(parameter) in inside for parameter in head)
 
 
-def test_a_blank_network_takes_the_weights_of_a_full_one(
+def test_a_blank_network_accepts_the_weights_of_a_full_one(
     model: Model, clip: ClipShape, network: Classifier
 ) -> None:
     with torch.device("meta"):  # no weights at all, but those that are loaded
         blank = model.build(clip, CLASSES, blank=True).eval()
     blank.load_state_dict(network.state_dict(), assign=True)
-    inputs = batch(model, clip)
+    inputs = make_batch(model, clip)
     assert torch.equal(network(*inputs), blank(*inputs))
 
 
@@ -219,12 +217,12 @@ def test_a_blank_network_is_whole_without_the_pretrained_weights(
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("weights were read"))
     blank = model.build(shape, CLASSES, blank=True).eval()
     blank.load_state_dict(full.state_dict())
-    inputs = batch(model, shape)
+    inputs = make_batch(model, shape)
     with torch.inference_mode():
         assert torch.equal(full(*inputs), blank(*inputs))
 
 
-def test_it_says_where_it_comes_from_and_how_rgb_is_to_be_normalised(model: Model) -> None:
+def test_paper_and_normalisation_are_documented(model: Model) -> None:
     assert any(number in model.paper for number in ("arXiv:", "doi:"))
     assert all(0 <= mean <= 1 for mean in model.pixels.mean)
     assert all(deviation > 0 for deviation in model.pixels.deviation)

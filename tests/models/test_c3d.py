@@ -1,4 +1,4 @@
-"""C3D as Tran et al. 2015 draw it: figure 3 and section 3.2."""
+"""C3D of Tran et al. 2015: figure 3 and section 3.2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPORTS_1M = 487
 
 @pytest.fixture(scope="module")
 def layers() -> dict[str, Layer]:
-    """The network of the paper, by name."""
+    """Describe the network of the paper."""
     traced = describe(C3D(), PAPER, SPORTS_1M, receptive_field=False)
     return {layer.name.removeprefix("maps."): layer for layer in traced.layers}
 
@@ -54,15 +54,15 @@ def test_the_parameters_are_those_of_the_paper_counted_by_hand(layers: dict[str,
     maps = [(3, 64), (64, 128), (128, 256), (256, 256), (256, 512), (512, 512), (512, 512)]
     convolutions = sum((inside * 27 + 1) * out for inside, out in [*maps, (512, 512)])
     assert convolutions == 27_655_936
-    # fc6 sees 512 x 1 x 4 x 4
+    # the input of fc6 is 512 x 1 x 4 x 4
     linear = (8192 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * SPORTS_1M
     assert sum(layer.parameters for layer in layers.values()) == convolutions + linear
 
 
-def test_the_operations_are_the_38_5_billion_multiply_adds_that_are_quoted_for_it(
+def test_the_operations_are_the_published_38_5_billion_multiply_adds(
     layers: dict[str, Layer],
 ) -> None:
-    # Tran et al. 2017, arXiv:1708.05038: 38.5 billion, a multiplication and its addition being one
+    # Tran et al. 2017, arXiv:1708.05038: 38.5 billion, a multiply-add counts as one
     assert sum(layer.flops for layer in layers.values()) / 2e9 == pytest.approx(38.5, abs=0.05)
 
 
@@ -72,7 +72,7 @@ def test_pool1_keeps_time_and_later_pools_halve_it_while_frames_are_left() -> No
     assert pools == [6, 3, 1, 1, 1]
 
 
-def test_fc6_features_are_the_activations_that_the_scores_are_made_of() -> None:
+def test_scores_are_computed_from_the_fc6_features() -> None:
     network = build_model("c3d", channels=3, frames=4, size=32, classes=5, width=4, features=7)
     assert isinstance(network, C3DNet)
     network.eval()
@@ -92,7 +92,7 @@ def test_activations_neither_vanish_nor_explode_before_training() -> None:
     assert 0.1 < scores.std(dim=0).mean() < 10
 
 
-def test_norms_stand_between_each_convolution_and_its_activation_where_asked() -> None:
+def test_norms_lie_between_convolutions_and_activations() -> None:
     network = build_model("c3d", channels=3, frames=4, size=32, classes=5, width=4, norm=True)
     assert isinstance(network, C3DNet)
     kinds = [name.rstrip("ab12345") for name, _ in network.maps.named_children()]
@@ -105,5 +105,5 @@ def test_norms_stand_between_each_convolution_and_its_activation_where_asked() -
 
 @pytest.mark.parametrize(("option", "value"), [("width", 0), ("features", 0)])
 def test_widths_below_one_are_refused(option: str, value: int) -> None:
-    with pytest.raises(RecipeError, match=f"{option}: got 0, expected at least 1"):
+    with pytest.raises(RecipeError, match=f"{option}: expected at least 1, got"):
         build_model("c3d", channels=3, frames=4, size=32, classes=5, **{option: value})

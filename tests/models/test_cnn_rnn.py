@@ -143,8 +143,8 @@ def test_the_head_is_the_last_layer_behind_the_states() -> None:
         ({"cell": "mlp"}, "cell: got 'mlp', expected one of: rnn, gru, lstm"),
         ({"hidden": 0}, "hidden: got 0"),
         ({"layers": 0}, "layers: got 0"),
-        ({"grid": 0}, "grid: got 0, expected at least 1"),
-        ({"kernel": 0}, "kernel: got 0, expected 1 to 100 frames"),
+        ({"grid": 0}, "grid: expected 1 to 100, got 0"),
+        ({"kernel": 0}, "kernel: expected 1 to 100, got 0"),
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:

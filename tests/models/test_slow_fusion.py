@@ -13,13 +13,13 @@ from flowstream.models import build_model
 from flowstream.models.slow_fusion import SlowFusion
 
 
-def test_time_is_pooled_while_frames_are_left() -> None:
+def test_time_is_pooled_down_to_one_frame() -> None:
     network = build_model("slow_fusion", channels=3, frames=3, size=16, classes=2, widths=(4,) * 4)
     pools = [part.kernel_size for part in network.modules() if isinstance(part, nn.MaxPool3d)]
     assert pools == [(2, 2, 2), (1, 2, 2), (1, 2, 2)]
 
 
-def test_norms_can_be_left_out() -> None:
+def test_norms_are_optional() -> None:
     def parts(norm: bool) -> list[nn.Module]:
         network = build_model(
             "slow_fusion", channels=3, frames=4, size=8, classes=2, widths=(4, 5), norm=norm
@@ -33,7 +33,7 @@ def test_norms_can_be_left_out() -> None:
     assert all(part.bias is not None for part in parts(False) if isinstance(part, nn.Conv3d))
 
 
-def test_it_takes_the_batches_that_it_is_scored_on_one_by_one_too() -> None:
+def test_a_batch_has_the_scores_of_its_single_clips() -> None:
     network = build_model("slow_fusion", channels=2, frames=4, size=8, classes=3).eval()
     assert network(torch.zeros(1, 2, 4, 8, 8)).shape == (1, 3)
 
@@ -46,6 +46,6 @@ def test_it_takes_the_batches_that_it_is_scored_on_one_by_one_too() -> None:
         ({"pool": 0}, "pool: got 0"),
     ],
 )
-def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         SlowFusion(**options)

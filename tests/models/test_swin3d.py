@@ -1,4 +1,4 @@
-"""What windows of attention depend on."""
+"""Propagation of NaN through windows of attention."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from flowstream.models.swin3d import Swin3DT, spread_nan_over_windows
 
 @pytest.mark.parametrize("shift", [(0, 0, 0), (1, 2, 1), (0, 2, 2)])
 @pytest.mark.parametrize("size", [(2, 6, 6), (4, 7, 5), (3, 4, 9), (2, 3, 8), (5, 2, 3)])
-def test_a_token_is_spoilt_by_those_that_it_attends_to(
+def test_a_token_becomes_nan_by_those_that_it_attends_to(
     size: tuple[int, int, int], shift: tuple[int, int, int]
 ) -> None:
-    """Truth: derivatives of torchvision's own attention, masked pairs weighing e^-100."""
+    """Compare with the derivatives of torchvision's attention."""
     window = (2, 4, 3)
     torch.manual_seed(0)
     attention = ShiftedWindowAttention3d(4, [*window], [*shift], num_heads=2).double()
@@ -39,7 +39,7 @@ def test_a_token_is_spoilt_by_those_that_it_attends_to(
     assert torch.equal(spoilt, depends.T)
 
 
-def test_the_first_shifted_window_sees_two_windows_side_by_side() -> None:
+def test_the_first_shifted_window_sees_two_adjacent_windows() -> None:
     clip = ClipShape(3, 4, 224, 112)
     rows = {row.name: row.receptive_field for row in describe(Swin3DT(), clip, 5).layers}
     # 7 tokens of 4 pixels; then, shifted by 3, 7 tokens of two such windows

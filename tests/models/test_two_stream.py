@@ -16,7 +16,7 @@ from flowstream.models.two_stream_conv_fusion import ConvFusionNet
 SMALL: dict[str, Any] = {"backbone": "small_cnn", "pretrained": False}
 
 
-def built(name: str, **options: Any) -> Any:
+def build(name: str, **options: Any) -> Any:
     torch.manual_seed(0)
     network = build_model(
         name, channels=None, frames=4, size=(16, 20), classes=3, **{**SMALL, **options}
@@ -31,8 +31,8 @@ def inputs(count: int = 5) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("weight", [0.5, 0.6, 0.1])
-def test_its_probabilities_are_the_weighted_mean_of_the_two_networks(weight: float) -> None:
-    network = built("two_stream", temporal_weight=weight)
+def test_probabilities_are_the_weighted_mean_of_the_two_networks(weight: float) -> None:
+    network = build("two_stream", temporal_weight=weight)
     assert isinstance(network, TwoStreamNet)
     rgb, flow = inputs()
     with torch.inference_mode():
@@ -45,8 +45,8 @@ def test_its_probabilities_are_the_weighted_mean_of_the_two_networks(weight: flo
     torch.testing.assert_close(probabilities, expected, atol=1e-6, rtol=1e-5)
 
 
-def test_the_two_networks_are_those_of_the_two_streams_by_themselves() -> None:
-    network = built("two_stream")
+def test_the_two_networks_equal_those_of_the_single_streams() -> None:
+    network = build("two_stream")
     spatial: Any = build_model(
         "single_frame", channels=3, frames=1, size=(16, 20), classes=3, **SMALL
     ).eval()
@@ -61,13 +61,13 @@ def test_the_two_networks_are_those_of_the_two_streams_by_themselves() -> None:
         torch.testing.assert_close(network(rgb, flow).softmax(dim=1), mean, atol=1e-6, rtol=1e-5)
 
 
-def test_its_heads_are_both_last_layers() -> None:
-    layers = [part for part in built("two_stream").head.modules() if isinstance(part, nn.Linear)]
+def test_the_head_contains_both_last_layers() -> None:
+    layers = [part for part in build("two_stream").head.modules() if isinstance(part, nn.Linear)]
     assert [layer.out_features for layer in layers] == [3, 3]
 
 
-def test_conv_fusion_starts_as_the_sum_of_the_maps_place_by_place() -> None:
-    network = built("two_stream_conv_fusion")
+def test_conv_fusion_starts_as_the_sum_of_the_maps() -> None:
+    network = build("two_stream_conv_fusion")
     assert isinstance(network, ConvFusionNet)
     rgb, flow = inputs()
     with torch.inference_mode():
@@ -81,10 +81,10 @@ def test_conv_fusion_starts_as_the_sum_of_the_maps_place_by_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["two_stream", "two_stream_conv_fusion"])
-def test_inputs_that_do_not_belong_together_are_refused(name: str) -> None:
-    network = built(name)
+def test_inputs_that_do_not_match_are_refused(name: str) -> None:
+    network = build(name)
     rgb, flow = inputs()
-    with pytest.raises(ShapeError, match="flow: got 4 clips beside 5 RGB frames"):
+    with pytest.raises(ShapeError, match="flow: got 4 clips, expected 5"):
         network(rgb, flow[:4])
     with pytest.raises(ShapeError, match="rgb: got 2 channels, expected 3"):
         network(flow, rgb)
@@ -93,12 +93,12 @@ def test_inputs_that_do_not_belong_together_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, -1.0])
-def test_a_weight_that_leaves_one_stream_out_is_refused(weight: float) -> None:
+def test_a_weight_that_ignores_one_stream_is_refused(weight: float) -> None:
     with pytest.raises(ParameterError, match="temporal_weight: got"):
         TwoStream(temporal_weight=weight)
 
 
-def test_both_networks_bring_their_pretrained_weights() -> None:
+def test_both_networks_have_pretrained_weights() -> None:
     network: Any = build_model("two_stream", channels=None, frames=3, size=32, classes=2)
     stems = [
         next(part for part in net.modules() if isinstance(part, nn.Conv2d)).weight

@@ -121,7 +121,7 @@ def test_positions_are_resampled_as_torchvision_does(side: int) -> None:
 
 
 def test_positions_that_are_no_square_are_refused() -> None:
-    with pytest.raises(CheckpointError, match="has 15 places, expected a square"):
+    with pytest.raises(CheckpointError, match="has 15 positions, expected a square"):
         resample_positions(torch.zeros(1, 1 + 15, 8), (4, 4))
 
 
@@ -159,7 +159,7 @@ def test_joint_attention_is_one_over_all_tokens(tmp_path: Path) -> None:
     assert torch.equal(block(tokens), expected)
 
 
-def test_factorised_attention_sees_space_first_and_then_moments_as_a_whole() -> None:
+def test_factorised_attention_sees_space_first_and_then_time() -> None:
     network = built(attention="factorised", depth=1, temporal_depth=2)
     tokens = torch.randn(2, 3, 17, 16)
     block = network.blocks[0]
@@ -176,13 +176,13 @@ def test_a_divided_block_starts_as_the_spatial_one() -> None:
     assert torch.equal(block(tokens), alone)
 
 
-def test_a_tubelet_longer_than_the_clip_is_as_long_as_it() -> None:
+def test_a_tubelet_is_at_most_as_long_as_the_clip() -> None:
     network = built(frames=2, tubelet=4)
     assert network.embed.kernel_size == (2, 8, 8)
     assert network(torch.zeros(1, 3, 2, 32, 32)).shape == (1, 4)
 
 
-def test_weights_that_do_not_serve_are_refused_by_the_building_too(tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused_by_build_too(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="width: got 16, expected 32; set width = 32"):
         built(weights=saved(image_transformer(hidden_dim=32), tmp_path))
     with pytest.raises(CheckpointError, match=r"neither a file nor one.*Did you mean 'vit_b_16'"):
@@ -194,10 +194,10 @@ def test_weights_that_do_not_serve_are_refused_by_the_building_too(tmp_path: Pat
     [
         ({"attention": "axial"}, "attention: got 'axial', expected one of: joint, divided"),
         ({"inflation": "none"}, "inflation: got 'none', expected central or average"),
-        ({"depth": 0}, "depth: got 0, expected at least 1"),
+        ({"depth": 0}, "depth: expected 1 to 1000, got 0"),
         ({"heads": 5}, "heads: got 5, which do not divide width 192"),
     ],
 )
-def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         VideoTransformer(**options)

@@ -23,11 +23,11 @@ from flowstream.models.recurrent_conv import RecurrentConv
 from flowstream.models.single_frame import SingleFrame
 from flowstream.models.video_transformer import VideoTransformer
 
-NOTES = ClipShape(3, 20, 64, 64)
+CLIP = ClipShape(3, 20, 64, 64)
 TINY: dict[str, Any] = {"backbone": "tiny_cnn", "pretrained": False}
 
-# (size, receptive field) of convolution, pool, convolution and global average pool: the tables of
-# the notes for an input of 3x20x64x64.
+# (size, receptive field) of convolution, pool, convolution and global average pool for an input of
+# 3x20x64x64, computed by hand.
 LATE = [
     ((12, 20, 64, 64), (1, 3, 3)),
     ((12, 20, 16, 16), (1, 6, 6)),
@@ -48,12 +48,12 @@ SLOW = [
 ]
 
 
-def described(name: str, clip: ClipShape, classes: int = 5, **options: Any) -> Description:
+def describe_model(name: str, clip: ClipShape, classes: int = 5, **options: Any) -> Description:
     return describe(MODELS[name](**options), clip, classes)
 
 
-def steps(description: Description) -> list[Layer]:
-    """Convolutions and pools."""
+def find_steps(description: Description) -> list[Layer]:
+    """Return the convolutions and pools."""
     kinds = ("conv", "max pool", "global")
     return [layer for layer in description.layers if layer.operation.startswith(kinds)]
 
@@ -81,23 +81,23 @@ def steps(description: Description) -> list[Layer]:
         ),
     ],
 )
-def test_the_tables_of_the_notes(
+def test_sizes_and_receptive_fields_computed_by_hand(
     name: str,
     options: dict[str, Any],
     expected: list[tuple[tuple[int, ...], tuple[int, int, int]]],
     operations: list[str],
 ) -> None:
-    rows = steps(described(name, NOTES, **options))
+    rows = find_steps(describe_model(name, CLIP, **options))
     assert [(row.size, row.receptive_field) for row in rows] == expected
     assert [row.operation for row in rows] == operations
 
 
 def test_parameters_and_operations_counted_by_hand() -> None:
-    traced = described("early_fusion", NOTES, **TINY)
-    first, _, second, _ = steps(traced)
+    traced = describe_model("early_fusion", CLIP, **TINY)
+    first, _, second, _ = find_steps(traced)
     assert first.parameters == (60 * 9 + 1) * 12
     assert second.parameters == (12 * 9 + 1) * 24
-    # two for each product: every place, every output, every input of its window
+    # two per product: positions x outputs x inputs of the window
     assert first.flops == 2 * 64 * 64 * 12 * 60 * 9
     assert second.flops == 2 * 16 * 16 * 24 * 12 * 9
     (last,) = (layer for layer in traced.layers if layer.operation == "linear 24→5")
@@ -106,12 +106,12 @@ def test_parameters_and_operations_counted_by_hand() -> None:
 
 
 def test_the_last_row_is_the_whole_network() -> None:
-    last = described("late_fusion_pool", NOTES, **TINY).layers[-1]
+    last = describe_model("late_fusion_pool", CLIP, **TINY).layers[-1]
     assert (last.name, last.size, last.receptive_field) == ("", (5,), (20, 64, 64))
 
 
-def small(name: str) -> tuple[Model, ClipShape]:
-    """A model at a size that is traced quickly: with its defaults, but for the wide ones."""
+def make_small(name: str) -> tuple[Model, ClipShape]:
+    """Return a model that is traced quickly; wide ones are narrowed."""
     options = {"c3d": {"width": 4, "features": 8}, "late_fusion_fc": {"hidden": 8}}
     model = MODELS[name](**options.get(name, {}))
     frames, rows, columns = model.min_clip
@@ -120,7 +120,7 @@ def small(name: str) -> tuple[Model, ClipShape]:
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_each_parameter_is_counted_once_whatever_the_model(name: str) -> None:
-    model, clip = small(name)
+    model, clip = make_small(name)
     traced = describe(model, clip, 7, receptive_field=False)
     network = build_on_meta(model, clip, 7)
     assert traced.parameters == sum(part.numel() for part in network.parameters())
@@ -130,11 +130,11 @@ def test_each_parameter_is_counted_once_whatever_the_model(name: str) -> None:
     assert all(layer.receptive_field is None for layer in traced.layers)
 
 
-# Of each way to look at a clip one: what the receptive field of a well-known part must be.
+# One test for each kind of architecture: receptive fields of well-known parts.
 def test_a_residual_networks_stem_and_last_maps() -> None:
-    rows = {layer.name: layer for layer in described("r3d_18", ClipShape(3, 4, 40, 40)).layers}
+    rows = {layer.name: layer for layer in describe_model("r3d_18", ClipShape(3, 4, 40, 40)).layers}
     assert rows["network.stem.0"].receptive_field == (3, 7, 7)
-    # 3x3x3 behind it at stride 1, 2, 2: 3 + 2, 7 + 2·2, 7 + 2·2
+    # then 3x3x3 at stride 1, 2, 2: 3 + 2, 7 + 2·2, 7 + 2·2
     assert rows["network.layer1.0.conv1.0"].receptive_field == (4, 11, 11)
     assert rows["network.fc.1"].receptive_field == (4, 40, 40)
 
@@ -146,33 +146,34 @@ def test_attention_divides_time_and_space() -> None:
     assert rows["embed"].size == (8, 4, 4, 5)
     assert rows["blocks.0.temporal"].receptive_field == (8, 8, 8)
     assert rows["blocks.0.spatial.self_attention"].receptive_field == (8, 32, 40)
-    # 4 moments of 21 tokens: queries, keys and values; scores and their means; the joining layer
+    # 4 steps of 21 tokens: queries, keys, values; scores and weighted means; output layer
     tokens, width = 4 * 21, 8
     attention = 2 * tokens * (3 * width * width + 2 * 21 * width + width * width)
     assert rows["blocks.0.spatial.self_attention"].flops == attention
 
 
-def test_a_recurrence_sees_all_that_came_before_and_its_uses_are_one_row() -> None:
+def test_a_recurrent_layer_sees_all_previous_frames_and_is_one_row() -> None:
     model = RecurrentConv(widths=(4,), cell="gru")
     rows = {row.name: row for row in describe(model, ClipShape(3, 5, 24, 24), 5).layers}
     state = rows["layers.0.of_state"]
     assert state.operation == "conv 3×3, 4→12, 5 times"
-    # the state before the last moment: four frames, a ring more for each step to and in it
+    # the state before the last frame: four frames, and one more pixel per side and step
     assert state.receptive_field == (4, 2 * 4 + 3, 2 * 4 + 3)
     assert state.flops == 5 * 2 * 24 * 24 * 12 * 4 * 9
     assert rows["average"].receptive_field == (5, 24, 24)
 
 
-def test_inflated_convolutions_see_their_frames() -> None:
-    traced = described("i3d", ClipShape(3, 8, 32, 32), **TINY)
+def test_the_receptive_field_of_inflated_convolutions_in_time() -> None:
+    traced = describe_model("i3d", ClipShape(3, 8, 32, 32), **TINY)
     first, second = (layer for layer in traced.layers if layer.operation.startswith("conv"))
     assert first.operation == "conv 3×3×3, 3→12"
     assert (first.receptive_field, second.receptive_field) == ((3, 3, 3), (5, 14, 14))
 
 
-def test_the_streams_of_two_inputs_are_told_apart() -> None:
+def test_receptive_fields_distinguish_the_two_inputs() -> None:
     rows = {
-        row.name: row for row in described("two_stream", ClipShape(2, 6, 16, 20), **TINY).layers
+        row.name: row
+        for row in describe_model("two_stream", ClipShape(2, 6, 16, 20), **TINY).layers
     }
     assert rows["spatial.conv0"].receptive_field == (1, 3, 3)
     assert rows["temporal.conv0"].receptive_field == (6, 3, 3)
@@ -180,7 +181,7 @@ def test_the_streams_of_two_inputs_are_told_apart() -> None:
 
 
 class DilatedNet(VideoClassifier):
-    """Holes in its filters, and a part that sees nothing of the clip."""
+    """Network with dilated filters and a part that does not depend on the clip."""
 
     def __init__(self, clip: ClipShape, classes: int) -> None:
         super().__init__(clip, classes)
@@ -218,7 +219,7 @@ class Dilated(Model):
         return DilatedNet(clip, classes)
 
 
-def test_extents_reach_from_the_first_to_the_last_whatever_the_weights() -> None:
+def test_extents_include_holes_and_do_not_depend_on_the_weights() -> None:
     rows = {row.name: row for row in describe(Dilated(), ClipShape(3, 7, 12, 20), 5).layers}
     assert rows["holes"].receptive_field == (4, 5, 9)
     assert rows["holes"].operation == "conv 2×3×3, 3→2, dilation 3×2×4"
@@ -229,10 +230,9 @@ def test_extents_reach_from_the_first_to_the_last_whatever_the_weights() -> None
 @pytest.mark.parametrize(
     "name", ["c3d", "nonlocal", "recurrent_conv", "two_stream", "video_transformer"]
 )
-def test_slivers_of_the_clip_are_enough_to_find_receptive_fields(
+def test_clips_of_minimal_size_give_the_receptive_fields_of_whole_clips(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is found in narrow, low and small clips is what is found in whole ones."""
     options: dict[str, dict[str, Any]] = {
         "c3d": {"width": 1, "features": 2},
         "nonlocal": {"options": {"widths": (2, 3, 4)}},
@@ -247,22 +247,22 @@ def test_slivers_of_the_clip_are_enough_to_find_receptive_fields(
     assert describe(model, clip, 3) == narrow
 
 
-def test_progress_adds_up_to_all_spoilt_clips() -> None:
+def test_progress_adds_up_to_the_number_of_probe_clips() -> None:
     model, clip = MODELS["two_stream"](**TINY), ClipShape(2, 6, 16, 20)
     done: list[int] = []
     describe(model, clip, 3, progress=done.append)
     assert sum(done) == count_probe_clips(model, clip) == 1 + 6 + 16 + 20
 
 
-def test_describing_leaves_the_callers_random_numbers_alone() -> None:
+def test_describe_does_not_change_the_callers_random_numbers() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    described("slow_fusion", ClipShape(3, 4, 16, 16), widths=(2, 3))
+    describe_model("slow_fusion", ClipShape(3, 4, 16, 16), widths=(2, 3))
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_networks_that_need_values_to_be_built_are_described_too() -> None:
+def test_networks_that_need_values_are_described_too() -> None:
     traced = describe(
         SingleFrame(backbone="regnet_y_400mf", pretrained=False),
         ClipShape(3, 1, 64, 64),

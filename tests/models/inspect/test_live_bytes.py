@@ -1,4 +1,4 @@
-"""Bytes of tensors, counted as they come and go."""
+"""Count of the bytes of existing tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from flowstream.models.inspect.live_bytes import LiveBytes
 
 
-def test_what_was_there_counts_once_with_all_its_views() -> None:
+def test_existing_tensors_count_once_with_all_their_views() -> None:
     there = torch.zeros(100)
     live = LiveBytes([there, there[10:], there.view(10, 10)])
     assert live.now == live.peak == 400
@@ -30,14 +30,14 @@ def test_results_count_until_they_are_dropped() -> None:
         assert (live.now, live.peak) == (400, 1200)
 
 
-def test_arguments_count_while_the_result_is_made() -> None:
+def test_arguments_count_while_the_result_is_computed() -> None:
     values = torch.zeros(100)
     with LiveBytes([values]) as live:
         values = values + 1
     assert (live.now, live.peak) == (400, 800)
 
 
-def test_views_and_writing_in_place_take_nothing() -> None:
+def test_views_and_in_place_operations_need_no_memory() -> None:
     with LiveBytes() as live:
         values = torch.zeros(100)
         values.view(10, 10).t().add_(1)
@@ -49,7 +49,7 @@ def test_views_and_writing_in_place_take_nothing() -> None:
     assert live.now == 0
 
 
-def test_what_autograd_keeps_counts_until_the_backward_pass_has_used_it() -> None:
+def test_saved_tensors_count_until_the_backward_pass_has_used_them() -> None:
     weights = torch.ones(100, requires_grad=True)
     with LiveBytes([weights]) as live:
         loss = weights.exp().sum()
@@ -62,7 +62,7 @@ def test_what_autograd_keeps_counts_until_the_backward_pass_has_used_it() -> Non
 
 
 @pytest.mark.parametrize("fake", [False, True])
-def test_fake_tensors_count_as_what_they_stand_for(fake: bool) -> None:
+def test_fake_tensors_count_like_real_ones(fake: bool) -> None:
     with FakeTensorMode() if fake else nullcontext():
         network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
         there = [torch.zeros(2, 3, 10, 10), *network.parameters(), *network.buffers()]
@@ -76,7 +76,7 @@ def test_fake_tensors_count_as_what_they_stand_for(fake: bool) -> None:
             assert live.now == before
 
 
-def test_what_is_dropped_after_counting_ended_is_still_taken_off() -> None:
+def test_tensors_freed_after_the_end_are_still_subtracted() -> None:
     with LiveBytes() as live:
         values = torch.zeros(100)
     del values

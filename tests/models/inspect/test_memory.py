@@ -1,4 +1,4 @@
-"""The memory of a training step, foretold."""
+"""Estimated memory of a training step."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_foretold_activations_are_those_that_a_real_step_keeps_to_the_byte(name: str) -> None:
-    model, clip = small(name)
-    sizes = measure_saved_tensors(*real(model, clip, batch=3))
+def test_estimated_activations_equal_those_of_a_real_step_to_the_byte(name: str) -> None:
+    model, clip = make_small(name)
+    sizes = measure_saved_tensors(*build_real(model, clip, batch=3))
     assert training_memory(model, clip, 5, batch=3).activations == sum(sizes)
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_the_foretold_total_is_the_peak_of_a_real_step_to_the_byte(name: str) -> None:
-    model, clip = small(name)
-    network, inputs = real(model, clip, batch=3)
-    peak = peak_of_second_step(network, inputs, "sgd")
+def test_the_estimated_total_is_the_peak_of_a_real_step_to_the_byte(name: str) -> None:
+    model, clip = make_small(name)
+    network, inputs = build_real(model, clip, batch=3)
+    peak = measure_second_step(network, inputs, "sgd")
     assert training_memory(model, clip, 5, batch=3).total == peak
 
 
 @pytest.mark.parametrize("name", ["slow_fusion", "early_fusion", "mc3_18"])
-def test_so_it_is_with_adamw_but_for_what_the_optimiser_makes_on_the_way(name: str) -> None:
-    model, clip = small(name)
-    network, inputs = real(model, clip, batch=3)
-    peak = peak_of_second_step(network, inputs, "adamw")
+def test_with_adamw_the_total_differs_only_by_its_temporary_values(name: str) -> None:
+    model, clip = make_small(name)
+    network, inputs = build_real(model, clip, batch=3)
+    peak = measure_second_step(network, inputs, "adamw")
     total = training_memory(model, clip, 5, batch=3, optimiser="adamw").total
     trained = [part.nbytes for part in network.parameters() if part.requires_grad]
     # below: it may take the largest parameter after a small one, and so keep little of that;
@@ -56,23 +56,23 @@ def test_so_it_is_with_adamw_but_for_what_the_optimiser_makes_on_the_way(name: s
     assert total - max(trained) <= peak <= total + 4 * len(trained)
 
 
-def small(name: str) -> tuple[Model, ClipShape]:
+def make_small(name: str) -> tuple[Model, ClipShape]:
     model: Model = MODELS[name](**SMALL.get(name, {}))
     frames, rows, columns = model.min_clip
     return model, ClipShape(2, max(3, frames), max(32, rows), max(32, columns))
 
 
-def real(model: Model, clip: ClipShape, *, batch: int) -> tuple[Classifier, list[Tensor]]:
+def build_real(model: Model, clip: ClipShape, *, batch: int) -> tuple[Classifier, list[Tensor]]:
     torch.manual_seed(0)
     network = model.build(clip, 5, blank=True)
     network.train()
     return network, [torch.randn(batch, *shape.lengths) for shape in model.inputs(clip)]
 
 
-def peak_of_second_step(
+def measure_second_step(
     network: Classifier, inputs: list[Tensor], kind: Literal["sgd", "adamw"]
 ) -> int:
-    """Bytes at once of a step as in `flowstream.train.fit`, when the optimiser has its state."""
+    """Measure the peak bytes of a step as in `fit`, with the state of the optimiser."""
     optimiser = make_optimiser(StreamRecipe("rgb", "slow_fusion", optimiser=kind), network)
 
     def step() -> None:
@@ -93,7 +93,7 @@ def peak_of_second_step(
     return live.peak
 
 
-def test_a_networks_bytes_counted_by_hand() -> None:
+def test_the_bytes_of_a_small_network_counted_by_hand() -> None:
     model = SlowFusion(widths=(5,), norm=False, dropout=0.0)
     clip = ClipShape(2, 3, 4, 6)
     memory = training_memory(model, clip, 7, batch=8)
@@ -115,7 +115,7 @@ def test_a_networks_bytes_counted_by_hand() -> None:
     assert memory.temporary == peak - clips - memory.activations - 3 * 4 * parameters
 
 
-def test_where_parameters_rule_the_peak_is_the_optimisers_step() -> None:
+def test_with_many_parameters_the_peak_is_the_step_of_the_optimiser() -> None:
     model, clip = C3D(width=4, features=512), ClipShape(3, 4, 32, 32)
     memory = training_memory(model, clip, 5, batch=1)
     # SGD adds the decay to the gradient of the largest layer, and Nesterov's momentum to that;
@@ -125,7 +125,7 @@ def test_where_parameters_rule_the_peak_is_the_optimisers_step() -> None:
     assert memory.temporary == passing + results - memory.activations
 
 
-def test_nothing_is_temporary_where_gradients_come_after_the_peak() -> None:
+def test_nothing_is_temporary_if_gradients_are_allocated_after_the_peak() -> None:
     model, clip = SlowFusion(widths=(32,) * 8, pool=1), ClipShape(3, 4, 8, 8)
     memory = training_memory(model, clip, 5, batch=8)
     # early in the backward pass: all parameters' gradients will take more than two maps'
@@ -171,7 +171,7 @@ def test_a_frozen_cnn_keeps_nothing_and_needs_no_gradients() -> None:
     assert frozen.parameters == tuned.parameters
 
 
-def test_what_is_shared_is_counted_once_and_what_is_there_anyway_not() -> None:
+def test_shared_storages_count_once_and_inputs_do_not_count() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(inplace=True), nn.Linear(4, 3))
     clips = torch.randn(2, 6)
     # the rectified features, in place of the linear ones; the scores' logarithms; labels; a count
@@ -182,7 +182,7 @@ def test_what_is_shared_is_counted_once_and_what_is_there_anyway_not() -> None:
 
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_without_clips_is_refused(batch: int) -> None:
-    with pytest.raises(ParameterError, match=f"batch: got {batch}, expected at least 1"):
+    with pytest.raises(ParameterError, match=f"batch: expected at least 1, got {batch}"):
         training_memory(SlowFusion(), ClipShape(3, 4, 16, 16), 5, batch=batch)
 
 

@@ -40,7 +40,7 @@ def test_the_head_is_silent_in_evaluation() -> None:
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0])
 def test_a_rate_outside_0_to_1_is_refused(dropout: float) -> None:
-    with pytest.raises(ParameterError, match="expected 0 <= dropout < 1"):
+    with pytest.raises(ParameterError, match="dropout: expected at least 0 and below 1"):
         replace_head(nn.Sequential(nn.Linear(2, 2)), classes=3, dropout=dropout)
 
 

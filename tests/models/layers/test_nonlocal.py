@@ -105,9 +105,9 @@ def test_every_position_looks_at_every_other(pairwise: Pairwise) -> None:
 def test_options_without_sense_are_refused() -> None:
     with pytest.raises(ParameterError, match="pairwise: got 'cosine', expected one of: embedded"):
         NonlocalBlock(4, pairwise="cosine")  # type: ignore[arg-type]
-    with pytest.raises(ParameterError, match="pool: got 0"):
+    with pytest.raises(ParameterError, match=r"pool: .*got 0"):
         NonlocalBlock(4, pool=0)
-    with pytest.raises(ParameterError, match="attended_pool: got 0"):
+    with pytest.raises(ParameterError, match=r"attended_pool: .*got 0"):
         Nonlocal(attended_pool=0)
     with pytest.raises(ParameterError, match="pairwise: got 'cosine'"):
         Nonlocal(pairwise="cosine")  # type: ignore[arg-type]

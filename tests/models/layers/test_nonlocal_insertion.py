@@ -1,4 +1,4 @@
-"""Nonlocal blocks put into 3D networks of all kinds."""
+"""Insertion of nonlocal blocks into several kinds of 3D networks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PAIRWISE: tuple[Pairwise, ...] = get_args(Pairwise)
 every_pairwise = pytest.mark.parametrize("pairwise", PAIRWISE)
 
 
-def alive(block: NonlocalBlock) -> NonlocalBlock:
-    """The block in evaluation mode, its norm passing values on as they are."""
+def activate(block: NonlocalBlock) -> NonlocalBlock:
+    """Return a block in evaluation mode whose norm does not change values."""
     nn.init.ones_(block.norm.weight)
     block.norm.eps = 0.0
     return block.double().eval()
@@ -41,7 +41,7 @@ def blocks_in(network: nn.Module) -> list[NonlocalBlock]:
     ("name", "behind", "channels"),
     [
         ("r3d_18", ["layer2.1", "layer3.0"], [128, 256]),
-        # inception branches: what a part ends in does not tell how many maps it makes
+        # inception branches: the last convolution does not have all channels of the output
         ("s3d", ["features.5", "features.8"], [256, 512]),
     ],
 )
@@ -50,10 +50,10 @@ def test_inserting_blocks_into_a_trained_network_leaves_its_outputs(
 ) -> None:
     torch.manual_seed(0)
     network = torchvision.models.get_model(name)
-    network.avgpool = nn.AdaptiveAvgPool3d(1)  # S3D's own wants 224 x 224
+    network.avgpool = nn.AdaptiveAvgPool3d(1)  # S3D's pool needs 224 x 224
     clips = torch.randn(2, 3, 8, 32, 32)
     with torch.no_grad():
-        network(clips)  # its norms learn what clips look like
+        network(clips)  # the norms get the statistics of clips
         before = network.eval()(clips)
         insert_nonlocal(network, behind, clip=(3, 8, 32, 32), pairwise=pairwise, pool=2)
         assert not any(part.training for part in network.modules() if part not in new(network))
@@ -78,7 +78,7 @@ def test_blocks_in_an_inflated_network_relate_places_of_all_frames() -> None:
     network.eval()
     assert torch.equal(network(clips), before)
     (block,) = blocks_in(network)
-    alive(block).float()
+    activate(block).float()
     clips[0, :, 3, 5, 5] = torch.nan
     seen: list[Tensor] = []
     block.register_forward_hook(lambda _, __, maps: seen.append(maps))
@@ -147,8 +147,8 @@ def test_the_model_is_its_3d_cnn_with_blocks(
             r"no part 'layer9' in VideoResNet\. Did you mean 'layer\d'\? Its children: stem",
         ),
         ("", "no part ''"),
-        ("fc", r"part 'fc' makes \(1, 400\) of a clip, expected maps"),
-        ("unused", "part 'unused' makes no single tensor of a clip, expected maps"),
+        ("fc", r"part 'fc' returns \(1, 400\), expected maps"),
+        ("unused", "part 'unused' returns no single tensor, expected maps"),
     ],
 )
 def test_parts_that_make_no_maps_are_refused_before_anything_changes(
@@ -204,7 +204,7 @@ def test_blocks_take_the_type_and_mode_of_their_network_and_all_names_of_their_p
     ],
 )
 def test_what_is_no_map_of_one_width_is_refused(network: nn.Module, name: str) -> None:
-    with pytest.raises(ParameterError, match=f"part '{name}' makes .* of a clip, expected maps"):
+    with pytest.raises(ParameterError, match=f"part '{name}' returns .*expected maps"):
         insert_nonlocal(network, [name], clip=(3, 4, 32, 32), pairwise="gaussian", pool=1)
 
 
