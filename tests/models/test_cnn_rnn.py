@@ -58,7 +58,7 @@ def test_fine_tuning_trains_the_cnn_too() -> None:
 
 def test_a_cnn_that_starts_at_random_is_trained_unless_that_is_forbidden() -> None:
     assert all(part.requires_grad for part in built(**TRAINED).parameters())
-    with pytest.raises(ParameterError, match="fine_tune: false would keep random features"):
+    with pytest.raises(ParameterError, match="fine_tune: got false, expected true"):
         CNNRNN(backbone="small_cnn", pretrained=False, fine_tune=False)
 
 
@@ -141,12 +141,12 @@ def test_the_head_is_the_last_layer_behind_the_states() -> None:
     ("options", "message"),
     [
         ({"cell": "mlp"}, "cell: got 'mlp', expected one of: rnn, gru, lstm"),
-        ({"hidden": 0}, "hidden: got 0"),
-        ({"layers": 0}, "layers: got 0"),
+        ({"hidden": 0}, "hidden: expected at least 1, got 0"),
+        ({"layers": 0}, "layers: expected 1 to 100, got 0"),
         ({"grid": 0}, "grid: expected 1 to 100, got 0"),
         ({"kernel": 0}, "kernel: expected 1 to 100, got 0"),
     ],
 )
-def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         CNNRNN(**options)

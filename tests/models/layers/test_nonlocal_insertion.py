@@ -209,7 +209,7 @@ def test_what_is_no_map_of_one_width_is_refused(network: nn.Module, name: str) -
 
 
 def test_maps_of_single_frames_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"'network.conv0' makes \(4, 16, 16, 16\) of a clip"):
+    with pytest.raises(ParameterError, match=r"'network.conv0' returns \(4, 16, 16, 16\)"):
         build_model(
             "nonlocal",
             channels=3,
@@ -226,6 +226,6 @@ def test_maps_of_single_frames_are_refused() -> None:
 def test_parts_inside_each_other_are_refused_before_anything_changes(names: list[str]) -> None:
     network = torchvision.models.video.r3d_18()
     before = str(network)
-    with pytest.raises(ParameterError, match="name one only"):
+    with pytest.raises(ParameterError, match="name only one"):
         insert_nonlocal(network, names, clip=(3, 2, 16, 16), pairwise="gaussian", pool=1)
     assert str(network) == before

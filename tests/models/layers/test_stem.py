@@ -84,5 +84,5 @@ def test_without_pretrained_weights_the_channels_start_different() -> None:
 
 
 def test_a_network_that_does_not_start_with_rgb_is_refused() -> None:
-    with pytest.raises(ParameterError, match="first convolution takes RGB"):
+    with pytest.raises(ParameterError, match="first convolution does not take RGB"):
         replace_stem(nn.Sequential(nn.Conv2d(4, 5, 3)), channels=2, frames=1, pretrained=True)
