@@ -28,7 +28,7 @@ import numpy as np
 
 from flowstream.codec import CODECS, Codec
 from flowstream.codec.linear8 import Linear8
-from flowstream.store import COMPRESSIONS, Stack, create_stack, encode_jpeg, open_stack
+from flowstream.store import COMPRESSIONS, Header, Stack, create_stack, encode_jpeg, open_stack
 from flowstream.types import Images, Size, Vectors
 
 CLIP = 10
@@ -176,11 +176,10 @@ def write_stack(
     vectors: Vectors,
     *,
     codec: Codec,
-    compression: str = "lz4hc",
+    compression: str = "zstd",
     images: list[bytes] | None = None,
 ) -> None:
-    with create_stack(
-        path,
+    header = Header(
         size=vectors.shape[2:],
         method={"name": "dis"},
         sampling={"step": 1},
@@ -190,8 +189,8 @@ def write_stack(
         fps=25.0,
         source_size=vectors.shape[2:],
         compression=compression,
-        rgb=images is not None,
-    ) as writer:
+    )
+    with create_stack(path, header, outputs=["rgb"] if images else []) as writer:
         for index in range(len(vectors) + 1):
             writer.add_frame(index, index / 25, images[index] if images else None)
             if index:

@@ -112,10 +112,10 @@ _flow, _motion, _frames, _stacks, _run = map(
 )
 @_stacks(
     "--compression",
-    default="lz4hc",
+    default="zstd",
     show_default=True,
     type=NameIn("compression", "flowstream.store:COMPRESSIONS"),
-    help="lz4hc is the fastest to read, zstd is smaller, gzip needs no plug-in; or none.",
+    help="zstd; zstd9 is smaller and slower to write; gzip needs no plug-in; or none.",
 )
 @_stacks(
     "--rgb/--no-rgb",

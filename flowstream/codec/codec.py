@@ -19,6 +19,9 @@ from flowstream.types import Codes, Vectors
 WIDEST = 65536.0
 """Pixels; no frame is wider, and float32 holds every 8-bit step up to it."""
 
+MOVING = 1 / 64
+"""Pixels; a longer vector counts as motion. The step of `fixed16`, finer than any method is."""
+
 
 class Codec(ABC):
     """How vectors are quantised; subclasses are frozen dataclasses of its parameters."""
@@ -110,6 +113,29 @@ class Codec(ABC):
         _check_axes(codes, f"codec {self.name!r}: codes")
         at_bound = self.saturated(codes)
         return int(np.count_nonzero(at_bound[..., 0, :, :] | at_bound[..., 1, :, :]))
+
+    def below_step(self, vectors: Vectors, codes: Codes) -> tuple[int, int]:
+        """Count the vectors that move, and those of them that are stored as zero.
+
+        Parameters
+        ----------
+        vectors : (..., 2, H, W), float32
+            Pixels, before encoding.
+        codes : (..., 2, H, W)
+            `vectors` as encoded.
+
+        Returns
+        -------
+        moving, lost : int
+            Number of vectors longer than 1/64 pixel, and number of those whose components are
+            both stored as the code of zero.
+        """
+        dx, dy = vectors[..., 0, :, :], vectors[..., 1, :, :]
+        moving = dx * dx + dy * dy > np.float32(MOVING**2)
+        zero = self.quantise(np.zeros(1, np.float32))[0]
+        stored_as_zero = (codes[..., 0, :, :] == zero) & (codes[..., 1, :, :] == zero)
+        lost = np.count_nonzero(moving & stored_as_zero)
+        return int(np.count_nonzero(moving)), int(lost)
 
 
 def check_bound(codec: Codec, *, smallest: float = 1 / 64, largest: float = WIDEST) -> None:

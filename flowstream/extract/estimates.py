@@ -39,14 +39,15 @@ class Estimates:
     inliers: NDArray[np.float32] | None = None
 
     def add_to(self, writer: StackWriter) -> None:
-        """Write what the stack is to hold."""
-        writer.add_fields(self.forward)
-        if writer.backward and self.backward is not None:
-            writer.add_backward_fields(self.backward)
-        if self.consistent is not None:
-            writer.add_consistency(self.consistent)
-        if self.homographies is not None and self.inliers is not None:
-            writer.add_cameras(self.homographies, self.inliers)
+        """Write the items that the stack is declared to hold."""
+        optional = {
+            "flow_backward": self.backward if "backward" in writer.outputs else None,
+            "consistent": self.consistent,
+            "homography": self.homographies,
+            "inliers": self.inliers,
+        }
+        given = {name: values for name, values in optional.items() if values is not None}
+        writer.add_fields(self.forward, **given)
 
 
 def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> Iterator[Estimates]:

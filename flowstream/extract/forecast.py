@@ -13,14 +13,13 @@ from flowstream.errors import FlowstreamError, VideoError
 from flowstream.extract.jobs import Job
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.worker import extract_video
+from flowstream.store import bytes_per_pair
 from flowstream.video import Sampling, VideoInfo, probe
 
 # Opening a video costs some milliseconds; of more videos than this, a spread of them is asked.
 PROBED = 200
 TRIAL_FRAMES = 17
 TRIALS = 3
-# JPEG at quality 95 needs 0.3 to 0.6 bytes a pixel on real clips.
-JPEG_BYTES_PER_PIXEL = 1.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,5 @@ def readable_seconds(seconds: float) -> str:
 
 
 def _bytes_per_pair(info: VideoInfo, settings: ExtractSettings) -> float:
-    rows, columns = settings.sampling.target(info.rows, info.columns, info.aspect)
-    flow = 2 * settings.codec.dtype.itemsize * (1 + settings.backward)
-    mask = settings.consistency / 8
-    return rows * columns * (flow + mask + JPEG_BYTES_PER_PIXEL * settings.rgb)
+    size = settings.sampling.target(info.rows, info.columns, info.aspect)
+    return bytes_per_pair(size, settings.codec, settings.outputs)

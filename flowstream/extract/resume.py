@@ -10,7 +10,7 @@ from flowstream.extract.journal import Outcome
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.worker import source_bytes
 from flowstream.plugins import provenance
-from flowstream.store import FlowSpec, Stack, open_stack
+from flowstream.store import FlowSpec, Stack, known_outputs, open_stack
 
 SHOWN = 3
 
@@ -67,11 +67,9 @@ def differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
     found = stack.spec.differences(wanted)
     for name, stored, asked in (
         ("compression", stack.compression, settings.compression),
-        ("rgb", stack.has_rgb, settings.rgb),
-        ("backward", stack.has_backward, settings.backward),
-        ("consistency", stack.has_consistency, settings.consistency),
+        *((name, name in stack.outputs, name in settings.outputs) for name in known_outputs()),
         ("source", stack.source, job.name),
-        ("source_bytes", stack.source_bytes, source_bytes(job.source)),
+        ("source_bytes", stack.header.source_bytes, source_bytes(job.source)),
     ):
         if stored != asked:
             found.append(f"{name}: {stored!r} here, {asked!r} there")

@@ -52,7 +52,7 @@ class ExtractSettings:
     method: FlowMethod
     sampling: Sampling = field(default_factory=Sampling)
     codec: Codec = field(default_factory=Centred8)
-    compression: str = "lz4hc"
+    compression: str = "zstd"
     rgb: bool = True
     jpeg_quality: int = 95
     max_corrupt: int = 0
@@ -60,6 +60,17 @@ class ExtractSettings:
     backward: bool = False
     consistency: bool = False
     stabilise: Stabiliser | None = None
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Optional outputs of the stack, as `flowstream.store` names them."""
+        wanted = {
+            "rgb": self.rgb,
+            "backward": self.backward,
+            "consistency": self.consistency,
+            "camera": self.stabilise is not None,
+        }
+        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
 
     def __post_init__(self) -> None:
         if self.compression not in COMPRESSIONS:

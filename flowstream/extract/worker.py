@@ -25,9 +25,10 @@ from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
 from flowstream.extract.lock import working_for
 from flowstream.extract.settings import ExtractSettings
-from flowstream.store import StackWriter, create_stack, encode_jpeg, open_stack
-from flowstream.types import Images
-from flowstream.video import Frame, probe, read_frames
+from flowstream.plugins import provenance
+from flowstream.store import Header, StackWriter, create_stack, encode_jpeg
+from flowstream.types import Images, Size
+from flowstream.video import Frame, VideoInfo, probe, read_frames
 
 COUNTER = struct.Struct("<q")
 """One job's pairs so far, in the file that `Ticket.board` names."""
@@ -146,23 +147,8 @@ def extract_video(
         allow_truncated=settings.allow_truncated,
     )
     first = next(frames)  # a video without any raises
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    with create_stack(
-        job.output,
-        size=_image(first, colour).shape[:2],
-        method=settings.method,
-        sampling=settings.sampling,
-        codec=settings.codec,
-        source=job.name,
-        source_bytes=source_bytes(job.source),
-        fps=info.fps,
-        source_size=(info.rows, info.columns),
-        compression=settings.compression,
-        rgb=settings.rgb,
-        backward=settings.backward,
-        consistency=settings.consistency,
-        stabiliser=settings.stabilise,
-    ) as writer:
+    header = _header(job, settings, info=info, size=_image(first, colour).shape[:2])
+    with create_stack(job.output, header, outputs=settings.outputs) as writer:
         taken = islice(chain([first], frames), most)
         count = _write(taken, writer, settings=settings, report=report)
         if count < 2:
@@ -170,8 +156,25 @@ def extract_video(
                 f"{job.source}: 1 frame after sampling, expected at least 2: "
                 "flow goes from one frame to the next"
             )
-    with open_stack(job.output) as stack:
-        return count, stack.clipped
+    return count, writer.header.clipped
+
+
+def _header(job: Job, settings: ExtractSettings, *, info: VideoInfo, size: Size) -> Header:
+    """Return what is known of a stack before its flow is."""
+    return Header(
+        size=size,
+        method=provenance(settings.method),
+        sampling=provenance(settings.sampling),
+        codec=settings.codec,
+        source=job.name,
+        source_size=(info.rows, info.columns),
+        source_bytes=source_bytes(job.source),
+        source_modified=job.source.stat().st_mtime_ns,
+        fps=info.fps,
+        compression=settings.compression,
+        jpeg_quality=settings.jpeg_quality if settings.rgb else 0,
+        stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
+    )
 
 
 def source_bytes(source: Path) -> int:

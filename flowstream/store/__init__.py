@@ -1,7 +1,8 @@
 """Stacks: one HDF5 file per video, with its flow, its frames and what made them.
 
-`create_stack` writes one, `open_stack` reads it, `verify_stack` checks all of it. Everything here
-is imported when first used, so that the names of the compressions are known without h5py.
+`create_stack` writes one, `open_stack` reads it, `verify_stack` checks all of it, `copy_stack`
+rewrites it with another compression. Everything here is imported when first used, so that the names
+of the compressions are known without h5py.
 """
 
 from __future__ import annotations
@@ -12,43 +13,55 @@ from flowstream.plugins import Plugins, lazy_attributes
 
 if TYPE_CHECKING:
     from flowstream.store.compression import Compression
-    from flowstream.store.creating import create_stack
+    from flowstream.store.copying import copy_stack
+    from flowstream.store.header import Header
+    from flowstream.store.items import ITEMS, bytes_per_pair, known_outputs
     from flowstream.store.jpeg import decode_jpeg, encode_jpeg
     from flowstream.store.spec import FlowSpec
     from flowstream.store.stack import Stack, open_stack
     from flowstream.store.verify import verify_stack
-    from flowstream.store.writer import StackWriter
+    from flowstream.store.writer import StackWriter, create_stack
 
 COMPRESSIONS: Plugins[Compression] = Plugins(
     "compression",
     {
-        "lz4hc": "flowstream.store.compression:lz4hc",
         "zstd": "flowstream.store.compression:zstd",
+        "zstd9": "flowstream.store.compression:zstd9",
         "gzip": "flowstream.store.compression:gzip",
         "none": "flowstream.store.compression:none",
     },
 )
-"""Ways to compress `/flow` by name; see `flowstream.store.compression`."""
+"""Compressions of the chunks by name; see `flowstream.store.compression`."""
 
 _LAZY = {
     "FlowSpec": "flowstream.store.spec",
+    "Header": "flowstream.store.header",
+    "ITEMS": "flowstream.store.items",
     "Stack": "flowstream.store.stack",
     "StackWriter": "flowstream.store.writer",
-    "create_stack": "flowstream.store.creating",
+    "bytes_per_pair": "flowstream.store.items",
+    "copy_stack": "flowstream.store.copying",
+    "create_stack": "flowstream.store.writer",
     "decode_jpeg": "flowstream.store.jpeg",
     "encode_jpeg": "flowstream.store.jpeg",
+    "known_outputs": "flowstream.store.items",
     "open_stack": "flowstream.store.stack",
     "verify_stack": "flowstream.store.verify",
 }
 
 __all__ = [
     "COMPRESSIONS",
+    "ITEMS",
     "FlowSpec",
+    "Header",
     "Stack",
     "StackWriter",
+    "bytes_per_pair",
+    "copy_stack",
     "create_stack",
     "decode_jpeg",
     "encode_jpeg",
+    "known_outputs",
     "open_stack",
     "verify_stack",
 ]

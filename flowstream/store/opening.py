@@ -1,28 +1,45 @@
-"""Open a stack file for reading, and say in one line why one cannot be read."""
+"""Open a stack file for reading without the HDF5 library; see `flowstream.store.index`."""
 
 from __future__ import annotations
 
 import os
+import threading
+import weakref
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import h5py
-import hdf5plugin  # noqa: F401 - registers the filters
+import numpy as np
+from numpy.typing import NDArray
 
+from flowstream.disk import open_regular
 from flowstream.errors import FlowstreamError, StackError
-from flowstream.store.heap import Heap, ImageHeap
+from flowstream.store.compression import unshuffle
+from flowstream.store.header import FORMAT
+from flowstream.store.index import END_BYTES, Index, Stored, decode_index, index_length
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
-# What h5py raises on files that are damaged: its own reasons as OSError, RuntimeError or KeyError,
-# the rest where a damaged header gives it impossible types, texts or lengths.
-_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError)
+_TAIL = 32768
+"""Bytes read first from the end of a file; the index of a clip of 10 s fits."""
+
+_HEAD = 65536
+"""Bytes searched for the name of the format when a file has no index."""
+
+# Reads at an offset need no lock, and no position that a forked process would share; Windows has
+# no such call.
+_HAS_PREAD = hasattr(os, "pread")
+
+_BAD_VALUES = (OSError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError)
 
 
 class OpenedFile:
-    """A stack file as one process opened it for reading.
+    """Stack file opened for reading, with its index; may be used by several threads.
+
+    `close` releases the file, as does dropping the last reference. `stamp` is the length of the
+    file and the time of its last change.
 
     Parameters
     ----------
@@ -31,77 +48,129 @@ class OpenedFile:
     Raises
     ------
     StackError
-        If there is no such file, or it is not HDF5, or truncated.
+        If there is no such file, or it is not a complete stack.
     """
 
     def __init__(self, path: Path) -> None:
-        self.process = os.getpid()
+        self.path = path
+        self._lock = threading.Lock()
         try:
-            self._heap = Heap(path)
-            start = self._heap.read(0, len(_SIGNATURE))
+            self._file = open_regular(path, buffering=0)
+            self.close = weakref.finalize(self, self._file.close)
+            found = os.fstat(self._file.fileno())
         except OSError as error:
             raise StackError(f"{path}: cannot read: {error.strerror}") from error
-        if start != _SIGNATURE:
-            seen = "not an HDF5 file" if start else "an empty file"
-            raise StackError(f"{path}: {seen}, expected a stack")
-        self._heap.check_head()
-        self.file = _open(path)
-
-    @property
-    def stamp(self) -> tuple[int, int]:
-        """Length and time of the last change: another one may mean another file."""
-        return self._heap.stamp
-
-    @cached_property
-    def flow(self) -> h5py.Dataset:
-        """`/flow`."""
-        return self.file["flow"]
-
-    @cached_property
-    def backward(self) -> h5py.Dataset:
-        """`/flow_backward`, where there is one."""
-        return self.file["flow_backward"]
-
-    @cached_property
-    def consistent(self) -> h5py.Dataset:
-        """`/consistent`, where there is one."""
-        return self.file["consistent"]
-
-    @cached_property
-    def images(self) -> ImageHeap | None:
-        """The items of `/rgb`, where there is one."""
-        return ImageHeap(self.file["rgb"], self._heap) if "rgb" in self.file else None
-
-    def close(self) -> None:
-        """Release the file."""
-        # a forked process has no business with its parent's state in HDF5
-        if self.process == os.getpid():
-            self.file.close()
-        self._heap.close()
-
-
-def _open(path: Path) -> h5py.File:
-    # No cache of chunks: fields are read whole, each once; HDF5 would keep up to 8 MB a file.
-    # No lock: a stack never changes once it has its name, and locking fails where the file system
-    # has none, as many clusters' do not.
-    try:
-        return h5py.File(path, "r", rdcc_nbytes=0, locking=False)
-    except OSError as error:
-        if "truncated" in str(error):
-            raise StackError(f"{path}: truncated; extract it again") from error
-        if "locking flag" not in str(error):
+        self.stamp = (found.st_size, found.st_mtime_ns)
+        try:
+            self.index = self._read_index(found.st_size)
+        except BaseException:
+            self.close()
             raise
-    # This process has the file open in h5py with locks, and HDF5 wants the same of everyone.
-    return h5py.File(path, "r", rdcc_nbytes=0)
+
+    def read_bytes(self, offset: int, length: int) -> bytes:
+        """Return the bytes at an offset; fewer at the end of the file."""
+        try:
+            if _HAS_PREAD:
+                return os.pread(self._file.fileno(), length, offset)
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(length)
+        except OSError as error:
+            raise StackError(f"{self.path}: cannot read: {error.strerror}") from error
+
+    def read_block(self, block: NDArray[Any]) -> bytes:
+        """Return the bytes of a block as they are stored.
+
+        Raises
+        ------
+        StackError
+            If their checksum differs.
+        """
+        offset, length, crc = block.tolist()
+        data = self.read_bytes(offset, length)
+        if len(data) != length or zlib.crc32(data) != crc:
+            raise StackError(
+                f"{self.path}: damaged at byte {offset}: a checksum differs; extract it again"
+            )
+        return data
+
+    def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Return the stored entries `start` to `stop` of an item, in a new array.
+
+        Raises
+        ------
+        StackError
+            If they are damaged.
+        """
+        stored, header = self.index.items[name], self.index.header
+        item, dtype = stored.item, stored.item.stored_dtype(header.codec)
+        entry = item.entry_shape(header.size)
+        if start == stop:
+            return np.empty((0, *entry), dtype)
+        if not item.chunk:
+            chunks, first = [self.read_block(stored.blocks[0])], 0
+        else:
+            first, last = start // item.chunk, -(-stop // item.chunk)
+            chunks = [self._read_chunk(stored, k) for k in range(first, last)]
+        # An array over bytes could not be written to, one over a bytearray can.
+        values = np.frombuffer(bytearray().join(chunks), dtype).reshape(-1, *entry)
+        skipped = start - first * item.chunk
+        return values[skipped : skipped + stop - start]
+
+    def _read_chunk(self, stored: Stored, k: int) -> bytes:
+        item, header = stored.item, self.index.header
+        data = self.read_block(stored.blocks[k])
+        if not item.compressed:
+            return data
+        raw = item.chunk * item.entry_bytes(header.size, header.codec)
+        compression = self.index.compression
+        try:
+            data = compression.decompress(data, raw)
+        except StackError as error:
+            raise StackError(f"{self.path}: /{item.name}: {error}") from error
+        width = item.stored_dtype(header.codec).itemsize if compression.filter_id else 1
+        return unshuffle(data, width)
+
+    def _read_index(self, size: int) -> Index:
+        tail = self.read_bytes(max(0, size - _TAIL), _TAIL)
+        found = index_length(tail[-END_BYTES:])
+        if found is None:
+            raise StackError(f"{self.path}: {self._reason(size)}")
+        length, start = found
+        if start + length != size:
+            raise StackError(f"{self.path}: damaged: its index is not where it should be")
+        if length > len(tail):
+            tail = self.read_bytes(start, length)
+        with one_line(self.path):
+            return decode_index(tail[-length:])
+
+    def _reason(self, size: int) -> str:
+        """Say why a file has no index."""
+        head = self.read_bytes(0, _HEAD)
+        if not head:
+            return "an empty file, expected a stack"
+        if not head.startswith(_SIGNATURE):
+            return "not an HDF5 file, expected a stack"
+        if FORMAT.encode() not in head:
+            return "an HDF5 file, but not a stack of flowstream, or truncated"
+        if b"header_digest" not in head:
+            return "a stack of format 1, which this version cannot read; extract it again"
+        # Superblock of version 3: signature, 4 bytes, base address, extension, end of the file.
+        if size < int.from_bytes(head[28:36], "little"):
+            return "truncated; extract it again"
+        return "was changed by another program, or truncated; extract it again"
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what h5py raises into a `StackError` of one line."""
+def one_line(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into a `StackError` of one line with the path."""
     try:
         yield
-    except FlowstreamError:
-        raise
-    except _DAMAGE as error:
+    except FlowstreamError as error:
+        text = str(error)
+        if text.startswith(str(path)):
+            raise
+        raise StackError(f"{path}: {text}") from error
+    except _BAD_VALUES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StackError(f"{path}: damaged: {reason}") from error

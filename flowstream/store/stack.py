@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from operator import index as whole_number
+from functools import cached_property
+from operator import index as as_integer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.codec import Codec
 from flowstream.errors import ParameterError, StackError
 from flowstream.plugins import provenance
-from flowstream.store.attributes import read_attributes
-from flowstream.store.described import Described
-from flowstream.store.description import describe
-from flowstream.store.jpeg import decode_jpeg
-from flowstream.store.opening import OpenedFile, reading
-from flowstream.types import Codes, Images, Vectors
+from flowstream.store.header import Header
+from flowstream.store.items import ITEMS
+from flowstream.store.jpeg import decode_jpeg, jpeg_size
+from flowstream.store.opening import OpenedFile
+from flowstream.store.spec import FlowSpec
+from flowstream.types import Codes, Images, Size, Vectors
 
 _BLOCK = 16
-"""Fields that are read at once where all are."""
+"""Number of fields that are read at once where all are."""
 
 
 def open_stack(path: str | Path) -> Stack:
@@ -37,7 +38,7 @@ def open_stack(path: str | Path) -> Stack:
     -------
     Stack
         Usable as a context manager. It can be pickled, and used in forked and spawned processes
-        and in threads: each process opens the file for itself.
+        and in threads.
 
     Raises
     ------
@@ -47,25 +48,34 @@ def open_stack(path: str | Path) -> Stack:
     return Stack(path)
 
 
-class Stack(Described):
-    """The flow of one video, its frames and what made them; see `open_stack`.
+class Stack:
+    """Flow of one video, its frames and what made them; see `open_stack`.
 
-    What it says about itself is read once and stays known. `close` releases the file; reading
-    more opens it again.
+    Attributes
+    ----------
+    path : Path
+    header : Header
+        What made the stack.
+    outputs : frozenset of str
+        Optional outputs that the stack holds.
+    num_frames : int
+    digest : str
+        Identifies the content of the file, 32 hexadecimal digits.
+
+    Notes
+    -----
+    These stay known after `close`, which releases the file; reading more opens it again.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        self._opened: OpenedFile | None = None
-        with reading(self.path):
-            opened = OpenedFile(self.path)
-            try:
-                self._description = describe(opened.file, self.path)
-            except BaseException:
-                opened.close()
-                raise
-            self._opened = opened
-            self._stamp = opened.stamp
+        opened = OpenedFile(self.path)
+        self._opened: OpenedFile | None = opened
+        self._stamp = opened.stamp
+        self.header: Header = opened.index.header
+        self.outputs: frozenset[str] = opened.index.outputs
+        self.num_frames: int = opened.index.num_frames
+        self.digest: str = opened.index.digest
 
     def __enter__(self) -> Stack:
         return self
@@ -79,7 +89,8 @@ class Stack(Described):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_image_ends"}
+        return {**kept, "_opened": None}
 
     def __repr__(self) -> str:
         rows, columns = self.size
@@ -90,61 +101,177 @@ class Stack(Described):
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
+        self.__dict__.pop("_image_ends", None)
+
+    @property
+    def num_fields(self) -> int:
+        """Number of fields, one less than frames."""
+        return self.num_frames - 1
+
+    @property
+    def size(self) -> Size:
+        """Rows and columns of the fields and frames."""
+        return self.header.size
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the source; 0 if unknown."""
+        return self.header.fps
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """Name and parameters of the flow method."""
+        return dict(self.header.method)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Frames that were taken from the source, and their size."""
+        return dict(self.header.sampling)
+
+    @property
+    def codec(self) -> Codec:
+        """Codec of the vectors."""
+        return self.header.codec
+
+    @cached_property
+    def spec(self) -> FlowSpec:
+        """Part of the header that a model trained on this flow is bound to."""
+        return self.header.spec
+
+    @property
+    def source(self) -> str:
+        """Name of the video."""
+        return self.header.source
+
+    @property
+    def compression(self) -> str:
+        """Name of the compression."""
+        return self.header.compression
+
+    @property
+    def stabiliser(self) -> dict[str, Any] | None:
+        """Name and parameters of the stabiliser; None if the camera's motion is in the flow."""
+        return None if self.header.stabiliser is None else dict(self.header.stabiliser)
+
+    @property
+    def clipped(self) -> float:
+        """Share of the vectors at the codec's bound."""
+        return self.header.clipped
+
+    @property
+    def below_step(self) -> float:
+        """Share of the vectors longer than 1/64 pixel that are stored as zero."""
+        return self.header.below_step
+
+    @property
+    def has_rgb(self) -> bool:
+        """True if the images of the frames are stored."""
+        return "rgb" in self.outputs
+
+    @property
+    def has_backward(self) -> bool:
+        """True if flow from each frame back to the one before is stored."""
+        return "backward" in self.outputs
+
+    @property
+    def has_consistency(self) -> bool:
+        """True if masks are stored of where forward and backward flow agree."""
+        return "consistency" in self.outputs
 
     @property
     def frame_index(self) -> NDArray[np.int32]:
         """Index of each sampled frame in the source, `(T,)`; field k goes from frame k to k+1."""
-        with self._reading() as opened:
-            return opened.file["frame"][()]  # type: ignore[no-any-return]
+        return self.read("frame")
 
     @property
     def time(self) -> NDArray[np.float64]:
         """Presentation time of each sampled frame, `(T,)`, seconds."""
-        with self._reading() as opened:
-            return opened.file["time"][()]  # type: ignore[no-any-return]
+        return self.read("time")
+
+    @property
+    def corrupt(self) -> NDArray[np.int32]:
+        """Index in the source of each frame that the decoder reported as corrupt."""
+        return self.read("corrupt") if "corrupt" in self.outputs else np.zeros(0, np.int32)
+
+    @property
+    def consistency(self) -> NDArray[np.float32]:
+        """Share of the pixels that are consistent, of each pair, `(T-1,)`."""
+        return self.read("consistency")
+
+    @property
+    def homographies(self) -> NDArray[np.float64]:
+        """Motion of the camera from each frame to the next, `(T-1, 3, 3)`, pixels (x, y, 1).
+
+        It is not in the fields; `motion.with_camera` adds it again.
+        """
+        return self.read("homography")
+
+    @property
+    def inliers(self) -> NDArray[np.float32]:
+        """Share of the matches that move with the camera, `(T-1,)`; 0: assumed to stand still."""
+        return self.read("inliers")
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return entries `start` to `stop` of an item as stored; all by default.
+
+        Raises
+        ------
+        ParameterError
+            If the item has no such entries.
+        StackError
+            If the stack does not hold the item, or it is damaged.
+        """
+        opened = self._open()
+        if name not in opened.index.items:
+            option = ITEMS[name].option if name in ITEMS else ""
+            hint = f"; extract it again with {option}" if option else ""
+            raise StackError(f"{self.path}: holds no {name}{hint}")
+        length = opened.index.items[name].shape[0]
+        stop = length if stop is None else stop
+        if not 0 <= start <= stop <= length:
+            raise ParameterError(
+                f"{self.path}: got entries {start} to {stop} of {name}, expected 0 to {length}"
+            )
+        return opened.read(name, start, stop)
 
     def codes(self, start: int, length: int) -> Codes:
-        """Fields `start` to `start + length` as they are stored, `(2L, H, W)`: dx0 dy0 dx1 ....
+        """Return fields `start` to `start + length` as stored, `(2L, H, W)`: dx0 dy0 dx1 ....
 
         Raises
         ------
         ParameterError
             If the stack has no such fields.
         StackError
-            If they cannot be read.
+            If they are damaged.
         """
         start, stop = self._bounds(start, length)
-        with self._reading() as opened:
-            return opened.flow[2 * start : 2 * stop]  # type: ignore[no-any-return]
+        return self.read("flow", 2 * start, 2 * stop)
 
     def window(self, start: int, length: int) -> Vectors:
-        """Fields `start` to `start + length`, `(2L, H, W)` float32 pixels; raises as `codes`."""
+        """Return fields `start` to `start + length`, `(2L, H, W)` float32; raises as `codes`."""
         return self.codec.decode(self.codes(start, length))
 
     def field(self, k: int) -> Vectors:
-        """The flow from frame k to frame k+1, `(2, H, W)` float32 pixels; raises as `codes`."""
+        """Return the flow from frame k to k+1, `(2, H, W)` float32 pixels; raises as `codes`."""
         return self.window(k, 1)
 
     def fields(self) -> Iterator[Vectors]:
-        """All fields in order, `(2, H, W)` float32 pixels each; memory holds a few."""
+        """Yield all fields in order, `(2, H, W)` float32 pixels each; memory holds a few."""
         for start in range(0, self.num_fields, _BLOCK):
             block = self.window(start, min(_BLOCK, self.num_fields - start))
             yield from block.reshape(-1, 2, *self.size)
 
     def backward_codes(self, start: int, length: int) -> Codes:
-        """As `codes`, of the backward fields; a `StackError` too where there are none."""
+        """Return backward fields as stored; raises as `codes`, and `StackError` without any."""
         start, stop = self._bounds(start, length)
-        if not self.has_backward:
-            raise self._lacking("backward flow", "--backward")
-        with self._reading() as opened:
-            return opened.backward[2 * start : 2 * stop]  # type: ignore[no-any-return]
+        return self.read("flow_backward", 2 * start, 2 * stop)
 
     def backward_window(self, start: int, length: int) -> Vectors:
-        """Backward fields `start` to `start + length`, `(2L, H, W)` float32 pixels."""
+        """Return backward fields `start` to `start + length`, `(2L, H, W)` float32 pixels."""
         return self.codec.decode(self.backward_codes(start, length))
 
     def backward_field(self, k: int) -> Vectors:
-        """The flow from frame k+1 back to frame k, `(2, H, W)` float32 pixels.
+        """Return the flow from frame k+1 back to frame k, `(2, H, W)` float32 pixels.
 
         It is anchored on frame k+1, as the field from k to k+1 is on frame k: what is at (x, y) in
         frame k+1 is at (x+dx, y+dy) in frame k. Raises as `backward_codes`.
@@ -152,111 +279,83 @@ class Stack(Described):
         return self.backward_window(k, 1)
 
     def consistent(self, k: int) -> NDArray[np.bool_]:
-        """Where backward flow takes pixels of frame k back that field k took away, `(H, W)`.
+        """Return the pixels of frame k where forward and backward flow agree, `(H, W)`.
 
-        Of the flow as it was estimated, before it was quantised or stabilised. See
+        They compare the flow as estimated, before it was quantised or stabilised; see
         `motion.consistency`. Raises as `backward_codes`.
         """
         k, _ = self._bounds(k, 1)
-        if not self.has_consistency:
-            raise self._lacking("masks of consistency", "--consistency")
-        with self._reading() as opened:
-            packed = opened.consistent[k]
+        packed = self.read("consistent", k, k + 1)[0]
         return np.unpackbits(packed, axis=-1, count=self.size[1]).astype(np.bool_)
 
-    @property
-    def consistency(self) -> NDArray[np.float32]:
-        """Fraction of the pixels that are consistent, of each pair, `(T-1,)`."""
-        if not self.has_consistency:
-            raise self._lacking("masks of consistency", "--consistency")
-        with self._reading() as opened:
-            return opened.file["consistency"][()]  # type: ignore[no-any-return]
-
-    @property
-    def homographies(self) -> NDArray[np.float64]:
-        """The camera's motion from each frame to the next, `(T-1, 3, 3)`, pixels (x, y, 1).
-
-        It is not in the fields; `motion.with_camera` puts it in again.
-        """
-        if self.stabiliser is None:
-            raise self._lacking("homographies", "--stabilise homography")
-        with self._reading() as opened:
-            return opened.file["homography"][()]  # type: ignore[no-any-return]
-
-    @property
-    def inliers(self) -> NDArray[np.float32]:
-        """Share of the matches that move with the camera, `(T-1,)`; 0: taken to stand still."""
-        if self.stabiliser is None:
-            raise self._lacking("homographies", "--stabilise homography")
-        with self._reading() as opened:
-            return opened.file["inliers"][()]  # type: ignore[no-any-return]
-
     def jpeg(self, t: int) -> bytes:
-        """The image of frame t as JPEG bytes.
+        """Return the image of frame t as JPEG bytes.
 
         Raises
         ------
         ParameterError
             If the stack has no frame t.
         StackError
-            If it holds no images, or this one cannot be read.
+            If it holds no images, or this one is damaged.
         """
-        t = whole_number(t)
+        t = as_integer(t)
         if not 0 <= t < self.num_frames:
             raise ParameterError(f"{self.path}: got frame {t}, expected 0 to {self.num_frames - 1}")
-        with self._reading() as opened:
-            if opened.images is None:
-                raise self._lacking("images", "--rgb")
-            return opened.images.read(t)
+        ends = self._image_ends
+        start, stop = (int(ends[t - 1]) if t else 0), int(ends[t])
+        if not 0 <= start < stop:
+            raise StackError(f"{self.path}: image of frame {t} has no bytes; extract it again")
+        return self.read("rgb", start, stop).tobytes()
 
     def rgb(self, t: int) -> Images:
-        """Frame t, `(H, W, 3)` uint8 RGB; raises as `jpeg`."""
+        """Return frame t, `(H, W, 3)` uint8 RGB; raises as `jpeg`."""
         encoded = self.jpeg(t)
         try:
-            image = decode_jpeg(encoded)
+            # The size is checked first, because the decoder allocates what the image states.
+            seen = jpeg_size(encoded)
+            image = decode_jpeg(encoded) if seen == self.size else None
         except StackError as error:
             raise StackError(f"{self.path}: image of frame {t}: {error}") from error
-        if image.shape[:2] != self.size:
-            raise StackError(
-                f"{self.path}: image of frame {t} is {image.shape[:2]}, expected {self.size}"
-            )
+        if image is None or image.shape[:2] != self.size:
+            raise StackError(f"{self.path}: image of frame {t} is {seen}, expected {self.size}")
         return image
 
-    def attributes(self) -> dict[str, Any]:
-        """The attributes as they stand in the file, those of `/flow` too."""
-        with self._reading() as opened:
-            return read_attributes(opened.file, self.path)
-
     def summary(self) -> dict[str, Any]:
-        """What the stack says about itself, and its size on disk, as plain data for JSON."""
-        with self._reading() as opened:
-            seconds = opened.file["time"][()]
-            stored = opened.flow.id.get_storage_size()
-            raw = int(opened.flow.size) * opened.flow.dtype.itemsize
-            back = opened.backward.id.get_storage_size() if self.has_backward else None
-        optional: dict[str, Any] = {} if back is None else {"flow_backward_bytes": back}
-        if self.has_consistency:
-            optional["consistency"] = float(self.consistency.mean())
-        if self.stabiliser is not None:
-            optional["inliers"] = float(self.inliers.mean())
-            optional["stabilised"] = float((self.inliers > 0).mean())
-        # what a stack does not have goes without saying
-        described = provenance(self._description)
-        absent = [name for name in ("clipped_backward", "stabiliser") if described[name] is None]
-        return {
+        """Return the header, counts and sizes on disk as plain data for JSON."""
+        items = self._open().index.items
+        time = self.time
+        stored = int(items["flow"].blocks["length"].sum())
+        raw = math.prod(items["flow"].shape) * self.codec.dtype.itemsize
+        facts: dict[str, Any] = {
             "path": str(self.path),
-            **{name: value for name, value in described.items() if name not in absent},
+            # The command line shows no lines for what a stack does not have.
+            **{name: value for name, value in provenance(self.header).items() if value is not None},
+            "num_frames": self.num_frames,
             "num_fields": self.num_fields,
-            "seconds": float(seconds[-1] - seconds[0]),
+            "outputs": sorted(self.outputs),
+            "seconds": float(time[-1] - time[0]),
             "bytes": self.path.stat().st_size,
-            "flow_bytes": stored,
+            "item_bytes": {name: int(item.blocks["length"].sum()) for name, item in items.items()},
+            "item_digests": {name: item.digest for name, item in items.items()},
             "raw_flow_bytes": raw,
             "compression_ratio": raw / stored,
-            **optional,
+            "digest": self.digest,
         }
+        if self.has_consistency:
+            facts["consistency"] = float(self.consistency.mean())
+        if "camera" in self.outputs:
+            facts["inliers"] = float(self.inliers.mean())
+            facts["stabilised"] = float((self.inliers > 0).mean())
+        if "corrupt" in self.outputs:
+            facts["corrupt"] = len(self.corrupt)
+        return facts
+
+    @cached_property
+    def _image_ends(self) -> NDArray[np.int64]:
+        return self.read("rgb_end")
 
     def _bounds(self, start: int, length: int) -> tuple[int, int]:
-        start, length = whole_number(start), whole_number(length)
+        start, length = as_integer(start), as_integer(length)
         if length < 1 or start < 0 or start + length > self.num_fields:
             raise ParameterError(
                 f"{self.path}: got {length} fields from {start}, expected at least 1 "
@@ -264,19 +363,12 @@ class Stack(Described):
             )
         return start, start + length
 
-    def _lacking(self, what: str, option: str) -> StackError:
-        return StackError(f"{self.path}: holds no {what}; extract it again with {option}")
-
-    @contextmanager
-    def _reading(self) -> Iterator[OpenedFile]:
-        """The file as this process opened it; what reading it raises becomes one line."""
-        with reading(self.path):
-            opened = self._opened
-            # HDF5 keeps state of its own: a forked process must not use its parent's
-            if opened is None or opened.process != os.getpid():
-                opened = OpenedFile(self.path)
-                if opened.stamp != self._stamp and opened.file.attrs["checksum"] != self.checksum:
-                    opened.close()
-                    raise StackError(f"{self.path}: was replaced since it was opened; open it anew")
-                self._opened, self._stamp = opened, opened.stamp
-            yield opened
+    def _open(self) -> OpenedFile:
+        opened = self._opened
+        if opened is None:
+            opened = OpenedFile(self.path)
+            if opened.stamp != self._stamp and opened.index.digest != self.digest:
+                opened.close()
+                raise StackError(f"{self.path}: was replaced since it was opened; open it again")
+            self._opened, self._stamp = opened, opened.stamp
+        return opened

@@ -1,127 +1,110 @@
-"""Check all of a stack: what opening it checks, and everything in it."""
+"""Check all of a stack: what opening it checks, and every byte and value in it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flowstream.errors import StackError
-from flowstream.store.checksum import Checksum
+from flowstream.store.index import digest_of, gaps
+from flowstream.store.items import Item
+from flowstream.store.opening import OpenedFile, one_line
 from flowstream.store.stack import Stack, open_stack
-from flowstream.types import Codes
 
-_BLOCK = 16
+_BLOCK_BYTES = 2**22
+"""Bytes of an item that are read at once, where one entry is not larger."""
+
+_READ_BYTES = 2**20
 
 
 def verify_stack(path: str | Path) -> None:
-    """Read a stack whole, and compare it with its checksum and with what it says about itself.
+    """Read a stack completely, and compare it with its digests and its header.
 
-    Memory holds a few fields, whatever the length.
+    A single changed bit anywhere in the file is found. Memory holds a few fields, whatever the
+    length of the stack.
 
     Raises
     ------
     StackError
-        If the file is not a complete, unchanged stack: besides what `open_stack` refuses, if the
-        checksum differs, a vector is not finite, the frames fall, a time is not finite, another
-        fraction of the vectors is at the bound or of the pixels consistent, or an image cannot be
+        If the file is not a complete, unchanged stack: besides what `open_stack` refuses, if a
+        digest differs, a value is invalid, the header states other shares, or an image cannot be
         decoded or is of another size.
     """
-    with open_stack(path) as stack:
-        checksum = Checksum()
-        clipped = {"clipped": _check_flow(stack, checksum)}
-        if stack.has_backward:
-            clipped["clipped_backward"] = _check_backward(stack, checksum)
-        _check_frames(stack, checksum)
-        if stack.has_consistency:
-            _check_consistency(stack, checksum)
-        if stack.stabiliser is not None:
-            _check_cameras(stack, checksum)
-        # Before images are decoded: decoders print about damaged ones.
-        seen = checksum.hexdigest(stack.attributes())
-        if seen != stack.checksum:
-            raise StackError(
-                f"{stack.path}: was changed after it was written: checksum {seen}, "
-                f"expected {stack.checksum}; extract it again"
-            )
-        for name, fraction in clipped.items():
-            if fraction != getattr(stack, name):
-                raise StackError(
-                    f"{stack.path}: {name} is {getattr(stack, name)}, but {fraction} of the flow"
-                )
+    with open_stack(path) as stack, one_line(stack.path):
+        opened = stack._open()
+        _check_structure(opened)
+        at_bound: dict[str, int] = {}
+        for name, stored in opened.index.items.items():
+            digest = digest_of()
+            for start, values in _entries(stack, stored.item, stored.shape[0]):
+                digest.update(values.data.cast("B"))
+                _check_values(stack, stored.item, values, start)
+                if stored.item.packing == "codec":
+                    fields = values.reshape(-1, 2, *stack.size)
+                    at_bound[name] = at_bound.get(name, 0) + stack.codec.at_bound(fields)
+            if digest.hexdigest() != stored.digest:
+                raise StackError(f"{stack.path}: the digest of /{name} differs; extract it again")
+        _check_shares(stack, at_bound)
         if stack.has_rgb:
-            for t in range(stack.num_frames):
-                stack.rgb(t)
+            _check_images(stack)
 
 
-def _check_flow(stack: Stack, checksum: Checksum) -> float:
-    """Take in the codes; gives the fraction of the vectors at the bound."""
-    at_bound = 0
-    for start, length in _blocks(stack):
-        codes = stack.codes(start, length)
-        checksum.add_codes(codes)
-        at_bound += _at_bound(stack, codes, start)
-    return at_bound / (stack.num_fields * math.prod(stack.size))
-
-
-def _check_backward(stack: Stack, checksum: Checksum) -> float:
-    """The same of the backward flow."""
-    at_bound = 0
-    for start, length in _blocks(stack):
-        codes = stack.backward_codes(start, length)
-        checksum.add_optional("flow_backward", codes)
-        at_bound += _at_bound(stack, codes, start)
-    return at_bound / (stack.num_fields * math.prod(stack.size))
-
-
-def _blocks(stack: Stack) -> Iterator[tuple[int, int]]:
-    for start in range(0, stack.num_fields, _BLOCK):
-        yield start, min(_BLOCK, stack.num_fields - start)
-
-
-def _at_bound(stack: Stack, codes: Codes, start: int) -> int:
-    # only float codes can be anything else
-    if not np.isfinite(codes).all():
-        raise StackError(f"{stack.path}: flow after field {start} is not finite")
-    return stack.codec.at_bound(codes.reshape(-1, 2, *stack.size))
-
-
-def _check_consistency(stack: Stack, checksum: Checksum) -> None:
-    """Take in the masks, which must be as full as they are said to be."""
-    fractions = stack.consistency
-    for k, fraction in enumerate(fractions):
-        mask = stack.consistent(k)
-        # repacked: bits beyond the last column count as damage
-        checksum.add_optional("consistent", np.packbits(mask, axis=-1))
-        if np.float32(mask.mean()) != fraction:
-            raise StackError(
-                f"{stack.path}: consistency of field {k} is {fraction}, but {mask.mean()} "
-                "of its mask"
-            )
-    checksum.add_optional("consistency", fractions)
-
-
-def _check_cameras(stack: Stack, checksum: Checksum) -> None:
-    homographies, inliers = stack.homographies, stack.inliers
-    if not (np.isfinite(homographies).all() and ((inliers >= 0) & (inliers <= 1)).all()):
+def _check_structure(opened: OpenedFile) -> None:
+    """Compare all bytes that belong to no value with their digest."""
+    index, digest = opened.index, digest_of()
+    for first, last in gaps([stored.blocks for stored in index.items.values()], index.start):
+        for offset in range(first, last, _READ_BYTES):
+            digest.update(opened.read_bytes(offset, min(_READ_BYTES, last - offset)))
+    if digest.hexdigest() != index.structure:
         raise StackError(
-            f"{stack.path}: /homography and /inliers hold values that are not finite, "
-            "or are no fractions"
+            "damaged, or changed by another program: the digest of its metadata differs; "
+            "extract it again"
         )
-    checksum.add_optional("homography", homographies)
-    checksum.add_optional("inliers", inliers)
 
 
-def _check_frames(stack: Stack, checksum: Checksum) -> None:
-    frames, times = stack.frame_index, stack.time
-    if frames[0] < 0 or (np.diff(frames) < 0).any():
-        raise StackError(f"{stack.path}: /frame falls, expected indices that never do")
-    if not np.isfinite(times).all():
-        raise StackError(f"{stack.path}: /time holds values that are not finite")
-    for index, seconds in zip(frames.tolist(), times.tolist(), strict=True):
-        checksum.add_frame(index, seconds)
-    if stack.has_rgb:
-        for t in range(stack.num_frames):
-            checksum.add_image(stack.jpeg(t))
+def _entries(stack: Stack, item: Item, length: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the entries of an item in order, with the index of the first, some at a time."""
+    step = max(1, _BLOCK_BYTES // max(1, item.entry_bytes(stack.size, stack.codec)))
+    # Whole chunks, so that none is decompressed twice; an item of one block is read at once anyway.
+    step = max(1, step // item.chunk) * item.chunk if item.chunk else max(1, length)
+    for start in range(0, length, step):
+        yield start, stack.read(item.name, start, min(length, start + step))
+
+
+def _check_values(stack: Stack, item: Item, values: NDArray[Any], start: int) -> None:
+    if item.check is not None:
+        try:
+            item.check(values)
+        except ValueError as error:
+            raise StackError(f"{stack.path}: /{item.name} {error}") from error
+    if item.name == "consistent":
+        shares = stack.read("consistency", start, start + len(values))
+        mask = np.unpackbits(values, axis=-1, count=stack.size[1])
+        if not (np.packbits(mask, axis=-1) == values).all():
+            raise StackError(f"{stack.path}: /consistent has bits beyond the last column")
+        if (mask.mean(axis=(1, 2)).astype(np.float32) != shares).any():
+            raise StackError(f"{stack.path}: /consistency differs from the masks")
+
+
+def _check_shares(stack: Stack, at_bound: dict[str, int]) -> None:
+    vectors = stack.num_fields * math.prod(stack.size)
+    expected = {"clipped": stack.header.clipped, "clipped_backward": stack.header.clipped_backward}
+    found = {name.replace("flow", "clipped"): count for name, count in at_bound.items()}
+    for name, share in expected.items():
+        counted = found[name] / vectors if name in found else None
+        if counted != share:
+            raise StackError(f"{stack.path}: {name} is {share}, but {counted} of the flow")
+
+
+def _check_images(stack: Stack) -> None:
+    for t in range(stack.num_frames):
+        stack.rgb(t)
+    end = int(stack.read("rgb_end", stack.num_frames - 1)[0])
+    length = stack._open().index.items["rgb"].shape[0]
+    if end != length:
+        raise StackError(f"{stack.path}: images end at byte {end} of {length}")

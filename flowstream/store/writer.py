@@ -1,10 +1,10 @@
-"""Write a stack: streaming, a few fields in memory, and all or nothing."""
+"""Write a stack: streaming, with a few fields in memory, and all or nothing."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,74 +12,96 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from flowstream.codec import Codec
 from flowstream.errors import ParameterError, ShapeError, StackError
-from flowstream.store.attributes import write_attributes
-from flowstream.store.checksum import Checksum
-from flowstream.store.compression import Compression
-from flowstream.store.growing import Growing, GrowingFlow
+from flowstream.store import COMPRESSIONS
+from flowstream.store.chunks import ChunkedData, Data, KeptData
+from flowstream.store.header import Header
+from flowstream.store.index import Index, Stored, digest_of, gaps
+from flowstream.store.items import ITEMS, Item, items_of
 from flowstream.store.jpeg import jpeg_size
+from flowstream.store.layout import (
+    create_file,
+    describe_items,
+    name_dimensions,
+    update_header,
+    write_header,
+)
 from flowstream.store.part_file import PartFile
-from flowstream.types import Codes, Size, Vectors
+from flowstream.types import Codes, Vectors
 
-# Object headers and indices of HDF5 1.10 (2016) on carry checksums; older ones fail silently, or
-# crash the library, when damaged. The newest that the library knows would shut older readers out.
-_LIBRARY_VERSIONS = ("v110", "v110")
 
-_IMAGES_PER_CHUNK = 256
-"""Of references to images, 16 bytes each: one page."""
+def create_stack(
+    path: str | Path, header: Header, *, outputs: Collection[str] = ("rgb",)
+) -> StackWriter:
+    """Return a writer of one stack file, for use in a `with` statement.
+
+    The file is written to `PATH.part`. At the end of the block it is checked, flushed to the disk
+    and renamed; after an exception it is removed. An existing file at `path` is replaced, as is a
+    stale part file; missing directories are made.
+
+    Parameters
+    ----------
+    path : str or Path
+    header : Header
+        Everything that is known before the flow is; the writer fills in what was lost.
+    outputs : names
+        Optional outputs that the stack will hold; see `flowstream.store.items`.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+        If an output or the compression is unknown, or "camera" comes without a stabiliser. The
+        writer itself raises `StackError` if the file cannot be written or is incomplete at the end
+        of the block.
+    """
+    COMPRESSIONS[header.compression]
+    backward = 0.0 if "backward" in outputs else None
+    header = dataclasses.replace(header, clipped=0.0, clipped_backward=backward)
+    if ("camera" in outputs) != (header.stabiliser is not None):
+        raise ParameterError(
+            f"{path}: outputs are {sorted(outputs)}, expected 'camera' with a stabiliser and only "
+            f"then; got stabiliser {header.stabiliser}"
+        )
+    return StackWriter(Path(path), header, items=tuple(items_of(outputs)))
 
 
 class StackWriter:
-    """Adds frames and fields to a stack file; made by `create_stack`."""
+    """Writer of the frames and fields of one stack file; made by `create_stack`.
 
-    def __init__(
-        self,
-        path: Path,
-        attributes: dict[str, Any],
-        *,
-        codec: Codec,
-        size: Size,
-        compression: Compression,
-        rgb: bool,
-        backward: bool,
-        consistency: bool,
-    ) -> None:
+    `header` is complete after the block: with `clipped`, `below_step` and `clipped_backward`.
+    """
+
+    def __init__(self, path: Path, header: Header, *, items: tuple[Item, ...]) -> None:
         self.path = path
-        self.codec = codec
-        self.size = size
-        self.rgb = rgb
-        self.backward = backward
-        self.consistency = consistency
-        self.stabilised = "stabiliser" in attributes
-        self._attributes = attributes
-        self._compression = compression
+        self.header = header
+        self.items = items
+        self.outputs = frozenset(item.output for item in items if item.output)
         self._file: h5py.File | None = None
-        self._flows: dict[str, GrowingFlow] = {}
-        self._checksum = Checksum()
-        # some bytes a frame, the one thing that grows with the video
-        self._frames, self._times = array("i"), array("d")
-        self._fractions, self._inliers = array("f"), array("f")
-        self._homographies = array("d")
+        self._data: dict[str, Data] = {}
+        self._last_index = 0
+        self._image_end = 0
+        self._at_bound = {"flow": 0, "flow_backward": 0}
+        self._moving = self._lost = 0
 
     @property
     def num_frames(self) -> int:
-        """Frames added so far."""
-        return len(self._frames)
+        """Number of frames added so far."""
+        return self._length("frame")
 
     @property
     def num_fields(self) -> int:
-        """Fields added so far."""
-        return self._flows["flow"].num_fields if self._flows else 0
+        """Number of fields added so far."""
+        return self._length("flow") // 2
 
     def __enter__(self) -> StackWriter:
         self._part = PartFile(self.path)
         try:
             with self._writing():
-                self._file = h5py.File(self._part, "w", libver=_LIBRARY_VERSIONS)
-                self._prepare(self._file)
+                self._file = create_file(self._part)
+                write_header(self._file, self.header)
+                self._data = {item.name: self._start(item) for item in self.items}
         except BaseException:
             self._abandon()
             raise
@@ -103,182 +125,199 @@ class StackWriter:
         Parameters
         ----------
         index : int
-            Its index in the source, 0-based, counted by decoding; may repeat, never falls.
+            Its index in the source, 0-based, counted by decoding; may repeat, never decreases.
         seconds : float
             Its presentation time.
         jpeg : bytes or None
-            Its image, where the stack holds images.
+            Its image, if the stack holds images.
 
         Raises
         ------
         ParameterError
-            If the index falls, or the time is not finite.
+            If the index decreases, or the time is not finite.
         StackError
-            If an image is missing, unasked for, of another size, or cannot be written.
+            If an image is missing, unexpected, of another size, or cannot be written.
         """
         self._check_open()
-        last = self._frames[-1] if self._frames else 0
-        if index < last:
-            raise ParameterError(f"{self.path}: got frame {index} after frame {last}")
+        if index < self._last_index:
+            raise ParameterError(f"{self.path}: got frame {index} after frame {self._last_index}")
         if not math.isfinite(seconds):
             raise ParameterError(f"{self.path}: frame {index}: got time {seconds}")
-        if (jpeg is not None) != self.rgb:
-            seen, expected = ("no", "one") if self.rgb else ("an", "none")
+        if (jpeg is not None) != ("rgb" in self.outputs):
+            seen, expected = ("no", "one") if jpeg is None else ("an", "none")
             raise StackError(f"{self.path}: frame {index}: got {seen} image, expected {expected}")
         if jpeg is not None:
             self._add_image(jpeg)
-        self._frames.append(index)
-        self._times.append(seconds)
-        self._checksum.add_frame(index, seconds)
+        self._append("frame", [index])
+        self._append("time", [seconds])
+        self._last_index = index
 
-    def add_fields(self, vectors: Vectors) -> None:
-        """Add the next fields, `(n, 2, H, W)` float32 pixels, each from a frame to the next.
+    def add_fields(self, vectors: Vectors, **optional: NDArray[Any]) -> None:
+        """Add the next fields, each from a frame to the next, and what belongs to them.
+
+        Parameters
+        ----------
+        vectors : (n, 2, H, W), float32
+            Pixels.
+        **optional : arrays of n entries
+            Values of the other items that have an entry for each field: `flow_backward`
+            (n, 2, H, W) from frame k + 1 to frame k; `consistent` (n, H, W) boolean; `homography`
+            (n, 3, 3); `inliers` (n,).
 
         Raises
         ------
         ShapeError
-            If they are not of the stack's size.
-        CodecError
-            If a vector is not finite.
+            If an array is not of the stack's size, or has another number of entries.
+        CodecError, ParameterError
+            If a vector or another value is invalid.
         StackError
-            If they cannot be written.
+            If an item is missing or unexpected, or cannot be written.
         """
-        self._checksum.add_codes(self._encode_to("flow", vectors))
+        self._check_open()
+        if "consistent" in optional:
+            shares = np.asarray(optional["consistent"]).mean(axis=(1, 2), dtype=np.float64)
+            optional.setdefault("consistency", shares.astype(np.float32))
+        values = {"flow": vectors, **optional}
+        expected = {item.name for item in self.items if item.dimensions[0] in ("plane", "pair")}
+        for name in sorted(expected ^ values.keys()):
+            seen, wanted = ("nothing", "values") if name in expected else ("values", "none")
+            raise StackError(f"{self.path}: got {seen} for {name!r}, expected {wanted}")
+        # All are checked before any is stored, so that a refusal leaves the stack as it was.
+        packed = {name: self._pack(ITEMS[name], values[name], len(vectors)) for name in values}
+        for name, stored in packed.items():
+            if ITEMS[name].packing == "codec":
+                self._count_losses(name, vectors, stored)
+            self._store(name, stored)
 
-    def add_backward_fields(self, vectors: Vectors) -> None:
-        """Add the next backward fields, each from a frame to the one before it.
-
-        `(n, 2, H, W)` float32 pixels, in the order of `add_fields`: field k goes from frame k+1 to
-        frame k. Raises as `add_fields`; `StackError` too if the stack was to have none.
-        """
-        self._check_wanted(self.backward, "backward fields")
-        codes = self._encode_to("flow_backward", vectors)
-        self._checksum.add_optional("flow_backward", codes)
-
-    def add_consistency(self, consistent: NDArray[np.bool_]) -> None:
-        """Add the next masks `(n, H, W)`; raises as `add_backward_fields`."""
-        self._check_wanted(self.consistency, "masks of consistency")
-        self._check_shape(consistent, "masks", self.size)
-        packed = np.packbits(consistent, axis=-1)
-        with self._writing():
-            self._consistent.append(packed)
-        self._fractions.extend(consistent.mean(axis=(1, 2)).tolist())
-        self._checksum.add_optional("consistent", packed)
-
-    def add_cameras(self, homographies: NDArray[np.float64], inliers: NDArray[np.float32]) -> None:
-        """Add the next homographies `(n, 3, 3)` and inlier fractions `(n,)`, taken out of the flow.
+    def add_values(self, name: str, values: ArrayLike) -> None:
+        """Add the next entries of an item that belongs to no frame pair, such as `corrupt`.
 
         Raises
         ------
-        ShapeError, ParameterError
-            If they are not so many matrices and fractions, or not finite.
         StackError
-            If the stack was to have none.
+            If the stack was not declared to hold the item.
         """
-        self._check_wanted(self.stabilised, "homographies")
-        self._check_shape(homographies, "homographies", (3, 3))
-        if inliers.shape != (len(homographies),):
-            seen, expected = inliers.shape, (len(homographies),)
-            raise ShapeError(f"{self.path}: inlier fractions: got {seen}, expected {expected}")
-        if not (np.isfinite(homographies).all() and ((inliers >= 0) & (inliers <= 1)).all()):
-            raise ParameterError(
-                f"{self.path}: homographies of inlier fractions {inliers.tolist()}: expected "
-                "finite numbers, and fractions"
-            )
-        self._homographies.extend(homographies.ravel().tolist())
-        self._inliers.extend(inliers.tolist())
-
-    def _encode_to(self, item: str, vectors: Vectors) -> Codes:
         self._check_open()
-        self._check_shape(vectors, "fields", (2, *self.size))
-        codes = self.codec.encode(vectors)
+        if name not in self._data:
+            raise StackError(f"{self.path}: got values for {name!r}, expected none")
+        self._append(name, values)
+
+    def _start(self, item: Item) -> Data:
+        kind = ChunkedData if item.chunk else KeptData
+        return kind(self._file, item, self.header)
+
+    def _append(self, name: str, values: ArrayLike) -> None:
+        self._store(name, self._convert(ITEMS[name], values))
+
+    def _store(self, name: str, stored: NDArray[Any]) -> None:
         with self._writing():
-            self._flows[item].append(codes)
-        return codes
+            self._data[name].append(stored)
+
+    def _convert(self, item: Item, values: ArrayLike) -> NDArray[Any]:
+        """Return checked values in the type that is stored."""
+        stored = np.asarray(values, item.stored_dtype(self.header.codec))
+        if item.check is not None:
+            try:
+                item.check(stored)
+            except ValueError as error:
+                raise ParameterError(f"{self.path}: /{item.name} {error}") from error
+        return stored
+
+    def _pack(self, item: Item, values: NDArray[Any], count: int) -> NDArray[Any]:
+        """Return the values of fields as they are stored."""
+        size, entry = self.header.size, item.entry_shape(self.header.size)
+        shape = {"codec": (2, *size), "bits": size}.get(item.packing, entry)
+        if values.shape != (count, *shape):
+            raise ShapeError(
+                f"{self.path}: {item.name} has shape {values.shape}, expected ({count}, "
+                f"{', '.join(map(str, shape))})"
+            )
+        if item.packing == "bits":
+            return np.packbits(values, axis=-1)
+        if item.packing == "codec":
+            return self.header.codec.encode(values).reshape(-1, *entry)
+        return self._convert(item, values)
+
+    def _count_losses(self, name: str, vectors: Vectors, stored: Codes) -> None:
+        codec, codes = self.header.codec, stored.reshape(-1, 2, *self.header.size)
+        self._at_bound[name] += codec.at_bound(codes)
+        if name == "flow":
+            moving, lost = codec.below_step(vectors, codes)
+            self._moving += moving
+            self._lost += lost
+
+    def _add_image(self, jpeg: bytes) -> None:
+        seen = jpeg_size(jpeg)
+        if seen != self.header.size:
+            raise StackError(
+                f"{self.path}: image of {seen} rows and columns, expected {self.header.size}"
+            )
+        self._image_end += len(jpeg)
+        self._append("rgb", np.frombuffer(jpeg, np.uint8))
+        self._append("rgb_end", [self._image_end])
+
+    def _length(self, name: str) -> int:
+        return self._data[name].length if self._data else 0
 
     def _check_open(self) -> None:
         if self._file is None:
             raise StackError(f"{self.path}: not being written; use: with create_stack(...)")
 
-    def _check_wanted(self, wanted: bool, what: str) -> None:
-        self._check_open()
-        if not wanted:
-            raise StackError(f"{self.path}: got {what}, expected none: see create_stack")
-
-    def _check_shape(self, values: NDArray[Any], what: str, item: tuple[int, ...]) -> None:
-        if not values.ndim or values.shape[1:] != item:
-            seen, expected = values.shape, ", ".join(["n", *map(str, item)])
-            raise ShapeError(f"{self.path}: {what} have shape {seen}, expected ({expected})")
-
-    def _prepare(self, file: h5py.File) -> None:
-        """Make the data sets that grow, and all attributes."""
-        filters = self._compression(self.codec.dtype.itemsize)
-        self._flows = {
-            name: GrowingFlow(file, name, codec=self.codec, size=self.size, filters=filters)
-            for name in ("flow", *["flow_backward"] * self.backward)
-        }
-        if self.consistency:
-            mask = (self.size[0], -(-self.size[1] // 8))
-            self._consistent = Growing(
-                file, "consistent", mask, dtype=np.uint8, chunk=1, filters=self._compression(1)
-            )
-        # before any image: see `flowstream.store.heap`
-        write_attributes(file, {**self._attributes, "clipped": 0.0, "checksum": "0" * 32})
-        if self.rgb:
-            kind = h5py.vlen_dtype(np.uint8)
-            self._images = Growing(file, "rgb", dtype=kind, chunk=_IMAGES_PER_CHUNK, filters={})
-
-    def _add_image(self, jpeg: bytes) -> None:
-        seen = jpeg_size(jpeg)
-        if seen != self.size:
-            raise StackError(f"{self.path}: image of {seen} rows and columns, expected {self.size}")
-        with self._writing():
-            self._images.append_one(np.frombuffer(jpeg, np.uint8))
-        self._checksum.add_image(jpeg)
-
     def _finish(self) -> None:
-        """Check that the stack is whole, complete the file, and give it its name."""
+        """Check that the stack is complete, write the rest, and give the file its name."""
         if self.num_frames < 2:
             raise StackError(f"{self.path}: got {self.num_frames} frames, expected at least 2")
-        counts = {"fields": self.num_fields}
-        if self.backward:
-            counts["backward fields"] = self._flows["flow_backward"].num_fields
-        if self.consistency:
-            counts["masks of consistency"] = len(self._fractions)
-        if self.stabilised:
-            counts["homographies"] = len(self._inliers)
-        for name, count in counts.items():
-            if count != self.num_frames - 1:
+        for item in self.items:
+            expected = item.length(self.header.size, self.num_frames)
+            if expected not in (None, self._length(item.name)):
                 raise StackError(
-                    f"{self.path}: got {count} {name} for {self.num_frames} frames, "
-                    f"expected {self.num_frames - 1}"
+                    f"{self.path}: got {self._length(item.name)} entries of {item.name} for "
+                    f"{self.num_frames} frames, expected {expected}"
                 )
         with self._writing():
             self._complete()
             self._part.publish()
 
     def _complete(self) -> None:
-        """Write what is known only now, and close the file."""
+        """Write what is known only now, close the HDF5 file and append the index."""
         assert self._file is not None
-        file, attributes = self._file, self._attributes
-        small: dict[str, NDArray[Any]] = {}
-        if self.consistency:
-            small["consistency"] = np.array(self._fractions, np.float32)
-        if self.stabilised:
-            small["homography"] = np.array(self._homographies, np.float64).reshape(-1, 3, 3)
-            small["inliers"] = np.array(self._inliers, np.float32)
-        for name, flow in self._flows.items():
-            attributes[name.replace("flow", "clipped")] = flow.clipped
-            file[name].attrs.modify("clipped", flow.clipped)
-        for name, values in small.items():
-            self._checksum.add_optional(name, values)
-        attributes["checksum"] = self._checksum.hexdigest(attributes)
-        small["frame"] = np.array(self._frames, np.int32)
-        small["time"] = np.array(self._times, np.float64)
-        for name, values in small.items():
-            file.create_dataset(name, data=values)
-        file.attrs.modify("checksum", attributes["checksum"])
+        file, self.header = self._file, self._final_header()
+        for data in self._data.values():
+            data.finish()
+        digests = {name: data.digest for name, data in self._data.items()}
+        update_header(file, self.header)
+        describe_items(file, self.header, digests)
+        name_dimensions(file, list(self.items))
+        file.flush()
+        stored = {
+            name: Stored(data.item, data.shape, data.digest, data.blocks())
+            for name, data in self._data.items()
+        }
         file.close()
+        start = self._part.seek(0, 2)
+        structure = self._digest_structure(stored, start)
+        index = Index(self.header, self.outputs, stored, structure, start)
+        self._part.seek(start)
+        self._part.write(index.encode())
+
+    def _final_header(self) -> Header:
+        vectors = self.num_fields * math.prod(self.header.size)
+        backward = self._at_bound["flow_backward"] / vectors
+        # A header that comes with a share is of a copied stack, which had lost that before.
+        before, lost = self.header.below_step, self._lost / max(1, self._moving)
+        return dataclasses.replace(
+            self.header,
+            clipped=self._at_bound["flow"] / vectors,
+            below_step=before + (1 - before) * lost,
+            clipped_backward=backward if "backward" in self.outputs else None,
+        )
+
+    def _digest_structure(self, stored: dict[str, Stored], start: int) -> str:
+        digest = digest_of()
+        for first, last in gaps([item.blocks for item in stored.values()], start):
+            self._part.seek(first)
+            digest.update(self._part.read(last - first))
+        return digest.hexdigest()
 
     def _abandon(self) -> None:
         """Close and remove the part file, unless it was published."""

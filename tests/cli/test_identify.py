@@ -16,7 +16,7 @@ from flowstream.codec import CODECS
 from flowstream.flow.files import write_flow
 from flowstream.report import write_report
 from flowstream.scores import Scores, write_scores
-from flowstream.store import FlowSpec, create_stack
+from flowstream.store import FlowSpec, Header, create_stack
 from flowstream.train.checkpoint import Checkpoint, save_checkpoint
 from flowstream.train.recipe import StreamRecipe
 from tests.command_line import data, output, refusal
@@ -26,8 +26,7 @@ SIZE = (48, 64)
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    with create_stack(
-        tmp_path / "clip.h5",
+    header = Header(
         size=SIZE,
         method={"name": "dis", "preset": "medium", "patch_size": None},
         sampling={"step": 1, "fps": None},
@@ -36,8 +35,8 @@ def stack(tmp_path: Path) -> Path:
         source_bytes=1234,
         fps=25,
         source_size=(96, 128),
-        rgb=False,
-    ) as writer:
+    )
+    with create_stack(tmp_path / "clip.h5", header, outputs=()) as writer:
         writer.add_frame(0, 0.0)
         writer.add_frame(1, 0.04)
         writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))

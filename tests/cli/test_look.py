@@ -17,7 +17,7 @@ from flowstream.cli import VERBS
 from flowstream.codec import CODECS
 from flowstream.flow.draw import draw_field, panel
 from flowstream.flow.files import read_flow, write_flow
-from flowstream.store import create_stack, encode_jpeg, open_stack
+from flowstream.store import Header, create_stack, encode_jpeg, open_stack
 from tests.command_line import call, data, output, refusal
 
 SIZE = (48, 64)
@@ -30,8 +30,7 @@ def make_stack(
     frame = synthetic.texture(SIZE, seed=3)[..., None].repeat(3, axis=2)
     fields = np.zeros((len(speeds), 2, *SIZE), np.float32)
     fields[:, 0] = np.array(speeds)[:, None, None]
-    with create_stack(
-        path,
+    header = Header(
         size=SIZE,
         method={"name": "dis", "preset": "medium", "patch_size": None},
         sampling={"step": 1, "fps": None},
@@ -40,8 +39,8 @@ def make_stack(
         source_bytes=1234,
         fps=25,
         source_size=(96, 128),
-        rgb=rgb,
-    ) as writer:
+    )
+    with create_stack(path, header, outputs=["rgb"] if rgb else []) as writer:
         for index in range(len(speeds) + 1):
             jpeg = encode_jpeg(frame, quality=95) if rgb else None
             writer.add_frame(index, index / 25, jpeg)

@@ -14,7 +14,7 @@ from flowstream.cli import VERBS
 from flowstream.codec.centred8 import Centred8
 from flowstream.flow.dis import DIS
 from flowstream.report.quality import as_record, stack_quality, summed, video_quality
-from flowstream.store import create_stack, encode_jpeg, open_stack
+from flowstream.store import Header, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
 from tests.command_line import call, data, output
 
@@ -39,8 +39,7 @@ def stack(tmp_path: Path) -> Path:
     fields = np.zeros((4, 2, *SIZE), np.float32)
     fields[2, 0] = 5
     path = tmp_path / "clip.h5"
-    with create_stack(
-        path,
+    header = Header(
         size=SIZE,
         method={"name": "known"},
         sampling={"step": 10},
@@ -49,7 +48,8 @@ def stack(tmp_path: Path) -> Path:
         source_bytes=1,
         fps=25,
         source_size=SIZE,
-    ) as writer:
+    )
+    with create_stack(path, header) as writer:
         for t in range(5):
             writer.add_frame(10 * t, 0.4 * t, encode_jpeg(frame))
         writer.add_fields(fields)
@@ -79,8 +79,7 @@ def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
 
 def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
     path = tmp_path / "bare.h5"
-    with create_stack(
-        path,
+    header = Header(
         size=SIZE,
         method={"name": "known"},
         sampling={},
@@ -89,8 +88,8 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
         source_bytes=1,
         fps=25,
         source_size=SIZE,
-        rgb=False,
-    ) as writer:
+    )
+    with create_stack(path, header, outputs=()) as writer:
         for t in range(2):
             writer.add_frame(t, t / 25)
         writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))

@@ -10,7 +10,7 @@ import pytest
 
 from flowstream.codec.float32 import Float32
 from flowstream.dataset.split import Sample
-from flowstream.store import create_stack, encode_jpeg
+from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.types import Size
 
 Tree = Callable[..., Path]
@@ -67,8 +67,7 @@ def stacks(tmp_path: Path) -> Stacks:
             path = tmp_path / folder / f"{n}.h5"
             k = np.arange(length, dtype=np.float32)
             fields = np.stack([k, 100 * n + k], axis=1)[:, :, None, None]
-            with create_stack(
-                path,
+            header = Header(
                 size=size,
                 method={"name": method},
                 sampling={"step": 1},
@@ -77,8 +76,8 @@ def stacks(tmp_path: Path) -> Stacks:
                 source_bytes=1,
                 fps=25.0,
                 source_size=size,
-                rgb=rgb,
-            ) as writer:
+            )
+            with create_stack(path, header, outputs=["rgb"] if rgb else []) as writer:
                 for t in range(length + 1):
                     image = np.full((*size, 3), 5 * t, np.uint8)
                     writer.add_frame(t, t / 25, encode_jpeg(image) if rgb else None)

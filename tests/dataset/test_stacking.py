@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from flowstream.dataset.transforms import Step, SubtractMeanFlow
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, StackError, UnknownNameError
 from flowstream.flow import motion
-from flowstream.store import create_stack
+from flowstream.store import Header, create_stack
 from tests.dataset.cut import flow_clips, only, rgb_clips
 
 Fields = NDArray[np.float32]
@@ -37,8 +38,7 @@ def write(tmp_path: Path) -> Write:
         fields: Fields, *, backward: bool = True, cameras: NDArray[np.float64] | None = None
     ) -> tuple[Sample, ...]:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        with create_stack(
-            path,
+        header = Header(
             size=fields.shape[2:],
             method={"name": "known"},
             sampling={"step": 1},
@@ -47,17 +47,20 @@ def write(tmp_path: Path) -> Write:
             source_bytes=1,
             fps=25.0,
             source_size=fields.shape[2:],
-            rgb=False,
-            backward=backward,
             stabiliser=None if cameras is None else {"name": "known"},
+        )
+        outputs = {"backward": backward, "camera": cameras is not None}
+        with create_stack(
+            path, header, outputs=[name for name, wanted in outputs.items() if wanted]
         ) as writer:
             for t in range(len(fields) + 1):
                 writer.add_frame(t, t / 25, None)
-            writer.add_fields(fields)
+            optional: dict[str, NDArray[Any]] = {}
             if backward:
-                writer.add_backward_fields(-fields)
+                optional["flow_backward"] = -fields
             if cameras is not None:
-                writer.add_cameras(cameras, np.ones(len(fields), np.float32))
+                optional |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
+            writer.add_fields(fields, **optional)
         return (Sample("known", 0, "known", path),)
 
     return make

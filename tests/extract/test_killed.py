@@ -62,7 +62,7 @@ def content(out: Path) -> dict[str, str]:
         if path.suffix == ".h5":
             verify_stack(path)
             with open_stack(path) as stack:
-                found[path.name] = stack.checksum
+                found[path.name] = stack.digest
     return found
 
 

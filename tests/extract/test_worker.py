@@ -89,8 +89,8 @@ def test_a_stack_records_where_it_comes_from(
     verify_stack(this.output)
     with open_stack(this.output) as stack:
         assert stack.source == "walk/clip.mp4"
-        assert stack.source_bytes == clip.stat().st_size
-        assert stack.source_size == (32, 64)
+        assert stack.header.source_bytes == clip.stat().st_size
+        assert stack.header.source_size == (32, 64)
         assert stack.size == (16, 32)
         assert stack.fps == 10
         assert stack.frame_index.tolist() == [0, 2, 4, 6]

@@ -18,7 +18,7 @@ from flowstream.report.motion import (
     count_motion,
     steps_per_second,
 )
-from flowstream.store import create_stack, open_stack
+from flowstream.store import Header, create_stack, open_stack
 from flowstream.types import Vectors
 
 # Speeds are rounded to 1/128 px: off by half of it at most, and by float32's last bits.
@@ -105,8 +105,7 @@ def test_nothing_to_count_and_what_is_no_flow_are_refused() -> None:
 
 
 def write(path: Path, fields: Vectors, *, fps: float, interval: float = 0.04) -> Path:
-    with create_stack(
-        path,
+    header = Header(
         size=fields.shape[2:],
         method={"name": "dis"},
         sampling={"step": 1},
@@ -115,8 +114,8 @@ def write(path: Path, fields: Vectors, *, fps: float, interval: float = 0.04) ->
         source_bytes=1,
         fps=fps,
         source_size=(9, 13),
-        rgb=False,
-    ) as writer:
+    )
+    with create_stack(path, header, outputs=()) as writer:
         for index in range(len(fields) + 1):
             writer.add_frame(index, interval * index)
         writer.add_fields(fields)

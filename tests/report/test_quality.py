@@ -28,7 +28,7 @@ from flowstream.report.quality import (
     summed,
     video_quality,
 )
-from flowstream.store import Stack, create_stack, encode_jpeg, open_stack
+from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
 
 SIZE = (48, 64)
@@ -69,8 +69,7 @@ def write(tmp_path: Path) -> Callable[..., Stack]:
         cameras: NDArray[np.float64] | None = None,
     ) -> Stack:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        with create_stack(
-            path,
+        header = Header(
             size=SIZE,
             method={"name": "known"},
             sampling={"step": 2},
@@ -79,18 +78,21 @@ def write(tmp_path: Path) -> Callable[..., Stack]:
             source_bytes=1,
             fps=25.0,
             source_size=SIZE,
-            rgb=rgb,
-            backward=back is not None,
             stabiliser=None if cameras is None else {"name": "known"},
+        )
+        outputs = {"rgb": rgb, "backward": back is not None, "camera": cameras is not None}
+        with create_stack(
+            path, header, outputs=[name for name, wanted in outputs.items() if wanted]
         ) as writer:
             for t, frame in enumerate(panned(len(fields) + 1)):
                 image = encode_jpeg(frame[..., None].repeat(3, axis=2), quality=100)
                 writer.add_frame(2 * t, t / 10, image if rgb else None)
-            writer.add_fields(fields)
+            optional: dict[str, NDArray[Any]] = {}
             if back is not None:
-                writer.add_backward_fields(back)
+                optional["flow_backward"] = back
             if cameras is not None:
-                writer.add_cameras(cameras, np.ones(len(fields), np.float32))
+                optional |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
+            writer.add_fields(fields, **optional)
         return open_stack(path)
 
     return make

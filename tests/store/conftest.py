@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flowstream.codec.centred8 import Centred8
-from flowstream.store import Stack, create_stack, encode_jpeg, open_stack
+from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
 from flowstream.types import Images, Vectors
 
 SIZE = (20, 28)
@@ -54,39 +55,56 @@ def content() -> Content:
 Write = Callable[..., Path]
 
 
+def make_header(**changes: Any) -> Header:
+    """Return the header of the small stack; keywords replace its fields."""
+    fields: dict[str, Any] = {
+        "size": SIZE,
+        "method": {"name": "dis", "preset": "medium"},
+        "sampling": {"step": 2, "fps": None, "short_side": None, "size": list(SIZE)},
+        "codec": Centred8(),
+        "source": "run/clip.mp4",
+        "source_bytes": 12345,
+        "fps": 25.0,
+        "source_size": (240, 336),
+    }
+    return Header(**{**fields, **changes})
+
+
+def optional_values(vectors: Vectors, outputs: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Return values for the optional outputs of some fields."""
+    count = len(vectors)
+    values: dict[str, NDArray[Any]] = {}
+    if "backward" in outputs:
+        values["flow_backward"] = -vectors
+    if "consistency" in outputs:
+        values["consistent"] = vectors[:, 0] > 0
+    if "camera" in outputs:
+        values |= {"homography": np.tile(np.eye(3), (count, 1, 1)), "inliers": np.ones(count, "f4")}
+    return values
+
+
 @pytest.fixture
 def write(tmp_path: Path, content: Content) -> Write:
-    """Writes the content to a file of that name; keywords replace those of `create_stack`."""
+    """Write the content to a file of that name; keywords are fields of the header."""
 
-    def write_stack(name: str = "clip.h5", *, batch: int = 2, **changes: Any) -> Path:
+    def write_stack(
+        name: str = "clip.h5",
+        *,
+        batch: int = 2,
+        outputs: Collection[str] = ("rgb",),
+        **changes: Any,
+    ) -> Path:
         path = tmp_path / name
-        settings: dict[str, Any] = {
-            "size": SIZE,
-            "method": {"name": "dis", "preset": "medium"},
-            "sampling": {"step": 2, "fps": None, "short_side": None, "size": list(SIZE)},
-            "codec": Centred8(),
-            "source": "run/clip.mp4",
-            "source_bytes": 12345,
-            "fps": 25.0,
-            "source_size": (240, 336),
-            **changes,
-        }
-        with create_stack(path, **settings) as writer:
+        with create_stack(path, make_header(**changes), outputs=outputs) as writer:
             for index, seconds, image in zip(
                 content.frame_index, content.times, content.images, strict=True
             ):
-                jpeg = encode_jpeg(image) if settings.get("rgb", True) else None
-                writer.add_frame(index, seconds, jpeg)
+                writer.add_frame(index, seconds, encode_jpeg(image) if "rgb" in outputs else None)
             for start in range(0, FRAMES - 1, batch):
                 vectors = content.vectors[start : start + batch]
-                writer.add_fields(vectors)
-                if writer.backward:
-                    writer.add_backward_fields(-vectors)
-                if writer.consistency:
-                    writer.add_consistency(vectors[:, 0] > 0)
-                if writer.stabilised:
-                    count = len(vectors)
-                    writer.add_cameras(np.tile(np.eye(3), (count, 1, 1)), np.ones(count, "f4"))
+                writer.add_fields(vectors, **optional_values(vectors, outputs))
+            if "corrupt" in outputs:
+                writer.add_values("corrupt", [2, 8])
         return path
 
     return write_stack

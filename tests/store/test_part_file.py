@@ -96,7 +96,7 @@ from pathlib import Path
 import numpy as np
 from flowstream.codec.centred8 import Centred8
 from flowstream.errors import StackError
-from flowstream.store import create_stack, encode_jpeg, verify_stack
+from flowstream.store import Header, create_stack, encode_jpeg, verify_stack
 
 path, size = Path(sys.argv[1]), (64, 64)
 rng = np.random.default_rng(0)
@@ -104,10 +104,10 @@ fields = rng.normal(0, 9, (2, 2, *size)).astype(np.float32)
 jpeg = encode_jpeg(rng.integers(0, 255, (*size, 3), dtype=np.uint8))
 
 def write(frames):
-    with create_stack(
-        path, size=size, method={"name": "x"}, sampling={}, codec=Centred8(), source="x",
-        source_bytes=0, fps=25.0, source_size=size,
-    ) as writer:
+    header = Header(
+        size=size, method={"name": "x"}, sampling={}, codec=Centred8(), source="x", source_size=size
+    )
+    with create_stack(path, header) as writer:
         for index in range(0, frames, 2):
             writer.add_frame(index, index / 25, jpeg)
             writer.add_frame(index + 1, index / 25 + 0.02, jpeg)

@@ -13,7 +13,7 @@ import torch
 
 from flowstream.codec.centred8 import Centred8
 from flowstream.dataset.split import Sample, Split
-from flowstream.store import create_stack, encode_jpeg
+from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.recipe import StreamRecipe
 
@@ -33,8 +33,7 @@ def write_video(
     images = random.integers(60, 140, (fields + 1, *SIZE, 3), dtype=np.uint8)
     images[..., label] += 60
     path.parent.mkdir(parents=True, exist_ok=True)
-    with create_stack(
-        path,
+    header = Header(
         size=SIZE,
         method={"name": method},
         sampling={"step": 1},
@@ -43,7 +42,8 @@ def write_video(
         source_bytes=1,
         fps=25.0,
         source_size=SIZE,
-    ) as writer:
+    )
+    with create_stack(path, header) as writer:
         for index, image in enumerate(images):
             writer.add_frame(index, index / 25, encode_jpeg(image))
         writer.add_fields(vectors)

@@ -1,0 +1,152 @@
+"""Values of one item while its stack is written: in chunks as they come, or kept until the end."""
+
+from __future__ import annotations
+
+import zlib
+from abc import ABC, abstractmethod
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5d
+from numpy.typing import NDArray
+
+from flowstream.errors import StackError
+from flowstream.store import COMPRESSIONS
+from flowstream.store.compression import shuffle
+from flowstream.store.header import Header
+from flowstream.store.index import BLOCK, digest_of
+from flowstream.store.items import Item
+from flowstream.store.layout import create_dataset
+
+
+class Data(ABC):
+    """Values of one item, in the order of its first dimension.
+
+    Parameters
+    ----------
+    file : h5py.File
+    item : Item
+    header : Header
+    """
+
+    def __init__(self, file: h5py.File, item: Item, header: Header) -> None:
+        self.file = file
+        self.item = item
+        self.header = header
+        self.length = 0
+        self._digest = digest_of()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all values so far, as stored."""
+        return (self.length, *self.item.entry_shape(self.header.size))
+
+    @property
+    def digest(self) -> str:
+        """Digest of all values so far, 32 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add entries `(n, ...)` in the stored type."""
+        values = np.ascontiguousarray(values)
+        if values.size:
+            self._digest.update(values.data.cast("B"))
+        self.length += len(values)
+        self._add(values)
+
+    @abstractmethod
+    def _add(self, values: NDArray[Any]) -> None:
+        """Store entries, or keep them."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Store what is left."""
+
+    @abstractmethod
+    def blocks(self) -> NDArray[Any]:
+        """Return where HDF5 stored the values, as an array of BLOCK; the file must be flushed."""
+
+    def _create(self, length: int) -> h5d.DatasetID:
+        shape = (length, *self.shape[1:])
+        compression = COMPRESSIONS[self.header.compression]
+        codec = self.header.codec
+        return create_dataset(self.file, self.item, shape, codec=codec, compression=compression)
+
+
+class ChunkedData(Data):
+    """Values that are compressed and written chunk by chunk."""
+
+    def __init__(self, file: h5py.File, item: Item, header: Header) -> None:
+        super().__init__(file, item, header)
+        self._dataset = self._create(0)
+        compression = COMPRESSIONS[header.compression]
+        self._compress = compression.compress
+        self._width = item.stored_dtype(header.codec).itemsize if compression.filter_id else 1
+        self._chunk_bytes = item.chunk * item.entry_bytes(header.size, header.codec)
+        self._pending = bytearray()
+        self._checksums: list[int] = []
+
+    def _add(self, values: NDArray[Any]) -> None:
+        self._dataset.set_extent(self.shape)
+        data = values.data.cast("B") if values.size else memoryview(b"")
+        if self._pending:
+            self._pending += data
+            data = memoryview(bytes(self._pending))
+        full = len(data) // self._chunk_bytes * self._chunk_bytes
+        for start in range(0, full, self._chunk_bytes):
+            self._write(bytes(data[start : start + self._chunk_bytes]))
+        self._pending = bytearray(data[full:])
+
+    def _write(self, data: bytes) -> None:
+        if self.item.compressed:
+            data = self._compress(shuffle(data, self._width))
+        place = (len(self._checksums) * self.item.chunk, *(0 for _ in self.shape[1:]))
+        self._dataset.write_direct_chunk(place, data)
+        self._checksums.append(zlib.crc32(data))
+
+    def finish(self) -> None:
+        """Write the last chunk, filled up with zeros."""
+        if self._pending:
+            self._write(bytes(self._pending.ljust(self._chunk_bytes, b"\0")))
+
+    def blocks(self) -> NDArray[Any]:
+        """Return where HDF5 stored the chunks, in order."""
+        found = np.zeros(len(self._checksums), BLOCK)
+        found["crc"] = self._checksums
+
+        def note(chunk: Any) -> None:
+            k = chunk.chunk_offset[0] // self.item.chunk
+            found["offset"][k], found["length"][k] = chunk.byte_offset, chunk.size
+
+        self._dataset.chunk_iter(note)
+        if not found["length"].all():
+            raise StackError(f"/{self.item.name}: HDF5 did not store all chunks")
+        return found
+
+
+class KeptData(Data):
+    """Values that are kept in memory and written at the end: a few bytes per frame."""
+
+    def __init__(self, file: h5py.File, item: Item, header: Header) -> None:
+        super().__init__(file, item, header)
+        self._kept: list[NDArray[Any]] = []
+
+    def _add(self, values: NDArray[Any]) -> None:
+        self._kept.append(values)
+
+    def finish(self) -> None:
+        """Write all values."""
+        self._dataset = self._create(self.length)
+        dtype = self.item.stored_dtype(self.header.codec)
+        self._bytes = b"".join(values.tobytes() for values in self._kept)
+        if self.length:
+            values = np.frombuffer(self._bytes, dtype).reshape(self.shape)
+            self.file[self.item.name][...] = values
+
+    def blocks(self) -> NDArray[Any]:
+        """Return where HDF5 stored the values, as one block; none for no values."""
+        found = np.zeros(min(self.length, 1), BLOCK)
+        if self.length:
+            found[0] = (self._dataset.get_offset(), len(self._bytes), zlib.crc32(self._bytes))
+        return found

@@ -1,0 +1,307 @@
+"""The header of a stack: what made it, and what was lost, as one frozen dataclass.
+
+In the file each field is an attribute of the root group: a string of fixed length, an int64 or a
+float64. `Header.record` gives them as plain data, `Header.from_record` reads them back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import flowstream
+from flowstream.codec import CODECS, Codec
+from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.plugins import provenance
+from flowstream.store.spec import FlowSpec
+from flowstream.types import Size
+
+FORMAT = "flowstream.stack"
+FORMAT_VERSION = 2
+
+MOST_PIXELS = 2**25
+"""Rows times columns of the largest field: 8192x4096. More is refused, as it is certainly wrong."""
+
+_LONGEST_STRING = 60_000
+"""Bytes; an HDF5 attribute in an object header holds 64 KiB."""
+
+Plain = str | int | float
+
+
+def _versions() -> dict[str, str]:
+    return {"flowstream": flowstream.__version__}
+
+
+def _about(text: str) -> dict[str, str]:
+    """Return the description of a field, which the format page shows."""
+    return {"about": text}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What made a stack, and what was lost.
+
+    Each field is described where it is defined. Mappings are stored as JSON; a frozen dataclass is
+    recorded as its `flowstream.plugins.provenance`.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be recorded.
+    """
+
+    size: Size = field(metadata=_about("rows and columns of the fields and frames"))
+    method: Mapping[str, Any] = field(metadata=_about("name and parameters of the flow method"))
+    sampling: Mapping[str, Any] = field(
+        metadata=_about("which frames were taken, and at what size")
+    )
+    codec: Codec = field(metadata=_about("how vectors are stored: name and bound"))
+    source: str = field(metadata=_about("name of the video, below its source directory"))
+    source_size: Size = field(metadata=_about("rows and columns of the video as shown"))
+    source_bytes: int = field(metadata=_about("number of bytes of the video"), default=0)
+    source_modified: int = field(
+        metadata=_about(
+            "time of the last change of the video, nanoseconds since 1970; 0 if unknown"
+        ),
+        default=0,
+    )
+    fps: float = field(
+        metadata=_about("frames per second, measured from the time stamps"), default=0.0
+    )
+    container_fps: float = field(
+        metadata=_about("frames per second that the container states"), default=0.0
+    )
+    sample_aspect: str = field(
+        metadata=_about("shape of the video's pixels, width:height"), default="1:1"
+    )
+    stream: int = field(metadata=_about("index of the video stream in its container"), default=0)
+    compression: str = field(metadata=_about("name of the compression"), default="zstd")
+    jpeg_quality: int = field(
+        metadata=_about("quality of the stored images; 0 if there are none"), default=0
+    )
+    stabiliser: Mapping[str, Any] | None = field(
+        metadata=_about("how the motion of the camera was found that was taken out of the flow"),
+        default=None,
+    )
+    depth_range: str | None = field(
+        metadata=_about(
+            "LO:HI, range of pixel values mapped to 8 bits, for videos of more than 8 bits"
+        ),
+        default=None,
+    )
+    versions: Mapping[str, str] = field(
+        metadata=_about("versions of flowstream and the libraries used"), default_factory=_versions
+    )
+    clipped: float = field(
+        metadata=_about("share of the vectors at the codec's bound"), default=0.0
+    )
+    below_step: float = field(
+        metadata=_about("share of the vectors longer than 1/64 pixel that are stored as zero"),
+        default=0.0,
+    )
+    clipped_backward: float | None = field(
+        metadata=_about("share of the backward vectors at the codec's bound"), default=None
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("size", "source_size"):
+            object.__setattr__(self, name, _size(name, getattr(self, name)))
+        for name in ("method", "sampling", "stabiliser", "versions"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _table(name, getattr(self, name)))
+        # A file name that is not UTF-8 holds surrogates, which no string in the file can.
+        source = self.source.encode("utf-8", "backslashreplace").decode("utf-8")
+        object.__setattr__(self, "source", source)
+        self._check()
+
+    @property
+    def spec(self) -> FlowSpec:
+        """What a model that is trained on this flow is bound to."""
+        return FlowSpec(
+            method=self.method,
+            sampling=self.sampling,
+            size=self.size,
+            codec=provenance(self.codec),
+            stabiliser=self.stabiliser,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Digest of all fields, 32 hexadecimal digits."""
+        text = json.dumps(self.record(), sort_keys=True)
+        return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
+
+    def record(self) -> dict[str, Plain]:
+        """Return the attributes of the root group of the file, without those that are None."""
+        values: dict[str, Plain] = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        for declared in dataclasses.fields(self):
+            value = getattr(self, declared.name)
+            if value is None:
+                continue
+            if declared.name in _WRITTEN:
+                values |= _WRITTEN[declared.name](value)
+            else:
+                values[declared.name] = value
+        return values
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Header:
+        """Make a header from `record`.
+
+        Raises
+        ------
+        ParameterError
+            If a value is missing, of another type or out of range.
+        """
+        values: dict[str, Any] = {}
+        for declared in dataclasses.fields(cls):
+            if declared.name in _READ:
+                value = _READ[declared.name](record)
+            else:
+                value = record.get(declared.name)
+            if value is not None:
+                values[declared.name] = value
+            elif not _is_optional(declared):
+                raise ParameterError(f"attribute {declared.name!r} is missing")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ParameterError(f"not a header: {error}") from error
+
+    def _check(self) -> None:
+        rows, columns = self.size
+        if min(rows, columns) < 1 or rows * columns > MOST_PIXELS:
+            raise ParameterError(
+                f"size: got {rows} rows and {columns} columns, expected at least 1 of each and at "
+                f"most {MOST_PIXELS} pixels"
+            )
+        for name, kind in _PLAIN.items():
+            value = getattr(self, name)
+            if value is None and name in ("clipped_backward", "depth_range"):
+                continue
+            if not isinstance(value, _ACCEPTED[kind]) or isinstance(value, bool):
+                raise ParameterError(f"{name}: got {value!r}, expected {_WORDS[kind]}")
+            if kind is not str:
+                if not (0 <= value < 2**63 and math.isfinite(value)):
+                    raise ParameterError(f"{name}: got {value}, expected 0 or more")
+                object.__setattr__(self, name, kind(value))
+        for name in ("clipped", "below_step", "clipped_backward"):
+            value = getattr(self, name)
+            if value is not None and value > 1:
+                raise ParameterError(f"{name}: got {value}, expected a share from 0 to 1")
+        for name, text in self.record().items():
+            if isinstance(text, str) and len(text.encode()) > _LONGEST_STRING:
+                raise ParameterError(
+                    f"{name}: got {len(text)} characters, expected at most {_LONGEST_STRING}"
+                )
+
+
+_PLAIN: Mapping[str, type[Any]] = {
+    "source": str,
+    "source_bytes": int,
+    "source_modified": int,
+    "fps": float,
+    "container_fps": float,
+    "sample_aspect": str,
+    "stream": int,
+    "compression": str,
+    "jpeg_quality": int,
+    "depth_range": str,
+    "clipped": float,
+    "below_step": float,
+    "clipped_backward": float,
+}
+_ACCEPTED: Mapping[type[Any], type[Any]] = {str: str, int: numbers.Integral, float: numbers.Real}
+_WORDS = {str: "a string", int: "an integer", float: "a number"}
+
+
+def _json_field(name: str) -> Callable[[Any], dict[str, Plain]]:
+    return lambda value: {name: json.dumps(value, allow_nan=False)}
+
+
+def _size_fields(rows: str, columns: str) -> Callable[[Any], dict[str, Plain]]:
+    return lambda value: {rows: value[0], columns: value[1]}
+
+
+# Fields that are not one attribute of the same name and value.
+_WRITTEN: Mapping[str, Callable[[Any], dict[str, Plain]]] = {
+    "size": _size_fields("height", "width"),
+    "source_size": _size_fields("source_height", "source_width"),
+    "codec": lambda codec: {"codec": codec.name, "bound": float(codec.bound)},
+    **{name: _json_field(name) for name in ("method", "sampling", "stabiliser", "versions")},
+}
+
+
+def _read_json(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    def read(record: Mapping[str, Any]) -> Any:
+        if name not in record:
+            return None
+        try:
+            value = json.loads(record[name])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ParameterError(f"attribute {name!r} is not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise ParameterError(f"attribute {name!r} is {value!r}, expected a table")
+        return value
+
+    return read
+
+
+def _read_size(rows: str, columns: str) -> Callable[[Mapping[str, Any]], Any]:
+    def read(record: Mapping[str, Any]) -> Any:
+        if rows not in record or columns not in record:
+            raise ParameterError(f"attribute {rows!r} or {columns!r} is missing")
+        return record[rows], record[columns]
+
+    return read
+
+
+def _read_codec(record: Mapping[str, Any]) -> Codec:
+    for name in ("codec", "bound"):
+        if name not in record:
+            raise ParameterError(f"attribute {name!r} is missing")
+    try:
+        kind = CODECS[record["codec"]]
+        parameters = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        given = {"bound": record["bound"]} if "bound" in parameters else {}
+        return kind(**given)
+    except (FlowstreamError, TypeError) as error:
+        raise ParameterError(str(error)) from error
+
+
+_READ: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "size": _read_size("height", "width"),
+    "source_size": _read_size("source_height", "source_width"),
+    "codec": _read_codec,
+    **{name: _read_json(name) for name in ("method", "sampling", "stabiliser", "versions")},
+}
+
+
+def _is_optional(declared: dataclasses.Field[Any]) -> bool:
+    return declared.default is None
+
+
+def _size(name: str, value: Any) -> Size:
+    try:
+        rows, columns = (int(side) for side in value)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name}: got {value!r}, expected (rows, columns)") from error
+    if not (0 <= rows < 2**31 and 0 <= columns < 2**31):
+        raise ParameterError(f"{name}: got {value!r}, expected 0 or more")
+    return rows, columns
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    try:
+        record = dict(value) if isinstance(value, Mapping) else provenance(value)
+        # Through JSON: a header that was read equals the one that was written.
+        plain: dict[str, Any] = json.loads(json.dumps(record, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} {value!r} cannot be recorded: {error}") from error
+    return plain
