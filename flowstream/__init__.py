@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from flowstream.codec import CODECS
+    from flowstream.dataset.torch_dataset import StackDataset
     from flowstream.flow import METHODS
     from flowstream.flow.files import read_flow, write_flow
     from flowstream.fusion import FUSIONS
@@ -29,6 +30,7 @@ _LAZY = {
     "read_flow": "flowstream.flow.files",
     "write_flow": "flowstream.flow.files",
     "build_model": "flowstream.models",
+    "StackDataset": "flowstream.dataset.torch_dataset",
 }
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "FUSIONS",
     "METHODS",
     "MODELS",
+    "StackDataset",
     "__version__",
     "build_model",
     "open_stack",

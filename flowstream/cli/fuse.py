@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -132,7 +132,7 @@ def _fit(
                 f"--weights: got {weights!r}, expected numbers such as 1,1.5"
             ) from error
         return Weighted(weights=values).fit(testing)
-    fusion: Any = FUSIONS[method]()
+    fusion = FUSIONS[method]()
     learns = method in ("weighted", "svm")
     return fusion.fit(fitting if fitting and learns else testing)
 

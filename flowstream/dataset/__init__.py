@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowstream.dataset.protocol import test_transform, train_transform
     from flowstream.dataset.split import LAYOUTS, Sample, Split, read_split
     from flowstream.dataset.stacking import STACKINGS
+    from flowstream.dataset.torch_dataset import StackDataset
     from flowstream.dataset.window import Window
 
 _LAZY = {
@@ -32,6 +33,7 @@ _LAZY = {
     "INPUTS": "flowstream.dataset.inputs",
     "Item": "flowstream.dataset.clips",
     "StackClips": "flowstream.dataset.clips",
+    "StackDataset": "flowstream.dataset.torch_dataset",
     "Sample": "flowstream.dataset.split",
     "Split": "flowstream.dataset.split",
     "SplitRecipe": "flowstream.dataset.listing",
@@ -53,6 +55,7 @@ __all__ = [
     "Split",
     "SplitRecipe",
     "StackClips",
+    "StackDataset",
     "Window",
     "read_split",
     "test_transform",

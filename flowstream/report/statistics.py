@@ -129,7 +129,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     count, fewer = only_first + only_second, min(only_first, only_second)
     if not count:
         return 1.0
-    tail = sum(math.comb(count, k) for k in range(fewer + 1)) / 2**count
+    tail: float = sum(math.comb(count, k) for k in range(fewer + 1)) / 2**count
     return min(1.0, 2 * tail)
 
 

@@ -56,7 +56,7 @@ def join_processes(device: torch.device) -> Processes:
 
 def choose_local_device(device: torch.device) -> torch.device:
     """Return the device of this process: `torchrun` gives each process on a machine its own GPU."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+    if str(device) == "cuda" and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
 

@@ -11,6 +11,7 @@ import pytest
 
 from flowstream.scores import read_scores
 from flowstream.synthetic import write_action_set
+from flowstream.video import probe
 from tests.command_line import call, data, output, refusal
 
 RECIPE = """
@@ -197,3 +198,66 @@ def test_only_streams_that_depend_on_a_change_are_trained_again(folder: Path) ->
     assert (run / "spatial" / "best.pt").read_bytes() == before
     assert len(list(run.glob("temporal.before-*"))) == 1
     output("train", folder / "recipe.toml", "--quiet", "--retrain")
+
+
+def videos_of(folder: Path) -> list[Path]:
+    return sorted((folder / "videos").rglob("*.mp4"))
+
+
+def test_new_videos_are_predicted_with_the_flow_of_training(folder: Path, tmp_path: Path) -> None:
+    scores = read_scores(folder / "run" / "temporal" / "scores.npz")
+    (video,) = [path for path in videos_of(folder) if path.with_suffix("").match(scores.videos[0])]
+    stacks = tmp_path / "stacks"
+    (one,) = json.loads(
+        output(
+            "predict", video, "--run", folder / "run", "--every", "100ms", "--stacks", stacks,
+            "--json", "--quiet",
+        )
+    )  # fmt: skip
+    assert sum(entry["probability"] for entry in one["top"]) == pytest.approx(1, abs=1e-5)
+    assert set(one["streams"]) == {"spatial", "temporal"}
+    assert [moment["seconds"] for moment in one["over_time"]] == pytest.approx([0, 0.1, 0.2])
+    # the probabilities of the run itself, for the same video
+    found = {entry["class"]: entry["probability"] for entry in one["streams"]["temporal"]}
+    assert [found[name] for name in scores.classes] == pytest.approx(
+        scores.scores[0].tolist(), abs=1e-4
+    )
+
+
+def test_a_directory_is_predicted_as_csv_and_films(folder: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for video in videos_of(folder)[:2]:
+        (few / video.name).write_bytes(video.read_bytes())
+    text = output(
+        "predict", few, "--run", folder / "run", "--stream", "spatial", "--top", "1", "--csv",
+        "--film", tmp_path / "films", "--quiet",
+    )  # fmt: skip
+    lines = text.splitlines()
+    assert lines[0] == "video,seconds,rank,class,probability"
+    assert len({line.split(",")[0] for line in lines[1:]}) == 2
+    films = sorted((tmp_path / "films").iterdir())
+    assert [film.stem for film in films] == sorted(path.stem for path in few.iterdir())
+    info = probe(films[0])
+    assert (info.rows, info.columns) == (32, 32)
+
+
+def test_a_bad_video_is_named_and_the_others_are_predicted(folder: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    result = call("predict", videos_of(folder)[0], bad, "--run", folder / "run", "--quiet")
+    assert result.exit_code == 1
+    assert videos_of(folder)[0].name in result.stdout
+    assert "1 of 2 videos failed" in result.stderr
+    assert "bad.mp4" in result.stderr
+
+
+def test_a_stream_given_by_a_url_is_recorded_first(folder: Path) -> None:
+    url = videos_of(folder)[0].as_uri()
+    text = output("predict", url, "--seconds", "0.2", "--run", folder / "run", "--quiet")
+    assert "stream.mkv" in text
+    assert "cannot open" in refusal(1, "predict", "file:///no/such", "--run", folder / "run")
+
+
+def test_a_time_that_is_none_is_a_usage_error(folder: Path) -> None:
+    assert "1s or 500ms" in refusal(2, "predict", "x", "--run", folder / "run", "--every", "soon")

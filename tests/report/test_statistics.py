@@ -136,4 +136,5 @@ def test_a_temperature_is_never_fitted_to_test_scores() -> None:
 def test_the_spread_of_runs_is_the_sample_standard_deviation() -> None:
     assert spread([0.5]) == (0.5, 0.0)
     mean, deviation = spread([0.7, 0.8, 0.9])
-    assert (mean, deviation) == (pytest.approx(0.8), pytest.approx(0.1))
+    assert mean == pytest.approx(0.8)
+    assert deviation == pytest.approx(0.1)

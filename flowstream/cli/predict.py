@@ -1,0 +1,199 @@
+"""`flowstream predict`: the classes of new videos, by a trained run."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.options import GroupedCommand
+from flowstream.cli.text import format_table
+
+if TYPE_CHECKING:
+    from flowstream.stages.prediction import Prediction
+
+EXAMPLE = """\
+flowstream predict clip.mp4 --run runs/folder
+flowstream predict videos/ --run runs/folder --top 3 --csv > classes.csv
+flowstream predict long.mp4 --run runs/folder --every 1s --film films/
+flowstream predict rtsp://127.0.0.1/stream --seconds 20 --run runs/folder"""
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Time such as `1s`, `500ms`, `2min` or a number of seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return seconds; anything else is a usage error."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        for unit, factor in (("ms", 0.001), ("min", 60.0), ("s", 1.0), ("", 1.0)):
+            if text.endswith(unit):
+                with contextlib.suppress(ValueError):
+                    seconds = float(text.removesuffix(unit)) * factor
+                    if 0 < seconds < float("inf"):
+                        return seconds
+                break
+        return self.fail(f"got {value!r}, expected a time such as 1s or 500ms", param, ctx)
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--run",
+    "directory",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of the trained run.",
+)
+@click.option("--stream", "streams", multiple=True, metavar="NAME", help="Use only this stream.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Number of classes."
+)
+@click.option("--every", type=Duration(), metavar="TIME", help="Also predict over time: 1s, 500ms.")
+@click.option(
+    "--stacks",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the stacks here, and use those that exist. By default they are temporary.",
+)
+@click.option(
+    "--film",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write each video with its classes drawn over it.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Time to record from a camera or a stream.",
+)
+@click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Videos extracted in parallel.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the predictions as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the predictions as CSV.")
+def predict(
+    sources: tuple[str, ...],
+    directory: Path,
+    streams: tuple[str, ...],
+    top: int,
+    every: float | None,
+    stacks: Path | None,
+    film: Path | None,
+    seconds: float,
+    device: str | None,
+    jobs: int | None,
+    quiet: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Predict the classes of videos.
+
+    SOURCES are videos or directories of videos; also the number of a camera, or the URL of a
+    stream, of which `--seconds` are recorded. Their flow is computed with the method, the sampling
+    and the codec that the run was trained on.
+    """
+    from flowstream.stages.prediction import Predictor, predict_videos
+    from flowstream.stages.runs import load_run
+
+    settings = () if device is None else (f"device={device}",)
+    predictor = Predictor(load_run(directory, settings=settings), streams=streams)
+    with tempfile.TemporaryDirectory() as temporary:
+        found = [_find_source(source, Path(temporary), seconds) for source in sources]
+        predictions, failures = predict_videos(
+            predictor,
+            found,
+            stacks or Path(temporary) / "stacks",
+            every=every or (1.0 if film else None),
+            jobs=jobs,
+            progress=not quiet,
+        )
+        if film:
+            from flowstream.stages.overlay import write_overlay
+
+            for one in predictions:
+                write_overlay(one, film / f"{one.video.stem}.mp4")
+    if as_json:
+        click.echo(json.dumps([as_data(one, top) for one in predictions], indent=2))
+    elif as_csv:
+        click.echo(as_table(predictions, top), nl=False)
+    else:
+        click.echo("\n\n".join(describe(one, top) for one in predictions))
+    if failures:
+        raise click.ClickException(
+            f"{len(failures)} of {len(predictions) + len(failures)} videos failed:\n  "
+            + "\n  ".join(failures[:5])
+            + (f"\n  and {len(failures) - 5} more" if len(failures) > 5 else "")
+        )
+
+
+def _find_source(source: str, temporary: Path, seconds: float) -> Path:
+    """Return the path of a source; a camera or a stream is recorded first."""
+    from flowstream.errors import VideoError
+
+    if source.isdecimal() or "://" in source:
+        from flowstream.stages.recording import record
+
+        name = f"camera-{source}" if source.isdecimal() else "stream"
+        return record(source, temporary / f"{name}.mkv", seconds=seconds)
+    path = Path(source)
+    if not path.exists():
+        raise VideoError(f"{path}: no such file or directory")
+    return path
+
+
+def describe(one: Prediction, top: int) -> str:
+    """Return the classes of a video as a table; over time with one row for each moment."""
+    lines = [str(one.video)]
+    rows = [[name, f"{value:.3f}"] for name, value in one.top(top)]
+    lines.append(format_table(rows))
+    if len(one.times):
+        moments = []
+        for time, scores in zip(one.times, one.over_time, strict=True):
+            ((name, value),) = one.top(1, scores)
+            moments.append([f"{time:.2f} s", name, f"{value:.3f}"])
+        lines.append(format_table(moments, left=2))
+    return "\n".join(lines)
+
+
+def as_data(one: Prediction, top: int) -> dict[str, Any]:
+    """Return a prediction as plain data."""
+
+    def ranked(scores: Any) -> list[dict[str, Any]]:
+        return [{"class": name, "probability": value} for name, value in one.top(top, scores)]
+
+    return {
+        "video": str(one.video),
+        "top": ranked(one.scores),
+        "streams": {name: ranked(scores) for name, scores in one.streams.items()},
+        "over_time": [
+            {"seconds": float(time), "top": ranked(scores)}
+            for time, scores in zip(one.times, one.over_time, strict=True)
+        ],
+    }
+
+
+def as_table(predictions: list[Prediction], top: int) -> str:
+    """Return predictions as CSV; `seconds` is empty for a whole video."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "seconds", "rank", "class", "probability"])
+    for one in predictions:
+        moments = [("", one.scores), *zip(one.times, one.over_time, strict=True)]
+        for seconds, scores in moments:
+            shown = "" if seconds == "" else f"{seconds:.3f}"
+            for rank, (name, value) in enumerate(one.top(top, scores), start=1):
+                writer.writerow([one.video, shown, rank, name, f"{value:.6f}"])
+    return text.getvalue()

@@ -1,0 +1,164 @@
+"""Stacks as a dataset of torch, for training loops of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+
+from flowstream.dataset.clips import StackClips
+from flowstream.dataset.inputs import INPUTS
+from flowstream.dataset.split import Sample, Split
+from flowstream.dataset.tv_flow import Flow
+from flowstream.dataset.window import Window
+from flowstream.errors import ParameterError, SplitError
+from flowstream.recipe import build
+
+Item = tuple[dict[str, torch.Tensor], int]
+
+
+class StackDataset(Dataset[Item]):
+    """Clips of stacks with their labels: `inputs, label = dataset[index]`.
+
+    `inputs` is a dictionary by name. RGB is a `tv_tensors.Video` `(T, 3, H, W)`, uint8; flow is a
+    `flowstream.dataset.tv_flow.Flow` `(L, 2, H, W)`, float32, in pixels. Both are transformed
+    alike by a transform of `torchvision.transforms.v2`. Batches are made by the default collation
+    of a DataLoader. The dataset holds no file open: it can be pickled and used by any number of
+    workers, forked or spawned, and with a `DistributedSampler`.
+
+    Parameters
+    ----------
+    source : Split, sequence of Sample, or path
+        Videos; a path is a directory of stacks `class/video.h5`.
+    part : "train", "validation" or "test"
+        Part of a Split; ignored otherwise.
+    inputs : iterable of str, or mapping from str to options
+        Keys of `INPUTS`: "rgb", "flow", "rgb_difference".
+    length : int
+        L, the number of flow fields of a clip.
+    step : int
+        Fields from one to the next.
+    segments : int
+        Number of clips of a video. More than 1 adds a first dimension to each input.
+    training : bool
+        Random moments, others in each epoch; otherwise evenly spaced, always the same.
+    transform : callable, optional
+        Called with the dictionary of inputs; random parameters are drawn from torch's generator.
+    bound : float, optional
+        Pixels of flow that become 1, after the transform; None leaves pixels.
+    seed : int
+
+    Raises
+    ------
+    SplitError, StackError, ParameterError
+        As `StackClips` does.
+    """
+
+    def __init__(
+        self,
+        source: Split | Sequence[Sample] | str | Path,
+        *,
+        part: str = "train",
+        inputs: Iterable[str] | dict[str, dict[str, Any]] = ("rgb", "flow"),
+        length: int = 10,
+        step: int = 1,
+        segments: int = 1,
+        training: bool = True,
+        transform: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] | None = None,
+        bound: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        if bound is not None and not bound > 0:
+            raise ParameterError(f"bound: got {bound}, expected pixels, above 0")
+        options = inputs if isinstance(inputs, dict) else {name: {} for name in inputs}
+        samples, self.classes = _find_samples(source, part)
+        self.clips = StackClips(
+            samples,
+            Window(length=length, step=step, segments=segments),
+            {
+                name: build(INPUTS[name], values, where=f"input {name!r}")
+                for name, values in options.items()
+            },
+            training=training,
+            seed=seed,
+        )
+        self.transform = transform
+        self.bound = bound
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """Videos, one for each item."""
+        return self.clips.samples
+
+    @property
+    def labels(self) -> list[int]:
+        """Label of each item, for samplers."""
+        return [sample.label for sample in self.samples]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other moments from now on; call it before the workers of an epoch start."""
+        self.clips.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Item:
+        item = self.clips[index]
+        inputs = {name: self._wrap(name, values) for name, values in item.inputs.items()}
+        if self.transform is not None:
+            inputs = self.transform(inputs)
+        if self.bound is not None:
+            inputs = {
+                name: values / self.bound if isinstance(values, Flow) else values
+                for name, values in inputs.items()
+            }
+        # plain tensors, because collation and models need nothing else
+        plain = {name: values.as_subclass(torch.Tensor) for name, values in inputs.items()}
+        return plain, item.label
+
+    def _wrap(self, name: str, values: np.ndarray[Any, Any]) -> torch.Tensor:
+        """Return (..., C, T, H, W) values as a tv_tensor (..., T, C, H, W)."""
+        if values.ndim == 5 and self.clips.views == 1:
+            values = values[0]
+        frames = torch.from_numpy(np.ascontiguousarray(values.swapaxes(-4, -3)))
+        if self.clips.inputs[name].kind == "flow":
+            return Flow(frames)
+        if self.clips.inputs[name].kind == "rgb":
+            return tv_tensors.Video(frames.to(torch.uint8))
+        return tv_tensors.Video(frames)
+
+
+def to_clip(frames: torch.Tensor) -> torch.Tensor:
+    """Return (..., T, C, H, W) frames as the clip (..., C, T, H, W) that models take."""
+    return frames.transpose(-4, -3).contiguous()
+
+
+def _find_samples(
+    source: Split | Sequence[Sample] | str | Path, part: str
+) -> tuple[Sequence[Sample], tuple[str, ...]]:
+    """Return the samples of a source, and their classes if they are known."""
+    if isinstance(source, Split):
+        if part not in ("train", "validation", "test"):
+            raise ParameterError(f"part: got {part!r}, expected train, validation or test")
+        return getattr(source, part), source.classes
+    if isinstance(source, str | Path):
+        root = Path(source)
+        stacks = sorted(root.glob("*/*.h5"))
+        if not stacks:
+            raise SplitError(f"{root}: no stacks CLASS/VIDEO.h5; extract the videos into it first")
+        classes = tuple(sorted({path.parent.name for path in stacks}))
+        return [
+            Sample(
+                f"{path.parent.name}/{path.stem}",
+                classes.index(path.parent.name),
+                f"{path.parent.name}/{path.stem}",
+                path,
+            )
+            for path in stacks
+        ], classes
+    return source, ()

@@ -1,0 +1,286 @@
+"""Prediction of new videos by a trained run: their flow as in training, then their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import CheckpointError, FlowstreamError, ParameterError, ScoresError
+from flowstream.stages.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from flowstream.extract import ExtractSettings
+    from flowstream.fusion import FittedFusion
+    from flowstream.scores import Scores
+    from flowstream.train.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Class probabilities of one video.
+
+    Parameters
+    ----------
+    video : Path
+    classes : tuple of str
+    scores : (K,)
+        Probabilities of the whole video, fused if there are several streams.
+    streams : mapping from stream to (K,)
+    times : (M,)
+        Seconds, for the probabilities over time.
+    over_time : (M, K)
+        Probabilities of the moments; empty unless they were asked for.
+    """
+
+    video: Path
+    classes: tuple[str, ...]
+    scores: NDArray[np.float32]
+    streams: dict[str, NDArray[np.float32]]
+    times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    over_time: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def top(self, count: int, scores: NDArray[np.float32] | None = None) -> list[tuple[str, float]]:
+        """Return the `count` most probable classes with their probabilities."""
+        values = self.scores if scores is None else scores
+        order = np.argsort(-values, kind="stable")[:count]
+        return [(self.classes[k], float(values[k])) for k in order]
+
+
+class Predictor:
+    """Trained streams of a run, ready to score stacks.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Recipe of the run; see `flowstream.stages.runs.load_run`.
+    streams : sequence of str
+        Names of the streams to use; all by default.
+
+    Raises
+    ------
+    CheckpointError
+        If a stream is not trained, or the streams were trained on other flow or classes than the
+        first.
+    """
+
+    def __init__(self, recipe: Recipe, *, streams: Sequence[str] = ()) -> None:
+        from flowstream.device import choose_device
+        from flowstream.train.checkpoint import load_checkpoint
+        from flowstream.train.run import BEST
+
+        names = list(streams) or list(recipe.streams)
+        self.checkpoints: dict[str, Checkpoint] = {}
+        for name in names:
+            if name not in recipe.streams:
+                known = ", ".join(recipe.streams)
+                raise ParameterError(f"stream: got {name!r}, expected one of: {known}")
+            path = recipe.out / name / BEST
+            if not path.exists():
+                raise CheckpointError(f"{path}: stream {name!r} is not trained yet; train it first")
+            self.checkpoints[name] = load_checkpoint(path)
+        self.recipe = recipe
+        self.device = choose_device(recipe.device)
+        self.classes = next(iter(self.checkpoints.values())).classes
+        self._check_alike()
+        self._fitted = self._fit_fusion() if len(names) > 1 else None
+
+    def settings(self) -> ExtractSettings:
+        """Return the settings that make stacks like those of training."""
+        from flowstream.codec import CODECS
+        from flowstream.extract import ExtractSettings
+        from flowstream.flow import METHODS, STABILISERS
+        from flowstream.plugins import rebuild
+        from flowstream.video import Sampling
+
+        spec = self._leading().spec
+        values = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in spec.sampling.items()
+            if key != "name"
+        }
+        sampling = Sampling(**values)
+        if sampling.size is None and sampling.short_side is None:
+            sampling = replace(sampling, size=spec.size)
+        recipes = [checkpoint.recipe for checkpoint in self.checkpoints.values()]
+        return ExtractSettings(
+            method=rebuild(METHODS, spec.method),
+            sampling=sampling,
+            codec=rebuild(CODECS, spec.codec),
+            rgb=any(recipe.stream != "flow" for recipe in recipes),
+            backward=any(recipe.stacking == "bidirectional" for recipe in recipes),
+            allow_truncated=True,
+            stabilise=rebuild(STABILISERS, spec.stabiliser) if spec.stabiliser else None,
+        )
+
+    def predict(self, video: Path, stack: Path, *, every: float | None = None) -> Prediction:
+        """Score one video from its stack.
+
+        Parameters
+        ----------
+        video, stack : Path
+        every : float, optional
+            Seconds between the moments of the probabilities over time.
+        """
+        from flowstream.store import open_stack
+
+        whole = {name: self._score(name, stack, None)[0] for name in self.checkpoints}
+        prediction = Prediction(video, self.classes, self._fuse(whole)[0], whole)
+        if every is None:
+            return prediction
+        with open_stack(stack) as opened:
+            times, frames = opened.time, opened.num_fields
+        moments = np.arange(times[0], times[-1] + 1e-9, every)
+        fields = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, frames - 1)
+        scored = {name: self._score(name, stack, fields.tolist()) for name in self.checkpoints}
+        return replace(prediction, times=moments - times[0], over_time=self._fuse_rows(scored))
+
+    def _score(self, name: str, stack: Path, fields: list[int] | None) -> NDArray[np.float32]:
+        """Return (1, K) of the whole video, or (M, K) of the windows around some fields."""
+        import torch
+
+        from flowstream.dataset.split import Sample
+        from flowstream.dataset.transforms import apply
+        from flowstream.train.clips import viewed_clips
+        from flowstream.train.evaluation import Evaluation
+        from flowstream.train.predict import load_network, score_videos
+        from flowstream.train.scorer import Scorer
+
+        checkpoint = self.checkpoints[name]
+        recipe = replace(checkpoint.recipe, workers=0)
+        views = recipe.evaluation if fields is None else Evaluation(segments=1, crops=1)
+        clips = viewed_clips(recipe, [Sample(stack.stem, 0, stack.stem, stack)], views)
+        scorer = Scorer(load_network(checkpoint, clips).to(self.device))
+        if fields is None:
+            return score_videos(scorer, clips, recipe, views=views, device=self.device)
+        span, last = clips.window.span, self._last_start(stack, clips.window.span)
+        rows = []
+        generator = np.random.default_rng(0)
+        for field_index in fields:
+            start = min(max(0, field_index - span // 2), last)
+            inputs: dict[str, torch.Tensor] = {}
+            for key in clips.inputs:
+                (clip,) = apply(clips.transform, clips.read(0, key, start), generator)
+                inputs[key] = torch.from_numpy(np.ascontiguousarray(clip.values))[None].to(
+                    self.device
+                )
+            with torch.inference_mode():
+                rows.append(scorer(inputs).float().softmax(dim=1)[0].cpu().numpy())
+        return np.stack(rows)
+
+    @staticmethod
+    def _last_start(stack: Path, span: int) -> int:
+        from flowstream.store import open_stack
+
+        with open_stack(stack) as opened:
+            return max(0, opened.num_fields - span)
+
+    def _fuse(self, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        return self._fuse_rows({name: rows[None] for name, rows in scores.items()})
+
+    def _fuse_rows(self, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return (M, K) of the rows (M, K) of each stream."""
+        if self._fitted is None:
+            return next(iter(scores.values()))
+        stacked = np.stack([scores[name] for name in self._fitted.streams]).astype(np.float64)
+        return self._fitted.combine(stacked).astype(np.float32)
+
+    def _fit_fusion(self) -> FittedFusion:
+        """Fit the run's fusion to its validation scores; average streams without them."""
+        from flowstream.fusion import FUSIONS
+        from flowstream.scores import read_scores
+
+        found: list[Scores] = []
+        for part in ("validation", "train"):
+            paths = [self.recipe.out / name / f"scores-{part}.npz" for name in self.checkpoints]
+            try:
+                found = [read_scores(path) for path in paths]
+                return self.recipe.make_fusion().fit(found)
+            except ScoresError:
+                continue
+        names = list(self.checkpoints)
+        return FUSIONS["average"]().fit([_make_placeholder(name, self.classes) for name in names])
+
+    def _leading(self) -> Checkpoint:
+        """Return the checkpoint whose flow is computed: the first that sees flow, or the first."""
+        every = list(self.checkpoints.values())
+        return next((one for one in every if one.recipe.uses_flow), every[0])
+
+    def _check_alike(self) -> None:
+        from flowstream.train.checkpoint import check_spec
+
+        leading = self._leading()
+        for name, checkpoint in self.checkpoints.items():
+            check_spec(checkpoint, leading.spec, where=f"stream {name!r}")
+            if checkpoint.classes != self.classes:
+                raise CheckpointError(
+                    f"stream {name!r}: trained for other classes than the first stream; choose "
+                    "streams of one training"
+                )
+
+
+def predict_videos(
+    predictor: Predictor,
+    sources: Sequence[Path],
+    stacks: Path,
+    *,
+    every: float | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> tuple[list[Prediction], list[str]]:
+    """Extract the flow of videos as in training, and predict them.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    sources : paths of videos or directories
+    stacks : Path
+        Directory for their stacks; those that exist are used.
+    every : float, optional
+        Seconds between the moments of the probabilities over time.
+    jobs : int, optional
+        Number of videos extracted in parallel.
+    progress : bool
+        Show progress on stderr.
+
+    Returns
+    -------
+    predictions : list of Prediction
+    failures : list of str
+        One line for each video that could not be predicted.
+    """
+    from flowstream.extract import extract, plan
+    from flowstream.progress import Progress
+
+    planned = plan(sources, stacks)
+    summary = extract(planned, predictor.settings(), stacks, workers=jobs, progress=progress)
+    failures = [f"{outcome.source}: {outcome.error}" for outcome in summary.failed]
+    predictions = []
+    ready = [job for job in planned if job.output.exists()]
+    with Progress(len(ready), title="predict", unit="video", enabled=progress, keep=False) as bar:
+        for job in ready:
+            try:
+                predictions.append(predictor.predict(job.source, job.output, every=every))
+            except FlowstreamError as error:
+                failures.append(f"{job.source}: {error}")
+            bar.update()
+    return predictions, failures
+
+
+def _make_placeholder(name: str, classes: tuple[str, ...]) -> Scores:
+    from flowstream.scores import Scores
+
+    return Scores(
+        scores=np.full((1, len(classes)), 1 / len(classes), np.float32),
+        labels=np.zeros(1, np.int64),
+        videos=("none",),
+        classes=classes,
+        stream=name,
+        part="validation",
+    )
