@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
@@ -24,6 +25,38 @@ def open_regular(path: Path, *, buffering: int = -1) -> IO[bytes]:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     return path.open("rb", buffering=buffering)
+
+
+def read_small(path: Path, *, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, is not a regular file, or is larger.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        reason = f"File has more than {limit} bytes"
+        raise OSError(errno.EFBIG, reason, str(path))
+    return content
+
+
+def read_json(path: Path, *, limit: int) -> Any:
+    """Read a JSON file of at most `limit` bytes.
+
+    Raises
+    ------
+    OSError
+        As `read_small`.
+    ValueError
+        If the content is not JSON, nested too deeply, or has an integer of too many digits.
+    """
+    try:
+        return json.loads(read_small(path, limit=limit).decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ names the place: `demo.toml: temporal.lenght: unknown key; ...`.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from flowstream.disk import read_small
 from flowstream.errors import ParameterError, RecipeError, did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -23,6 +25,14 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+
+MAX_BYTES = 2**20
+"""Limit of the size of a recipe; the longest shipped one has 3 KB."""
+
+MAX_LEVELS = 32
+"""Limit of the nesting of tables and lists; shipped recipes have 4 levels."""
+
+_MANY_DOTS = re.compile(rf"(?:[\w\"'-]+[ \t]*\.[ \t]*){{{MAX_LEVELS},}}")
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -48,16 +58,42 @@ def load_recipe(path: str | Path, recipe: type[T], *, settings: Iterable[str] = 
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file as plain data."""
+    """Read the tables of a TOML file as plain data; time and memory are bounded."""
     try:
-        values: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        return values
+        text = read_small(Path(path), limit=MAX_BYTES).decode("utf-8")
+        return _parse_toml(text)
     except OSError as error:
         raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not a recipe: not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not TOML: {error}") from error
+    except ValueError as error:
+        raise RecipeError(f"{path}: not TOML: {str(error):.200}") from error
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML; raise `ValueError` if it is not valid or nested too deeply.
+
+    tomllib recurses for each bracket, needs quadratic time for dotted keys, and passes on the
+    errors of Python for integers of more than 4,300 digits.
+    """
+    if _MANY_DOTS.search(text):
+        raise ValueError(f"a key has more than {MAX_LEVELS} levels")
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
+        _check_levels(values)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return values
+
+
+def _check_levels(value: Any, level: int = 0) -> None:
+    """Raise `ValueError` if data are nested too deeply or a string holds a NUL character."""
+    if level > MAX_LEVELS:
+        raise ValueError(f"nested more than {MAX_LEVELS} levels deep")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a string holds a NUL character")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_levels(item, level + 1)
 
 
 def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
@@ -72,7 +108,7 @@ def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
         if key not in fields:
             known = ", ".join(fields) or "none"
             raise RecipeError(
-                f"{where}: {key}: unknown key; known: {known}.{did_you_mean(key, fields)}"
+                f"{where}: {key:.60}: unknown key; known: {known}.{did_you_mean(key, fields)}"
             )
     built = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()}
     missing = [
@@ -139,15 +175,15 @@ def _override(values: dict[str, Any], setting: str, *, where: str) -> None:
     key, equals, text = setting.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise RecipeError(f"{where}: {setting!r} is not a setting; write key=value")
+        raise RecipeError(f"{where}: {_shorten(setting)} is not a setting; write key=value")
     table = values
     for name in names[:-1]:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise RecipeError(f"{where}: {setting!r}: {name} is not a table")
+            raise RecipeError(f"{where}: {_shorten(setting)}: {name:.60} is not a table")
     try:
-        table[names[-1]] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table[names[-1]] = _parse_toml(f"value = {text}")["value"]
+    except ValueError:
         table[names[-1]] = text
 
 
@@ -161,7 +197,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value not in get_args(hint):
             known = ", ".join(map(str, get_args(hint)))
             raise RecipeError(
-                f"{where}: got {value!r}, expected one of: {known}."
+                f"{where}: got {_shorten(value)}, expected one of: {known}."
                 f"{did_you_mean(str(value), map(str, get_args(hint)))}"
             )
         return value
@@ -169,13 +205,13 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if dataclasses.is_dataclass(value):
             return value
         if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: got {value!r}, expected a table")
+            raise RecipeError(f"{where}: got {_shorten(value)}, expected a table")
         return build(typing.cast(type, hint), value, where=where)
     if origin is tuple:
         return _convert_tuple(value, get_args(hint), where)
     if _is_mapping(origin) or _is_mapping(hint):
         if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: got {value!r}, expected a table")
+            raise RecipeError(f"{where}: got {_shorten(value)}, expected a table")
         item = get_args(hint)[1] if get_args(hint) else Any
         return {key: _convert(entry, item, f"{where}.{key}") for key, entry in value.items()}
     return _convert_scalar(value, hint, where)
@@ -189,6 +225,8 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > 2**1000:  # beyond float64
+            raise RecipeError(f"{where}: got an integer of {value.bit_length()} bits, expected a number")
         return float(value)
     if hint is type(None) and value is None:
         return None
@@ -197,7 +235,7 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and not mistaken:
         return value
     expected = _NAMES.get(hint, "a path" if hint is Path else getattr(hint, "__name__", str(hint)))
-    raise RecipeError(f"{where}: got {value!r}, expected {expected}")
+    raise RecipeError(f"{where}: got {_shorten(value)}, expected {expected}")
 
 
 def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
@@ -218,7 +256,7 @@ def _convert_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any,
     if items == (int, int) and isinstance(value, str):
         return _parse_size(value, where)
     if not isinstance(value, list | tuple):
-        raise RecipeError(f"{where}: got {value!r}, expected a list")
+        raise RecipeError(f"{where}: got {_shorten(value)}, expected a list")
     if len(items) == 2 and items[1] is Ellipsis:
         return tuple(_convert(item, items[0], f"{where}[{i}]") for i, item in enumerate(value))
     if len(value) != len(items):
@@ -233,5 +271,14 @@ def _parse_size(text: str, where: str) -> tuple[int, int]:
     """Return (rows, columns) of a size that is written `WxH`, as people write it."""
     width, _, height = text.strip().lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise RecipeError(f"{where}: got {text!r}, expected WIDTHxHEIGHT, such as '340x256'")
+        raise RecipeError(f"{where}: got {_shorten(text)}, expected WIDTHxHEIGHT, such as '340x256'")
     return int(height), int(width)
+
+
+def _shorten(value: Any) -> str:
+    """Return the representation of a value, at most about 80 characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits
+        return f"a {type(value).__name__} that is too large"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

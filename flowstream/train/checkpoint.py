@@ -1,15 +1,13 @@
 """Checkpoints: a model's recipe, classes, weights and the flow that it was trained on.
 
-A file is torch's own format with plain data and tensors only; it is read with `weights_only=True`,
-so nothing in it is ever executed.
+A file has torch's format and holds plain data and tensors only. It is read with
+`weights_only=True`, so nothing in it is ever executed. A digest of its whole content is checked, so
+a checkpoint with a flipped bit is refused.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,34 +19,47 @@ from torch import Tensor
 import flowstream
 from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError, FlowstreamError
+from flowstream.models.inspect.bounds import refuse_huge_tensors
+from flowstream.models.inspect.describe import build_on_meta
 from flowstream.models.model import Classifier
 from flowstream.plugins import provenance
 from flowstream.recipe import build
 from flowstream.store import FlowSpec
+from flowstream.train.checkpoint_file import check_tensor, compute_digest, read_content
 from flowstream.train.recipe import StreamRecipe
 
 FORMAT = "flowstream.checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+_TYPES: Mapping[str, Any] = {
+    "recipe": Mapping,
+    "classes": list,
+    "spec": Mapping,
+    "weights": Mapping,
+    "epoch": int,
+    "measures": Mapping,
+    "resume": Mapping | None,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained stream.
+    """Trained stream.
 
     Parameters
     ----------
     recipe : StreamRecipe
     classes : K names
     spec : FlowSpec
-        What the clips came from.
+        Origin of the training clips.
     weights : mapping from name to Tensor
-        Of the network, on the CPU.
+        Weights of the network, on the CPU.
     epoch : int
-        How many epochs it was trained for.
+        Number of epochs of training.
     measures : mapping from name to number
-        Of that epoch.
+        Measures of the last of these epochs.
     resume : mapping or None
-        What training needs to go on; only in `last.pt`.
+        State that continues training; only in `last.pt`.
     """
 
     recipe: StreamRecipe
@@ -61,24 +72,25 @@ class Checkpoint:
 
     @property
     def identity(self) -> str:
-        """Digest of recipe, classes, flow and weights, 32 hexadecimal digits."""
-        digest = hashlib.blake2b(digest_size=16)
+        """Digest of recipe, classes, flow and weights: 32 hexadecimal digits."""
         plain = [provenance(self.recipe), list(self.classes), self.spec.as_dict()]
-        digest.update(json.dumps(plain, sort_keys=True).encode())
-        for name, value in sorted(self.weights.items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        weights = {name: value.detach().cpu() for name, value in sorted(self.weights.items())}
+        return compute_digest([json.dumps(plain, sort_keys=True), weights])
 
     def network(self) -> Classifier:
-        """The trained network, on the CPU, in evaluation mode.
+        """Build the trained network, on the CPU, in evaluation mode.
 
         Raises
         ------
         CheckpointError
-            If the weights are not those of the recipe's model.
+            If the weights do not belong to the model of the recipe.
         """
-        model = self.recipe.architecture.build(self.recipe.clip, len(self.classes), blank=True)
+        architecture, clip = self.recipe.architecture, self.recipe.clip
+        # compared without values first: a recipe may claim a network of any size
+        with refuse_huge_tensors():
+            expected = build_on_meta(architecture, clip, len(self.classes)).state_dict()
+        self._check_shapes(expected)
+        model = architecture.build(clip, len(self.classes), blank=True)
         try:
             model.load_state_dict(self.weights)
         except RuntimeError as error:
@@ -88,23 +100,39 @@ class Checkpoint:
             ) from error
         return model.eval()
 
+    def _check_shapes(self, expected: Mapping[str, Tensor]) -> None:
+        """Raise `CheckpointError` unless the weights have the expected names, shapes and types."""
+        where = f"weights do not fit model {self.recipe.model!r}"
+        for name, value in expected.items():
+            if name not in self.weights:
+                raise CheckpointError(f"{where}: {name!r} is missing")
+            got = self.weights[name]
+            if got.shape != value.shape or got.dtype != value.dtype:
+                raise CheckpointError(
+                    f"{where}: {name!r} is {got.dtype} {tuple(got.shape)}, expected {value.dtype} "
+                    f"{tuple(value.shape)}"
+                )
+        unknown = [name for name in self.weights if name not in expected]
+        if unknown:
+            raise CheckpointError(f"{where}: {unknown[0]!r} is unknown")
+
 
 def check_spec(checkpoint: Checkpoint, spec: FlowSpec, *, where: str = "these stacks") -> None:
-    """Refuse stacks that were not made like those that the checkpoint was trained on.
+    """Raise `CheckpointError` if stacks differ from those of the training.
 
     A flow stream is bound to method, sampling, size and codec. An RGB stream is bound to sampling
-    and size alone: its frames are the same whatever flow was computed between them.
+    and size only, because its frames do not depend on the flow.
 
     Raises
     ------
     CheckpointError
-        With everything that differs.
+        With all differences.
     """
     refuse_other_stacks(checkpoint.spec, spec, stream=checkpoint.recipe.stream, where=where)
 
 
 def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where: str) -> None:
-    """What `check_spec` does, for a stream that is still in training."""
+    """Raise `CheckpointError` if stacks differ from those of a stream in training."""
     if stream in ("rgb", "rgb_difference"):
         spec, trained = (replace(one, method={}, codec={}) for one in (spec, trained))
     differences = spec.differences(trained)
@@ -116,19 +144,19 @@ def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint; the file is complete or does not exist.
 
     Raises
     ------
     CheckpointError
-        If it cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "flowstream": flowstream.__version__,
-        # how it is evaluated by default is no part of its identity
+        # the protocol of evaluation is not part of the identity
         "recipe": {
             **provenance(checkpoint.recipe),
             "evaluation": provenance(checkpoint.recipe.evaluation),
@@ -140,6 +168,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "measures": dict(checkpoint.measures),
         "resume": None if checkpoint.resume is None else dict(checkpoint.resume),
     }
+    content["digest"] = compute_digest(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part, part.open("wb") as file:
@@ -149,55 +178,72 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint; tensors come to the CPU.
+    """Read a checkpoint; its tensors are on the CPU.
 
     Raises
     ------
     CheckpointError
-        If the file cannot be read, is not a checkpoint, is cut off, lacks something, or is of a
-        newer format.
+        If the file cannot be read, is not a checkpoint, is truncated, corrupted or incomplete, or
+        has another format version.
     """
-    content = _read(Path(path))
+    content = read_content(Path(path))
     if content.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not a flowstream checkpoint, though torch can read it")
+        raise CheckpointError(f"{path}: not a flowstream checkpoint, but torch can read it")
     version = content.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
         raise CheckpointError(
-            f"{path}: got format version {version}, expected {FORMAT_VERSION} at most; "
-            "upgrade flowstream"
+            f"{path}: got format version {version!r:.20}, expected {FORMAT_VERSION}; "
+            f"{'upgrade flowstream' if newer else 'train again'}"
         )
     try:
-        return Checkpoint(
-            recipe=build(StreamRecipe, content["recipe"], where="recipe"),
-            classes=tuple(content["classes"]),
-            spec=FlowSpec.from_dict(content["spec"]),
-            weights=content["weights"],
-            epoch=content["epoch"],
-            measures=content["measures"],
-            resume=content["resume"],
-        )
+        digest = content.pop("digest")
+        if compute_digest(content) != digest:
+            raise CheckpointError("the content does not match its digest; use a backup")
+        return _make_checkpoint(content)
     except KeyError as error:
         raise CheckpointError(
             f"{path}: the checkpoint lacks {error.args[0]!r}; it was damaged or edited"
         ) from error
-    except (FlowstreamError, TypeError) as error:
-        raise CheckpointError(f"{path}: a damaged checkpoint: {error}") from error
+    except (FlowstreamError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: a corrupted checkpoint: {reason:.300}") from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise CheckpointError(f"{path}: not a checkpoint, or a file that was cut off")
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise CheckpointError(f"{path}: cannot read the checkpoint: {reason}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a flowstream checkpoint, though torch can read it")
-    return content
+def _make_checkpoint(content: Mapping[str, Any]) -> Checkpoint:
+    """Check the types of a file's content and make a checkpoint of it."""
+    for key, kind in _TYPES.items():
+        if not isinstance(content[key], kind):
+            got = type(content[key]).__name__
+            raise CheckpointError(f"{key}: got a {got}, expected {_name_type(kind)}")
+    classes = content["classes"]
+    if not all(isinstance(name, str) and name for name in classes):
+        raise CheckpointError("classes: expected names, got another type")
+    if not classes or len(set(classes)) != len(classes):
+        raise CheckpointError("classes: expected different names, at least one")
+    for name, value in content["measures"].items():
+        if not isinstance(name, str) or not isinstance(value, int | float | None):
+            raise CheckpointError(f"measures: {name!r:.40} is a {type(value).__name__}")
+    return Checkpoint(
+        recipe=build(StreamRecipe, content["recipe"], where="recipe"),
+        classes=tuple(classes),
+        spec=FlowSpec.from_dict(content["spec"]),
+        weights={name: _check_weight(name, value) for name, value in content["weights"].items()},
+        epoch=content["epoch"],
+        measures=content["measures"],
+        resume=content["resume"],
+    )
+
+
+def _name_type(kind: Any) -> str:
+    return {Mapping: "a table", list: "a list", int: "an integer"}.get(kind, "a table or nothing")
+
+
+def _check_weight(name: object, value: object) -> Tensor:
+    """Return a weight of the network; raise `CheckpointError` if it is not a valid one."""
+    tensor = check_tensor(name, value)
+    if not isinstance(name, str):
+        raise CheckpointError(f"weights: {name!r:.40} is not a name")
+    if tensor.is_floating_point() and tensor.dtype != torch.float32:
+        raise CheckpointError(f"weights: {name!r} is {tensor.dtype}, expected torch.float32")
+    return tensor

@@ -20,6 +20,7 @@ from flowstream.train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from flowstream.train.checkpoint_file import compute_digest
 from flowstream.train.recipe import StreamRecipe
 
 Recipes = Callable[..., StreamRecipe]
@@ -46,10 +47,13 @@ def checkpoint(recipe: Recipes) -> Checkpoint:
     )
 
 
-def edited(path: Path, changes: Mapping[str, Any], *, without: str | None = None) -> None:
+def edit(path: Path, changes: Mapping[str, Any], *, without: str | None = None) -> None:
+    """Edit a checkpoint and give it a digest that matches."""
     content = torch.load(path, weights_only=True)
     content.update(changes)
-    content.pop(without, None)
+    for key in ("digest", without):
+        content.pop(key, None)
+    content["digest"] = compute_digest(content)
     torch.save(content, path)
 
 
@@ -134,7 +138,7 @@ def test_a_checkpoint_that_was_cut_off_is_refused(
     save_checkpoint(path, checkpoint)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(CheckpointError, match="cut off"):
+    with pytest.raises(CheckpointError, match="truncated"):
         load_checkpoint(path)
 
 
@@ -147,8 +151,8 @@ def test_weights_of_other_programs_are_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_with_the_way_out(checkpoint: Checkpoint, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
-    edited(tmp_path / "a.pt", {"format_version": 2})
-    with pytest.raises(CheckpointError, match=r"format version 2, expected 1.*upgrade flowstream"):
+    edit(tmp_path / "a.pt", {"format_version": 3})
+    with pytest.raises(CheckpointError, match=r"format version 3, expected 2.*upgrade flowstream"):
         load_checkpoint(tmp_path / "a.pt")
 
 
@@ -157,7 +161,7 @@ def test_a_checkpoint_that_lacks_something_is_refused(
     checkpoint: Checkpoint, tmp_path: Path, key: str
 ) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
-    edited(tmp_path / "a.pt", {}, without=key)
+    edit(tmp_path / "a.pt", {}, without=key)
     with pytest.raises(CheckpointError, match=f"lacks '{key}'"):
         load_checkpoint(tmp_path / "a.pt")
 
@@ -167,7 +171,7 @@ def test_a_recipe_that_this_version_does_not_know_is_refused(
 ) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
     content = torch.load(tmp_path / "a.pt", weights_only=True)
-    edited(tmp_path / "a.pt", {"recipe": {**content["recipe"], "distance": 3}})
+    edit(tmp_path / "a.pt", {"recipe": {**content["recipe"], "distance": 3}})
     with pytest.raises(CheckpointError, match="distance: unknown key"):
         load_checkpoint(tmp_path / "a.pt")
 
