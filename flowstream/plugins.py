@@ -16,6 +16,9 @@ from flowstream.errors import MissingDependencyError, UnknownNameError, did_you_
 
 T = TypeVar("T")
 
+MAX_LISTED = 20
+"""Number of names that a message lists."""
+
 
 class Plugins(Mapping[str, T], Generic[T]):
     """Read-only mapping from a name to a class or function that is imported on first use.
@@ -37,7 +40,9 @@ class Plugins(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._table:
-            known = ", ".join(self._table)
+            known = ", ".join([*self._table][:MAX_LISTED])
+            if len(self) > MAX_LISTED:
+                known += f" and {len(self) - MAX_LISTED} more"
             hint = did_you_mean(str(name), self._table)
             raise UnknownNameError(f"unknown {self.kind} {name!r}; known: {known}.{hint}")
         module, _, attribute = self._table[name].partition(":")

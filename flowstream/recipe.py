@@ -67,7 +67,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not a recipe: not UTF-8 text") from error
     except ValueError as error:
-        raise RecipeError(f"{path}: not TOML: {str(error):.200}") from error
+        raise RecipeError(f"{path}: not TOML: {error!s:.200}") from error
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -92,7 +92,9 @@ def _check_levels(value: Any, level: int = 0) -> None:
         raise ValueError(f"nested more than {MAX_LEVELS} levels deep")
     if isinstance(value, str) and "\0" in value:
         raise ValueError("a string holds a NUL character")
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         _check_levels(item, level + 1)
 
 
@@ -105,10 +107,10 @@ def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
     hints = get_type_hints(recipe)
     fields = {field.name: field for field in dataclasses.fields(recipe) if field.init}  # type: ignore[arg-type]
     for key in values:
-        if key not in fields:
-            known = ", ".join(fields) or "none"
+        if not isinstance(key, str) or key not in fields:
+            name, known = str(key)[:60], ", ".join(fields) or "none"
             raise RecipeError(
-                f"{where}: {key:.60}: unknown key; known: {known}.{did_you_mean(key, fields)}"
+                f"{where}: {name}: unknown key; known: {known}.{did_you_mean(name, fields)}"
             )
     built = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()}
     missing = [
@@ -226,7 +228,9 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > 2**1000:  # beyond float64
-            raise RecipeError(f"{where}: got an integer of {value.bit_length()} bits, expected a number")
+            raise RecipeError(
+                f"{where}: got an integer of {value.bit_length()} bits, expected a number"
+            )
         return float(value)
     if hint is type(None) and value is None:
         return None
@@ -270,15 +274,21 @@ def _convert_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any,
 def _parse_size(text: str, where: str) -> tuple[int, int]:
     """Return (rows, columns) of a size that is written `WxH`, as people write it."""
     width, _, height = text.strip().lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise RecipeError(f"{where}: got {_shorten(text)}, expected WIDTHxHEIGHT, such as '340x256'")
+    if not (_is_side(width) and _is_side(height)):
+        raise RecipeError(
+            f"{where}: got {_shorten(text)}, expected WIDTHxHEIGHT, such as '340x256'"
+        )
     return int(height), int(width)
+
+
+def _is_side(digits: str) -> bool:
+    return digits.isdecimal() and len(digits) <= 6 and int(digits) > 0
 
 
 def _shorten(value: Any) -> str:
     """Return the representation of a value, at most about 80 characters."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except (ValueError, RecursionError):  # an integer of more than 4,300 digits
         return f"a {type(value).__name__} that is too large"
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

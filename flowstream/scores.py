@@ -7,8 +7,9 @@ float32, `labels` (N,) int64, `videos` (N,), `groups` (N,), `classes` (K,), and 
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.disk import whole_file
+from flowstream.disk import open_regular, whole_file
 from flowstream.errors import ScoresError
 
 FORMAT = "flowstream.scores 1"
+
+MAX_BYTES = 2**29
+"""Limit of the arrays of a file; 20,000 videos and 400 classes need 50 MB."""
 
 # float32 sums over a thousand classes are exact to about 1e-4.
 _SUM_TOLERANCE = 1e-3
@@ -135,10 +139,10 @@ def read_scores(path: str | Path) -> Scores:
             seen = str(values["format"])
             raise ScoresError(f"{path}: got format {seen!r}, expected {FORMAT!r}")
         return Scores(
-            scores=values["scores"],
-            labels=values["labels"],
-            videos=tuple(values["videos"].tolist()),
-            classes=tuple(values["classes"].tolist()),
+            scores=_check_kind(values, "scores", "f"),
+            labels=_check_kind(values, "labels", "i"),
+            videos=tuple(_check_kind(values, "videos", "U").tolist()),
+            classes=tuple(_check_kind(values, "classes", "U").tolist()),
             stream=str(values["stream"]),
             part=str(values["split"]),
             checkpoint=str(values["checkpoint"]),
@@ -151,14 +155,51 @@ def read_scores(path: str | Path) -> Scores:
         raise ScoresError(f"{path}: not a scores file: no {error.args[0]!r} in it") from error
     except OSError as error:
         raise ScoresError(f"{path}: cannot read the scores: {error.strerror or error}") from error
-    except (ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ScoresError(f"{path}: not a scores file, or a damaged one: {error}") from error
+    except Exception as error:  # zipfile and NumPy raise many types for corrupted files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ScoresError(
+            f"{path}: not a scores file, or a corrupted one: {reason:.200}"
+        ) from error
+
+
+def _check_kind(values: dict[str, Any], name: str, kind: str) -> NDArray[Any]:
+    """Return an array of a kind; empty arrays of names have any kind."""
+    array = np.atleast_1d(values[name])
+    if array.dtype.kind != kind and array.size:
+        raise ScoresError(f"{name}: got {array.dtype}, expected kind {kind!r}")
+    return array
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    """Read all arrays of an archive, none of which may claim more than it holds."""
+    with open_regular(path) as file:
         if not zipfile.is_zipfile(file):
-            raise ScoresError(f"{path}: not a scores file, or one that was cut off")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+            raise ScoresError(f"{path}: not a scores file, or a truncated one")
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            total = sum(entry.file_size for entry in entries)
+            if total > MAX_BYTES or len(entries) > 100:
+                raise ScoresError(
+                    f"{path}: {len(entries)} arrays of {total} bytes, expected at most "
+                    f"{MAX_BYTES} bytes"
+                )
+            # reading all of an entry checks its CRC-32
+            return {
+                entry.filename.removesuffix(".npy"): _parse_array(archive.read(entry))
+                for entry in entries
+            }
+
+
+def _parse_array(content: bytes) -> NDArray[Any]:
+    """Parse an array in NumPy's format, after a comparison of its size with its header."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ScoresError(f"an array of {dtype} {shape} in {len(content)} bytes")
+    file.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array

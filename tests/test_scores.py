@@ -72,7 +72,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     write_scores(path, scores())
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ScoresError, match="not a scores file, or one that was cut off"):
+    with pytest.raises(ScoresError, match="not a scores file, or a truncated one"):
         read_scores(path)
 
 

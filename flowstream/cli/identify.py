@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flowstream.disk import open_regular
+from flowstream.disk import open_regular, read_json
 from flowstream.errors import MissingDependencyError, ParameterError, VideoError
 from flowstream.plugins import provenance
 
@@ -174,7 +173,7 @@ def _checkpoint(path: Path) -> dict[str, Any]:
 
 def _report(path: Path) -> dict[str, Any]:
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_json(path, limit=2**26)
         streams = report["streams"] | ({"fused": report["fused"]} if report["fused"] else {})
         return {
             "kind": "report",
@@ -189,7 +188,7 @@ def _report(path: Path) -> dict[str, Any]:
             "facts": report["facts"],
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise ParameterError(f"{path}: a damaged report: {error!r}") from error
+        raise ParameterError(f"{path}: a corrupted report: {error!r:.200}") from error
 
 
 def _page(path: Path) -> dict[str, Any]:

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from flowstream.disk import read_small
 from flowstream.errors import ParameterError, SplitError
 
 Part = Literal["train", "validation", "test"]
+
+MAX_BYTES = 2**26
+"""Limit of the size of a split file; the list of Kinetics-700, 650,000 videos, has 40 MB."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +141,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_text(path: Path) -> str:
     """Return the text of a split file; see `read_lines`."""
     try:
-        content = path.read_bytes()
+        content = read_small(path, limit=MAX_BYTES)
     except OSError as error:
         raise SplitError(f"{path}: cannot read the split file: {error.strerror}") from error
+    except ValueError as error:  # a NUL character in the path
+        raise SplitError(f"{str(path)!r}: cannot read the split file: {error}") from error
+    text = _decode(content)
+    if "\0" in text:
+        raise SplitError(f"{path}: not a split file: it holds NUL characters")
+    return text
+
+
+def _decode(content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", errors="replace")
     return content.decode("utf-8-sig", errors="surrogateescape")

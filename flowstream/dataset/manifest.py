@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from flowstream.dataset.folder import PARTS
 from flowstream.dataset.listing import Entry, Listing, SplitRecipe, group_of, read_text, video_name
@@ -35,15 +36,23 @@ def read_manifest(recipe: SplitRecipe, names: VideoNames) -> Listing:
             f"{unassigned[0].where}: no split, but other rows have one; fill all or none"
         )
     labels = {entry.class_name for entry in entries}
-    numbers = all(label.isdecimal() for label in labels)
+    # longer ones are names; Python refuses to convert more than 4,300 digits
+    numbers = all(label.isdecimal() and len(label) <= 100 for label in labels)
     classes = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
     return Listing(tuple(classes), entries, source=str(path))
+
+
+def _read_rows(path: Path, reader: Any) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SplitError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     reader = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
     columns: list[str] = []
-    for cells in reader:
+    for cells in _read_rows(path, reader):
         row = [cell.strip() for cell in cells]
         if not any(row):
             continue

@@ -54,13 +54,17 @@ def read_classes(path: Path) -> dict[int, str]:
         If a line is not `NUMBER NAME`, or a number or name occurs twice.
     """
     classes: dict[int, str] = {}
+    names: set[str] = set()
     for line, text in read_lines(path):
         number, name = split_last(text)
-        if not number.isdecimal():
-            raise SplitError(f"{path}:{line}: got {text!r}, expected NUMBER CLASS")
-        if int(number) in classes or name in classes.values():
-            raise SplitError(f"{path}:{line}: got {text!r}, expected each number and name once")
+        if not number.isdecimal() or len(number) > 9:
+            raise SplitError(f"{path}:{line}: got {text!r:.100}, expected NUMBER CLASS")
+        if int(number) in classes or name in names:
+            raise SplitError(
+                f"{path}:{line}: got {text!r:.100}, expected each number and name once"
+            )
         classes[int(number)] = name
+        names.add(name)
     return classes
 
 
@@ -72,13 +76,14 @@ def _read_list(
     for line, text in read_lines(path):
         where = f"{path}:{line}"
         before, last = split_last(text)
-        name, number = (before, int(last)) if before and last.isdecimal() else (text, None)
+        numbered = before and last.isdecimal() and len(last) <= 9
+        name, number = (before, int(last)) if numbered else (text, None)
         directory, clip = ["", *video_name(name).split("/")][-2:]
         if not directory:
-            raise SplitError(f"{where}: got {text!r}, expected CLASS/CLIP.avi")
+            raise SplitError(f"{where}: got {text!r:.100}, expected CLASS/CLIP.avi")
         if directory.casefold() not in by_name:
             hint = did_you_mean(directory, classes.values())
-            raise SplitError(f"{where}: class {directory!r} is not in classInd.txt.{hint}")
+            raise SplitError(f"{where}: class {directory!r:.100} is not in classInd.txt.{hint}")
         class_name = by_name[directory.casefold()]
         if number is not None and classes.get(number) != class_name:
             raise SplitError(

@@ -6,6 +6,8 @@ In memory an unknown vector is NaN in both components.
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.disk import whole_file
+from flowstream.disk import read_small, whole_file
 from flowstream.errors import FlowFileError, ShapeError, did_you_mean
 from flowstream.flow.measure import UNKNOWN, known
 from flowstream.types import Vectors
@@ -22,10 +24,16 @@ _FLO_TAG = b"PIEH"  # the float32 202021.25, little-endian
 _FLO_UNKNOWN = 1e10
 _LARGEST_SIDE = 99_999  # Middlebury's own sanity check
 
+MAX_PIXELS = 2**26
+"""Limit of the number of vectors, 8192 x 8192; they need 0.5 GB in memory."""
+
+MAX_BYTES = 2**30
+"""Limit of the size of a file."""
+
 _KITTI_UNIT = 64.0  # codes a pixel
 _KITTI_ZERO = 2.0**15
 
-_PFM_HEADER = re.compile(rb"(PF|Pf)\s+(\d+)\s+(\d+)\s+([-+.\deE]+)\s")
+_PFM_HEADER = re.compile(rb"(PF|Pf)\s+(\d{1,9})\s+(\d{1,9})\s+([-+.\deE]{1,40})\s")
 
 
 def read_flow(path: str | Path) -> Vectors:
@@ -51,7 +59,7 @@ def read_flow(path: str | Path) -> Vectors:
     path = Path(path)
     decode, _ = _format(path)
     try:
-        content = path.read_bytes()
+        content = read_small(path, limit=MAX_BYTES)
     except OSError as error:
         raise FlowFileError(f"{path}: cannot read the flow: {error.strerror}") from error
     field = decode(content, path)
@@ -117,6 +125,10 @@ def _check_size(path: Path, columns: int, rows: int) -> None:
             f"{path}: damaged: it says {columns} columns and {rows} rows, "
             f"expected 1 to {_LARGEST_SIDE}"
         )
+    if columns * rows > MAX_PIXELS:
+        raise FlowFileError(
+            f"{path}: {columns} columns and {rows} rows, expected at most {MAX_PIXELS} vectors"
+        )
 
 
 def _check_length(path: Path, seen: int, expected: int) -> None:
@@ -143,9 +155,11 @@ def _encode_flo(field: Vectors, unknown: NDArray[np.bool_], path: Path) -> bytes
 
 
 def _decode_kitti(content: bytes, path: Path) -> Vectors:
-    # libpng writes to stderr about a PNG that was cut off: seen before it is asked
-    whole = content[:8] == b"\x89PNG\r\n\x1a\n" and content[-8:-4] == b"IEND"
-    codes = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
+    _check_png(content, path)
+    try:
+        codes = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise FlowFileError(f"{path}: not a whole PNG file") from error
     if codes is None:
         raise FlowFileError(f"{path}: not a whole PNG file")
     if codes.dtype != np.uint16 or codes.ndim != 3 or codes.shape[2] != 3:
@@ -155,6 +169,29 @@ def _decode_kitti(content: bytes, path: Path) -> Vectors:
     field = (np.stack(components[::-1]).astype(np.float32) - _KITTI_ZERO) / _KITTI_UNIT
     field[:, valid == 0] = np.nan
     return field.astype(np.float32)
+
+
+def _check_png(content: bytes, path: Path) -> None:
+    """Raise `FlowFileError` unless a file is a complete 16-bit RGB PNG with correct checksums.
+
+    OpenCV would decode a damaged image partly, and writes to stderr about it.
+    """
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
+        raise FlowFileError(f"{path}: not a PNG file")
+    place, name = 8, b""
+    while place + 12 <= len(content) and name != b"IEND":
+        length, name = struct.unpack(">I4s", content[place : place + 8])
+        end = place + 8 + length
+        if zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
+            raise FlowFileError(f"{path}: damaged: wrong checksum at byte {place}")
+        place = end + 4
+    if name != b"IEND" or place != len(content):
+        raise FlowFileError(f"{path}: not a whole PNG file")
+    columns, rows, depth, colours = struct.unpack(">IIBB", content[16:26])
+    if (depth, colours) != (16, 2):
+        seen = f"{depth} bits, colour type {colours}"
+        raise FlowFileError(f"{path}: not KITTI flow: got {seen}, expected 16-bit RGB")
+    _check_size(path, columns, rows)
 
 
 def _encode_kitti(field: Vectors, unknown: NDArray[np.bool_], path: Path) -> bytes:

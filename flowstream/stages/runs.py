@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowstream.disk import whole_file
+from flowstream.disk import read_json, whole_file
 from flowstream.errors import CheckpointError, RecipeError
 from flowstream.progress import Progress
 from flowstream.recipe import apply_settings, build
@@ -18,6 +18,9 @@ from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
+
+MAX_BYTES = 2**26
+"""Limit of the size of a JSON file of a run."""
 
 RECORD = "recipe.json"
 """File of the resolved recipe in the directory of a run."""
@@ -66,13 +69,15 @@ def load_run(directory: Path, *, settings: Iterable[str] = ()) -> Recipe:
     """
     path = directory / RECORD
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, limit=MAX_BYTES)
     except OSError as error:
         raise RecipeError(
             f"{directory}: not the directory of a run (no {RECORD}); expected the `out` of a recipe"
         ) from error
     except ValueError as error:
         raise RecipeError(f"{path}: damaged; start the run again to write it again") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: damaged; start the run again to write it again")
     values["out"] = str(directory)
     apply_settings(values, settings, where=str(path))
     return build(Recipe, values, where=str(path))
@@ -124,7 +129,7 @@ def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
 
 
 def _summarise(path: Path) -> RunSummary:
-    values = json.loads((path / RECORD).read_text(encoding="utf-8"))
+    values = read_json(path / RECORD, limit=MAX_BYTES)
     streams = values.get("streams", {})
     epochs = {}
     for name, stream in streams.items():
@@ -134,7 +139,7 @@ def _summarise(path: Path) -> RunSummary:
     top1: dict[str, float] = {}
     report = path / "report" / "report.json"
     if report.exists():
-        content = json.loads(report.read_text(encoding="utf-8"))
+        content = read_json(report, limit=MAX_BYTES)
         measures = dict(content.get("streams", {}))
         if content.get("fused"):
             measures["fused"] = content["fused"]

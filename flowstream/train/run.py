@@ -102,7 +102,7 @@ class Run:
         for what, holds in (
             ("another recipe", same == self.recipe),
             ("other classes", found.classes == self.classes),
-            ("other videos", found.resume["videos"] == self.videos),
+            ("other videos", found.resume.get("videos") == self.videos),
         ):
             if not holds:
                 raise CheckpointError(
@@ -112,12 +112,21 @@ class Run:
         refuse_other_stacks(
             found.spec, self.clips.spec, stream=self.recipe.stream, where="the training videos"
         )
+        try:
+            self._restore(found, found.resume)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{out / LAST}: its state does not fit this run; train into another directory, or "
+                "remove this one"
+            ) from error
+
+    def _restore(self, found: Checkpoint, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(found.weights)
-        self.optimiser.load_state_dict(found.resume["optimiser"])
-        self.scaler.load_state_dict(found.resume["scaler"])
-        self.history = [Epoch(**row) for row in found.resume["history"]]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.history = [Epoch(**row) for row in state["history"]]
         if self.average is not None:
-            self.average.load_state_dict(found.resume["average"])
+            self.average.load_state_dict(state["average"])
 
     def _checkpoint(self, model: Classifier, resume: Mapping[str, Any] | None) -> Checkpoint:
         weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}

@@ -173,9 +173,9 @@ def test_info_of_a_report_or_its_page_tells_every_streams_accuracy(tmp_path: Pat
 def test_info_of_a_damaged_report_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text('{"format": "flowstream.report 1"}')
-    assert "a damaged report" in refusal(1, "info", path)
+    assert "a corrupted report" in refusal(1, "info", path)
     path.write_text('{"format": "flowstream.report 1"')
-    assert "a damaged report" in refusal(1, "info", path)
+    assert "a corrupted report" in refusal(1, "info", path)
 
 
 def test_info_of_a_flow_field_tells_its_size_and_speed(tmp_path: Path) -> None:

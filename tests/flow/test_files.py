@@ -144,7 +144,7 @@ PIXELS: dict[str, NDArray[Any]] = {
 @pytest.mark.parametrize("kind", PIXELS)
 def test_a_png_that_is_not_16_bit_rgb_is_refused(tmp_path: Path, kind: str) -> None:
     cv2.imwrite(str(tmp_path / "image.png"), PIXELS[kind])
-    with pytest.raises(FlowFileError, match=r"not KITTI flow: got uint.* expected 16-bit RGB"):
+    with pytest.raises(FlowFileError, match=r"not KITTI flow: got .* expected 16-bit RGB"):
         read_flow(tmp_path / "image.png")
 
 
@@ -155,13 +155,13 @@ def test_a_png_that_is_not_16_bit_rgb_is_refused(tmp_path: Path, kind: str) -> N
         ("a.flo", b"PIEH" + struct.pack("<ii", -1, 5), "it says -1 columns and 5 rows"),
         ("a.flo", b"PIEH" + struct.pack("<ii", 5, 0), "it says 5 columns and 0 rows"),
         ("a.flo", b"PIEH" + struct.pack("<ii", 100000, 1), "it says 100000 columns"),
-        ("a.flo", b"PIEH" + struct.pack("<ii", 99999, 99999), "got 12 bytes, expected 799984"),
+        ("a.flo", b"PIEH" + struct.pack("<ii", 99999, 99999), "expected at most 67108864"),
         ("a.pfm", b"Pf\n1 1\n-1.0\n" + bytes(4), "one channel, expected three"),
         ("a.pfm", b"PF\n0 1\n-1.0\n", "it says 0 columns"),
         ("a.pfm", b"PF\n1 1\n-1.0.0\n" + bytes(12), "its scale is b'-1.0.0'"),
         ("a.pfm", b"P6\n1 1\n255\n" + bytes(12), "does not start with 'PF'"),
-        ("a.png", b"not a picture", "not a whole PNG"),
-        ("a.png", b"\x89PNG\r\n\x1a\n" + b"IEND" + bytes(4), "not a whole PNG"),
+        ("a.png", b"not a picture", "not a PNG"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + b"IEND" + bytes(4), "not a PNG"),
         ("a.txt", b"", "suffix '.txt'; known: .flo, .png, .pfm"),
     ],
 )
