@@ -59,6 +59,10 @@ class StackError(FlowstreamError, OSError):
     """File that is not a complete stack of this version."""
 
 
+class ConversionError(FlowstreamError, OSError):
+    """A stack cannot be converted to another format, or from one."""
+
+
 class ExtractionError(FlowstreamError, RuntimeError):
     """Batch of videos that cannot be planned or was not extracted completely."""
 

@@ -24,6 +24,8 @@ from flowstream.errors import FlowstreamError, did_you_mean
 GROUPS = {
     "Flow": {
         "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos, as stacks."),
+        "verify": ("flowstream.cli.verify:verify", "Check stacks, every byte of them."),
+        "convert": ("flowstream.cli.convert:convert", "Convert stacks to and from other formats."),
     },
     "Look": {
         "info": ("flowstream.cli.look:info", "Print what a file is and what made it."),

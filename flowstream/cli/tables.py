@@ -19,6 +19,7 @@ TABLES = {
     "methods": "flowstream.flow:METHODS",
     "codecs": "flowstream.codec:CODECS",
     "compressions": "flowstream.store:COMPRESSIONS",
+    "formats": "flowstream.convert:FORMATS",
     "models": "flowstream.models:MODELS",
     "fusions": "flowstream.fusion:FUSIONS",
 }

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from flowstream.store.verify import verify_stack
     from flowstream.store.writer import StackWriter, create_stack
 
-COMPRESSIONS: Plugins[Compression] = Plugins(
+COMPRESSIONS: Plugins[type[Compression]] = Plugins(
     "compression",
     {
-        "zstd": "flowstream.store.compression:zstd",
-        "zstd9": "flowstream.store.compression:zstd9",
-        "gzip": "flowstream.store.compression:gzip",
-        "none": "flowstream.store.compression:none",
+        "zstd": "flowstream.store.compression:Zstd",
+        "zstd9": "flowstream.store.compression:Zstd9",
+        "gzip": "flowstream.store.compression:Gzip",
+        "none": "flowstream.store.compression:NoCompression",
     },
 )
 """Compressions of the chunks by name; see `flowstream.store.compression`."""

@@ -95,7 +95,7 @@ class Index:
         return self.items[COORDINATE].shape[0]
 
     @property
-    def compression(self) -> Compression:
+    def compression(self) -> type[Compression]:
         """Compression of the chunks."""
         return COMPRESSIONS[self.header.compression]
 

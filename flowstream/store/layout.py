@@ -41,7 +41,12 @@ def create_file(part: PartFile) -> h5py.File:
 
 
 def create_dataset(
-    file: h5py.File, item: Item, shape: tuple[int, ...], *, codec: Codec, compression: Compression
+    file: h5py.File,
+    item: Item,
+    shape: tuple[int, ...],
+    *,
+    codec: Codec,
+    compression: type[Compression],
 ) -> h5d.DatasetID:
     """Create the dataset of an item.
 

@@ -1,0 +1,107 @@
+"""`flowstream verify`: check every byte of stacks, and that a set of them is complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstream.cli.options import GroupedCommand, progress_is_wanted
+from flowstream.cli.paths import find_stacks, paths_argument
+from flowstream.cli.text import escape_controls
+from flowstream.errors import StackError
+from flowstream.progress import Progress
+
+if TYPE_CHECKING:
+    from flowstream.store.audit import Checked, Finding
+
+
+@click.command(
+    cls=GroupedCommand,
+    example="flowstream verify stacks\n"
+    "flowstream verify stacks --sources videos.csv\n"
+    "flowstream verify stacks --delete-damaged",
+)
+@paths_argument("PATH")
+@click.option(
+    "--sources",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Videos, directory or manifest that the stacks come from; may be repeated.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of stacks checked in parallel.  [default: number of CPU cores]",
+)
+@click.option("--delete-damaged", is_flag=True, help="Delete stacks that are damaged.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(
+    paths: tuple[Path, ...],
+    sources: tuple[Path, ...],
+    jobs: int | None,
+    delete_damaged: bool,
+    as_json: bool,
+) -> None:
+    """Check stacks completely: layout, counts, values, images and every checksum.
+
+    PATH is a stack, a directory or a pattern. Stacks made with other settings than most of them
+    are findings too; with --sources, so are videos without a stack and stacks without a video.
+    --sources needs the one directory that was given to 'flowstream extract --out'. The exit code
+    is 1 if there is any finding.
+    """
+    from flowstream.store.audit import Finding, check_stacks, compare_paths, compare_settings
+
+    if sources and (len(paths) != 1 or not paths[0].is_dir()):
+        raise click.UsageError("--sources: expected one PATH, the directory of all stacks.")
+    stacks = find_stacks(paths)
+    checked: list[Checked] = []
+    wanted = progress_is_wanted() and not as_json
+    with Progress(len(stacks), title="verify", unit="stack", enabled=wanted, keep=False) as shown:
+        for item in check_stacks(stacks, jobs=jobs or os.cpu_count() or 1):
+            checked.append(item)
+            shown.update()
+    findings = [
+        Finding("damaged", item.path, item.problem) for item in checked if item.problem is not None
+    ]
+    findings += compare_settings(checked)
+    if sources:
+        from flowstream.extract.jobs import plan
+
+        expected = [job.output for job in plan(sources, paths[0])]
+        findings += compare_paths(stacks, expected)
+    if delete_damaged:
+        _delete(findings)
+    _print(len(stacks), findings, as_json=as_json)
+    if findings:
+        deleted = "; the damaged ones are deleted, extract them again" if delete_damaged else ""
+        raise StackError(f"{len(findings)} findings in {len(stacks)} stacks{deleted}")
+
+
+def _delete(findings: list[Finding]) -> None:
+    for finding in findings:
+        if finding.kind == "damaged":
+            try:
+                finding.path.unlink()
+            except OSError as error:
+                raise StackError(f"{finding.path}: cannot delete: {error.strerror}") from error
+
+
+def _print(count: int, findings: list[Finding], *, as_json: bool) -> None:
+    if as_json:
+        records = [
+            {**dataclasses.asdict(finding), "path": str(finding.path)} for finding in findings
+        ]
+        click.echo(json.dumps({"checked": count, "findings": records}, indent=2))
+        return
+    for finding in findings:
+        line = f"{finding.kind}: {finding.path}: {finding.problem}"
+        click.echo(escape_controls(line))
+    if not findings:
+        click.echo(f"{count} stack{'s' * (count != 1)} checked, no findings")
