@@ -18,7 +18,7 @@ from flowstream.convert.rawframes import RawFrames, read_raw_frames
 from flowstream.errors import ConversionError, ParameterError, RecipeError
 from flowstream.flow.files import read_flow
 from flowstream.store import Header, create_stack, encode_jpeg, open_stack, verify_stack
-from flowstream.types import Vectors
+from flowstream.types import Images, Vectors
 from tests.command_line import call
 
 SIZE = (16, 24)
@@ -57,6 +57,12 @@ def run(*arguments: str | Path, code: int = 0) -> list[Path]:
     result = call("convert", *arguments, "--json")
     assert result.exit_code == code, result.output
     return [Path(path) for path in json.loads(result.stdout)["written"]] if not code else []
+
+
+def grey(path: Path) -> Images:
+    plane = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert plane is not None, path
+    return plane.astype(np.uint8)
 
 
 def vectors_of(path: Path) -> Vectors:
@@ -99,10 +105,7 @@ def test_the_tree_is_what_tsn_reads(stacks: Path, tmp_path: Path) -> None:
         path, num_frames, _ = line.split()
         for start in range(1, int(num_frames) - new_length + 2):
             for k in range(start, start + new_length):
-                planes = [
-                    cv2.imread(str(out / path / template.format(axis, k)), cv2.IMREAD_GRAYSCALE)
-                    for axis in "xy"
-                ]
+                planes = [grey(out / path / template.format(axis, k)) for axis in "xy"]
                 vectors = Linear8(20.0).decode(np.stack(planes))
                 # half a step of each codec, and what JPEG at quality 95 does to a ramp: two codes
                 assert np.abs(vectors - smooth_vectors()[k - 1]).max() < 0.08 + 0.08 + 2 * 0.157
@@ -192,7 +195,7 @@ def test_a_stack_gets_another_compression_or_codec(stacks: Path, tmp_path: Path)
 
 def test_what_cannot_be_converted_is_one_line(stacks: Path, tmp_path: Path) -> None:
     run(stacks, "--to", "rawframes", "--out", tmp_path / "f")
-    for arguments, code, fact in (
+    cases: list[tuple[list[str | Path], int, str]] = [
         ([stacks, "--to", "rawframes", "--out", tmp_path / "f"], 1, "exists"),
         (
             [tmp_path / "f", "--to", "npy", "--out", tmp_path / "g", "--bound", "20"],
@@ -202,7 +205,8 @@ def test_what_cannot_be_converted_is_one_line(stacks: Path, tmp_path: Path) -> N
         ([tmp_path / "f", "--to", "stack", "--out", tmp_path / "g"], 2, "--bound"),
         ([stacks, "--to", "rawframe", "--out", tmp_path / "g"], 2, "Did you mean 'rawframes'"),
         ([stacks, "--to", "npy", "--out", tmp_path / "g", "--set", "x=1"], 1, "unknown key"),
-    ):
+    ]
+    for arguments, code, fact in cases:
         result = call("convert", *arguments)
         assert result.exit_code == code, result.output
         assert fact in result.stderr

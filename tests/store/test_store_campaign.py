@@ -1,0 +1,26 @@
+"""A short version of the campaign of damage; `make faults` runs the full one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.store.campaign import BAD, run, variants, write_large, write_small
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, limits memory")
+
+
+@pytest.mark.parametrize(("write", "count"), [(write_small, 300), (write_large, 12)])
+def test_damage_is_refused_or_harmless(tmp_path: Path, write: object, count: int) -> None:
+    assert callable(write)
+    path = write(tmp_path / "x.h5")
+    chosen = variants(path.stat().st_size, count, seed=7)
+    outcomes = run(path, chosen)
+    assert sum(outcomes.values()) == count
+    assert not outcomes.keys() & set(BAD), outcomes
+    # all damage is found: the digests cover every byte
+    assert outcomes["refused"] == count - outcomes["harmless"]
+    # only blocks of zeros that are zeroed are harmless
+    assert outcomes["harmless"] < count / 20
