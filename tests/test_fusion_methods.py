@@ -13,7 +13,9 @@ from flowstream.fusion import FUSIONS
 from tests.test_fusion import fused, random_pair, scores_of, seeds
 
 
-@pytest.mark.parametrize("name", ["average", "weighted", "logit_sum", "product", "rank"])
+@pytest.mark.parametrize(
+    "name", ["average", "weighted", "log_linear", "logit_sum", "product", "rank"]
+)
 @given(seed=seeds)
 def test_streams_that_agree_on_the_class_keep_it(name: str, seed: int) -> None:
     rgb, _ = random_pair(seed)
@@ -58,3 +60,27 @@ def test_the_svm_is_refused_test_scores_and_a_single_class() -> None:
     one = [replace(part, labels=np.zeros_like(part.labels)) for part in (rgb, flow)]
     with pytest.raises(ScoresError, match="1 class, expected at least two"):
         FUSIONS["svm"]().fit(one)
+
+
+def test_log_linear_exponents_calibrate_and_silence_a_stream_of_noise() -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    logits = random.normal(size=(300, 3)) + 2 * np.eye(3)[labels]
+    good = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    noise = random.dirichlet([0.3] * 3, size=300)  # sure of itself, and wrong
+    parts = [scores_of("rgb", good, labels), scores_of("flow", noise, labels)]
+    fitted = FUSIONS["log_linear"]().fit(parts)
+    exponents = dict(fitted.describe())
+    assert 0 <= exponents["flow"] < 0.05 * exponents["rgb"]
+    fused_scores = fitted(parts).scores
+    assert (fused_scores.argmax(1) == labels).mean() >= (good.argmax(1) == labels).mean() - 0.01
+
+
+def test_log_linear_exponents_stay_equal_without_evidence_and_refuse_test_scores() -> None:
+    rgb = scores_of("rgb", [[0.5, 0.5, 0.0]], [0])
+    flow = scores_of("flow", [[0.5, 0.5, 0.0]], [0])
+    exponents = FUSIONS["log_linear"]().fit([rgb, flow]).describe()
+    assert exponents["rgb"] == pytest.approx(exponents["flow"], abs=1e-6)
+    assert exponents["rgb"] == pytest.approx(0.5, abs=0.1)
+    with pytest.raises(ScoresError, match="got test scores"):
+        FUSIONS["log_linear"]().fit([replace(part, part="test") for part in (rgb, flow)])

@@ -42,13 +42,21 @@ class Stacking:
     read : ReadFields
     both_ways : bool
         Whether it needs backward flow, and an even number of fields.
+    in_runs : bool
+        Whether it can be read from a window that is spread over the video.
     """
 
     read: ReadFields
     both_ways: bool = False
+    in_runs: bool = False
 
     def check_window(self, window: Window) -> None:
-        """Raise `ParameterError` if the window cannot be divided into halves."""
+        """Raise `ParameterError` if the variant cannot be read from the window."""
+        if window.sampling == "spread" and not self.in_runs:
+            raise ParameterError(
+                "sampling: got 'spread', expected 'segments' or 'dense' for this stacking, which "
+                "needs all fields of the window"
+            )
         if self.both_ways and window.length % 2:
             raise ParameterError(
                 f"length: got {window.length} fields, expected an even number: bidirectional "
@@ -66,6 +74,8 @@ class Stacking:
 
 def _read_flow(stack: Stack, window: Window, start: int, *, camera_added: bool = False) -> Vectors:
     """Return the fields as they are (equation 1)."""
+    if window.sampling == "spread":
+        return _read_runs(stack, window, camera_added=camera_added)
     return _select(_read_span(stack, window, start, camera_added=camera_added), window)
 
 
@@ -112,7 +122,7 @@ def _read_bidirectional(
     return np.concatenate([fields, back[::-step]])
 
 
-FLOW = Stacking(_read_flow)
+FLOW = Stacking(_read_flow, in_runs=True)
 TRAJECTORY = Stacking(_read_trajectory)
 BIDIRECTIONAL = Stacking(_read_bidirectional, both_ways=True)
 
@@ -132,6 +142,17 @@ def _read_span(stack: Stack, window: Window, start: int, *, camera_added: bool) 
     length = min(window.span, stack.num_fields)
     fields = _read_fields(stack.window, start, length, size=stack.size)
     return _add_camera(stack, fields, start) if camera_added else fields
+
+
+def _read_runs(stack: Stack, window: Window, *, camera_added: bool) -> Vectors:
+    """Return the fields of the runs of a window that is spread over the video."""
+    length = min(window.run, stack.num_fields)
+    order = window.indices(0, window.run, step=1, num_fields=length)
+    runs = []
+    for start in window.run_starts(stack.num_fields):
+        fields = _read_fields(stack.window, start, length, size=stack.size)
+        runs.append((_add_camera(stack, fields, start) if camera_added else fields)[order])
+    return np.concatenate(runs)
 
 
 def _add_camera(stack: Stack, fields: Vectors, start: int) -> Vectors:

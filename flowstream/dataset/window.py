@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flowstream.errors import ParameterError
 
-Sampling = Literal["segments", "dense"]
+Sampling = Literal["segments", "dense", "spread"]
 Short = Literal["loop", "hold", "refuse"]
 
 
@@ -29,12 +29,15 @@ class Window:
         Fields from one to the next.
     segments : int
         Number of windows of each video.
-    sampling : "segments" or "dense"
+    sampling : "segments", "dense" or "spread"
         "segments" divides the possible starts into equal segments; training draws one start in
         each segment, testing takes its middle (Wang et al. 2016, TSN, arXiv:1608.00859, section
         3.1). "dense" draws every start from the whole video in training, and spaces them evenly
         from the first possible one to the last in testing (Wang et al. 2018, arXiv:1711.07971,
-        section 4.1).
+        section 4.1). "spread" takes one window that covers the whole video, always the same: it
+        has runs of `run` successive fields, each from the middle of an equal part of the video.
+    run : int
+        Number of successive fields in a run, with "spread".
     short : "loop", "hold" or "refuse"
         What happens to a video with fewer fields than the window. "loop" starts the video again,
         as in Hara et al. 2018 (arXiv:1711.09577), section 4.1: repeating one field would invent
@@ -46,12 +49,25 @@ class Window:
     step: int = 1
     segments: int = 1
     sampling: Sampling = "segments"
+    run: int = 1
     short: Short = "loop"
 
     def __post_init__(self) -> None:
-        for name in ("length", "step", "segments"):
+        for name in ("length", "step", "segments", "run"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name}: got {getattr(self, name)}, expected 1 or more")
+        if self.sampling != "spread":
+            return
+        for name in ("step", "segments"):
+            if getattr(self, name) != 1:
+                raise ParameterError(
+                    f"{name}: got {getattr(self, name)}, expected 1 with sampling 'spread', whose "
+                    "only window covers the whole video"
+                )
+        if self.length % self.run:
+            raise ParameterError(
+                f"run: got {self.run}, expected a divisor of the {self.length} fields of the window"
+            )
 
     @property
     def span(self) -> int:
@@ -60,6 +76,8 @@ class Window:
 
     def starts(self, num_fields: int, generator: np.random.Generator | None) -> list[int]:
         """Return the first field of each window: random with a generator, fixed without one."""
+        if self.sampling == "spread":
+            return [0]
         places = max(num_fields - self.span, 0) + 1
         if self.sampling == "dense":
             if generator is not None:
@@ -69,6 +87,12 @@ class Window:
         within = 0.5 if generator is None else generator.random(self.segments)
         starts = (np.arange(self.segments) + within) * places / self.segments
         return [int(start) for start in np.minimum(starts, places - 1)]
+
+    def run_starts(self, num_fields: int) -> list[int]:
+        """Return the first field of each run of a window that is spread over a video."""
+        runs = self.length // self.run
+        places = max(num_fields - self.run, 0) + 1
+        return [int(start) for start in (np.arange(runs) + 0.5) * places / runs]
 
     def frame_offset(self, frames: int) -> int:
         """Return the number of fields from a window's start to the first of `frames` frames.

@@ -17,6 +17,7 @@ FUSIONS: Plugins[type[Fusion]] = Plugins(
     {
         "average": "flowstream.fusion.average:Average",
         "weighted": "flowstream.fusion.weighted:Weighted",
+        "log_linear": "flowstream.fusion.log_linear:LogLinear",
         "logit_sum": "flowstream.fusion.logit_sum:LogitSum",
         "product": "flowstream.fusion.product:Product",
         "rank": "flowstream.fusion.rank:Rank",

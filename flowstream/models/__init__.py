@@ -34,6 +34,8 @@ MODELS: Plugins[type[Model]] = Plugins(
         "s3d": "flowstream.models.torchvision_video:S3D",
         "mvit_v2_s": "flowstream.models.torchvision_video:MViTV2S",
         "swin3d_t": "flowstream.models.swin3d:Swin3DT",
+        "frame_statistics": "flowstream.models.frame_statistics:FrameStatistics",
+        "motion_histograms": "flowstream.models.motion_histograms:MotionHistograms",
         "two_stream": "flowstream.models.two_stream:TwoStream",
         "two_stream_conv_fusion": "flowstream.models.two_stream_conv_fusion:TwoStreamConvFusion",
     },

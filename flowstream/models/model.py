@@ -75,6 +75,9 @@ class Model(ABC):
     streams: ClassVar[tuple[str, ...]] = ("clips",)
     """Inputs of the network: one clip of RGB or flow, or both together."""
 
+    has_vectors: ClassVar[bool] = False
+    """Whether its network is a `VectorClassifier`."""
+
     @property
     @abstractmethod
     def pixels(self) -> PixelStatistics:
@@ -193,6 +196,25 @@ class FeatureClassifier(VideoClassifier):
     def score(self, clips: Tensor) -> Tensor:
         """Compute (N, K) scores at the last frame."""
         return self.score_features(self.features(clips))[:, -1]
+
+
+class VectorClassifier(FeatureClassifier):
+    """Network that turns a clip into one vector of features and scores it by a linear layer.
+
+    Trainers may compute the linear layer directly, from the features of all clips.
+    """
+
+    linear: nn.Linear
+
+    @property
+    def head(self) -> nn.Module:
+        """The linear layer."""
+        return self.linear
+
+    def score_features(self, features: Tensor) -> Tensor:
+        """Return the (N, T, K) scores of (N, T, D) features; T is 1."""
+        scores: Tensor = self.linear(features)
+        return scores
 
 
 class PairClassifier(Classifier):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flowstream.errors import CheckpointError, ScoresError
+from flowstream.recipe import build
 from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -76,13 +77,36 @@ def score_stream(
             return scores
     except ScoresError:
         pass  # none yet, or a damaged file: compute them again
-    scores = predict(checkpoint, split, part, views=views, device=recipe.device, progress=progress)
+    scores = predict(
+        checkpoint,
+        split,
+        part,
+        views=views,
+        cache=recipe.feature_directory,
+        device=recipe.device,
+        progress=progress,
+    )
     scores = replace(scores, stream=name)
     processes = join_processes(choose_device(recipe.device))
     if processes.is_main:
         write_scores(path, scores)
     processes.wait()
     return scores
+
+
+def read_held_out(recipe: Recipe, name: str, split: Split, *, checkpoint: Path) -> Scores | None:
+    """Return a stream's cross-validated scores of the training videos, to fit the fusion on.
+
+    None if there are validation videos for that, or if the trainer does not cross-validate.
+    """
+    from flowstream.train import TRAINERS
+
+    if split.validation:
+        return None
+    stream = recipe.streams[name]
+    trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
+    scores = trainer.held_out_scores(checkpoint.parent, checkpoint)
+    return None if scores is None else replace(scores, stream=name)
 
 
 def fuse_streams(
@@ -148,7 +172,8 @@ def evaluate_run(
 
         testing.append(score(part, files[name]))
         if len(names) > 1:
-            fitting.append(score(seen, directory / name / f"{seen}.npz"))
+            held = read_held_out(recipe, name, split, checkpoint=checkpoint)
+            fitting.append(held or score(seen, directory / name / f"{seen}.npz"))
     fused, _ = fuse_streams(recipe, fitting, testing)
     scores = {one.stream: one for one in testing}
     if fused is not None:

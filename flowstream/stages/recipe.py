@@ -46,6 +46,9 @@ class Recipe:
     fusion : FusionRecipe
     stacks : Path or None
         Directory of the stacks; None is `out/stacks`. Several experiments may share one.
+    features : Path or None
+        Directory of the features of networks that are not trained (trainer "linear"); None is
+        `out/features`. Several experiments may share one.
     device : str
         Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """
@@ -56,6 +59,7 @@ class Recipe:
     streams: Mapping[str, StreamRecipe]
     fusion: FusionRecipe = field(default_factory=FusionRecipe)
     stacks: Path | None = None
+    features: Path | None = field(default=None, compare=False)
     device: str = field(default="auto", compare=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +71,11 @@ class Recipe:
     def stack_directory(self) -> Path:
         """Directory of the stacks."""
         return self.stacks or self.out / "stacks"
+
+    @property
+    def feature_directory(self) -> Path:
+        """Directory of cached features."""
+        return self.features or self.out / "features"
 
     def check_networks(self) -> None:
         """Raise now for networks that would fail after the extraction.
@@ -83,14 +92,14 @@ class Recipe:
         """
         from flowstream.device import choose_device
         from flowstream.models.inspect.describe import build_on_meta
-        from flowstream.train.run import LAST
+        from flowstream.train.run import BEST, LAST
 
         try:
             choose_device(self.device)
         except ParameterError as error:
             raise RecipeError(str(error)) from error
         for name, stream in self.streams.items():
-            if (self.out / name / LAST).exists():
+            if (self.out / name / LAST).exists() or (self.out / name / BEST).exists():
                 continue
             model = stream.architecture
             try:
@@ -109,7 +118,7 @@ class Recipe:
         return build(FUSIONS[method], self.fusion.parameters, where=f"fusion {method!r}")
 
 
-RESERVED = ("stacks", "report", "fused", "pooled", "evaluations")
+RESERVED = ("stacks", "report", "fused", "features", "pooled", "evaluations")
 """Directories of a run that no stream may be called by."""
 
 

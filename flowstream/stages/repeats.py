@@ -90,8 +90,8 @@ def make_repeats(
         )
 
     def change(name: str, **changes: Any) -> Recipe:
-        stacks = recipe.stack_directory
-        return replace(recipe, out=recipe.out / name, stacks=stacks, **changes)
+        stacks, features = recipe.stack_directory, recipe.feature_directory
+        return replace(recipe, out=recipe.out / name, stacks=stacks, features=features, **changes)
 
     if splits:
         return [

@@ -16,7 +16,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
 from flowstream.stages.checks import check_split, check_videos
-from flowstream.stages.evaluation import Part, fuse_streams, score_stream
+from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.runs import replace_changed_streams, write_run
 
@@ -159,11 +159,17 @@ def train_checked(
     for name, stream in recipe.streams.items():
         trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
         best = trainer.fit(
-            stream, split, recipe.out / name, device=recipe.device, progress=progress
+            stream,
+            split,
+            recipe.out / name,
+            cache=recipe.feature_directory,
+            device=recipe.device,
+            progress=progress,
         )
         score = partial(score_stream, recipe, name, split, checkpoint=best, progress=progress)
         if len(recipe.streams) > 1:
-            fitting.append(score(part=seen))
+            held = read_held_out(recipe, name, split, checkpoint=best)
+            fitting.append(held or score(part=seen))
         testing.append(score(part="test"))
     fused, fitted = fuse_streams(recipe, fitting, testing)
     if fused is not None and processes.is_main:

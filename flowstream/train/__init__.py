@@ -14,6 +14,7 @@ TRAINERS: Plugins[type[Trainer]] = Plugins(
     "trainer",
     {
         "gradient": "flowstream.train.gradient:GradientTrainer",
+        "linear": "flowstream.train.linear:LinearTrainer",
     },
 )
 """Ways to train a stream, by name: `TRAINERS[name](**options).fit(recipe, split, out, ...)`."""

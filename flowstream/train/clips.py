@@ -105,6 +105,7 @@ def _cut(
         step=recipe.step,
         segments=segments,
         sampling=recipe.sampling,
+        run=recipe.run,
         short=recipe.short,
     )
     return StackClips(

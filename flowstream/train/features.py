@@ -86,6 +86,15 @@ class FeatureClips:
         """Do nothing: cached features are the same in all epochs."""
 
 
+def locate_features(
+    directory: Path, network: FeatureClassifier, clips: StackClips, recipe: StreamRecipe
+) -> Path:
+    """Return the file of these features in a directory that several runs share."""
+    text = json.dumps(description(network, clips, recipe), sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return directory / f"{recipe.stream}-{digest}.h5"
+
+
 def cached_features(
     path: Path,
     network: FeatureClassifier,
@@ -173,6 +182,8 @@ def description(
             window.length,
             window.step,
             window.segments,
+            window.sampling,
+            window.run,
             clips.views,
         ],
         "treatment of flow": []

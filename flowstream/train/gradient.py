@@ -20,7 +20,14 @@ class GradientTrainer(Trainer):
     name: ClassVar[str] = "gradient"
 
     def fit(
-        self, recipe: StreamRecipe, split: Split, out: Path, *, device: str, progress: bool
+        self,
+        recipe: StreamRecipe,
+        split: Split,
+        out: Path,
+        *,
+        cache: Path,
+        device: str,
+        progress: bool,
     ) -> Path:
         """Train the network; see `flowstream.train.fit.fit`."""
         from flowstream.train.fit import fit

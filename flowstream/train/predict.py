@@ -14,7 +14,7 @@ from torch import nn
 from flowstream.dataset.split import Sample, Split
 from flowstream.device import choose_device
 from flowstream.errors import CheckpointError
-from flowstream.models.model import Classifier, ClipShape
+from flowstream.models.model import Classifier, ClipShape, VectorClassifier
 from flowstream.progress import Progress
 from flowstream.scores import Scores
 from flowstream.train.batches import Batch, viewed_batches
@@ -23,6 +23,7 @@ from flowstream.train.clips import Clips, viewed_clips
 from flowstream.train.device import autocast
 from flowstream.train.distributed import Processes, choose_local_device, join_processes
 from flowstream.train.evaluation import Evaluation
+from flowstream.train.features import FromFeatures, cached_features, locate_features
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.scorer import Scorer, flatten_views, move, split_batch
 
@@ -35,6 +36,7 @@ def predict(
     part: Part,
     *,
     views: Evaluation | None = None,
+    cache: Path | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> Scores:
@@ -48,6 +50,8 @@ def predict(
     part : "train", "validation" or "test"
     views : Evaluation or None
         None: the evaluation of its recipe.
+    cache : Path or None
+        Directory in which the features of a network that is not trained are cached.
     device : str
         See `choose_device`.
     progress : bool
@@ -79,10 +83,19 @@ def predict(
     check_spec(checkpoint, clips.spec, where=f"the {part} videos")
     place = choose_local_device(choose_device(device))
     processes = join_processes(place)
-    scorer = Scorer(load_network(checkpoint, clips).to(place))
+    network = load_network(checkpoint, clips).to(place)
+    scorer: nn.Module = Scorer(network)
+    scored: Clips = clips
+    if cache is not None and isinstance(network, VectorClassifier) and processes.count == 1:
+        path = locate_features(cache, network, clips, recipe)
+        with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
+            scored = cached_features(
+                path, network, clips, recipe=recipe, device=place, progress=bar.update
+            )
+        scorer = FromFeatures(network)
     probabilities = score_videos(
         scorer,
-        clips,
+        scored,
         recipe,
         views=views,
         device=place,

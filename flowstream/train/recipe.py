@@ -85,7 +85,8 @@ class StreamRecipe(Checked):
         Zisserman 2014, 3 is TSN.
     consensus : "average", "max" or "top_k"
         How the scores of the segments become one; see `flowstream.train.consensus`.
-    sampling : "segments" or "dense"
+    sampling : "segments", "dense" or "spread"
+    run : int
     short : "loop", "hold" or "refuse"
         Where clips are taken, and what happens to videos that are too short; see
         `flowstream.dataset.window.Window`.
@@ -163,7 +164,8 @@ class StreamRecipe(Checked):
     channels: tuple[str, ...] = ()
     segments: int = 1
     consensus: Literal["average", "max", "top_k"] = "average"
-    sampling: Literal["segments", "dense"] = "segments"
+    sampling: Literal["segments", "dense", "spread"] = "segments"
+    run: int = 1
     short: Literal["loop", "hold", "refuse"] = "loop"
     trainer: str = "gradient"
     trainer_options: Mapping[str, Any] = field(default_factory=dict)
@@ -295,6 +297,8 @@ class StreamRecipe(Checked):
         from flowstream.train import TRAINERS
 
         try:
-            build(TRAINERS[self.trainer], self.trainer_options, where=f"trainer {self.trainer!r}")
+            where = f"trainer {self.trainer!r}"
+            trainer = build(TRAINERS[self.trainer], self.trainer_options, where=where)
+            trainer.check_recipe(self)
         except (RecipeError, UnknownNameError) as error:
             raise ParameterError(str(error)) from error

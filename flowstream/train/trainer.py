@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from flowstream.dataset.split import Split
+    from flowstream.scores import Scores
     from flowstream.train.recipe import StreamRecipe
 
 
@@ -17,9 +18,36 @@ class Trainer(ABC):
     name: ClassVar[str]
     """Its name in TRAINERS."""
 
+    def check_recipe(self, recipe: StreamRecipe) -> None:  # noqa: B027  most train any model
+        """Raise `ParameterError` if the trainer cannot train the recipe's model."""
+
+    def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
+        """Return scores of the training videos by models that did not see them, if there are any.
+
+        Parameters
+        ----------
+        out : Path
+            Directory of the run.
+        checkpoint : Path
+            What `fit` returned.
+
+        Raises
+        ------
+        ScoresError
+            If they are damaged, or belong to another checkpoint.
+        """
+        return None
+
     @abstractmethod
     def fit(
-        self, recipe: StreamRecipe, split: Split, out: Path, *, device: str, progress: bool
+        self,
+        recipe: StreamRecipe,
+        split: Split,
+        out: Path,
+        *,
+        cache: Path,
+        device: str,
+        progress: bool,
     ) -> Path:
         """Train a stream and return the path of its checkpoint.
 
@@ -32,6 +60,8 @@ class Trainer(ABC):
             Its training videos, and its validation videos for whatever is chosen.
         out : Path
             Directory of the run; gets `best.pt`.
+        cache : Path
+            Directory for features of networks that are not trained; several runs may share it.
         device : str
             See `flowstream.device.choose_device`.
         progress : bool

@@ -104,3 +104,40 @@ def test_dense_windows_come_from_the_whole_video() -> None:
 def test_a_window_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name}: got 0, expected 1 or more"):
         Window(**{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("window", "num_fields", "starts"),
+    [
+        (Window(4, sampling="spread"), 8, [1, 3, 5, 7]),
+        (Window(4, sampling="spread", run=2), 9, [2, 6]),  # 8 places, middles of two halves
+        (Window(6, sampling="spread", run=2), 6, [0, 2, 4]),
+        (Window(6, sampling="spread", run=2), 1, [0, 0, 0]),
+    ],
+)
+def test_a_spread_window_has_runs_in_the_middle_of_equal_parts(
+    window: Window, num_fields: int, starts: list[int]
+) -> None:
+    assert window.run_starts(num_fields) == starts
+    assert window.starts(num_fields, None) == [0]
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 200))
+def test_the_runs_of_a_spread_window_are_in_order_and_in_the_video(
+    runs: int, run: int, num_fields: int
+) -> None:
+    starts = Window(runs * run, sampling="spread", run=run).run_starts(num_fields)
+    assert len(starts) == runs
+    assert starts == sorted(starts)
+    assert starts[0] >= 0
+    assert starts[-1] + run <= max(num_fields, run)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("step", {"step": 2}), ("segments", {"segments": 3}), ("run", {"run": 3})]
+)
+def test_a_spread_window_that_does_not_cover_the_video_evenly_is_refused(
+    name: str, options: dict[str, int]
+) -> None:
+    with pytest.raises(ParameterError, match=f"^{name}: got {options[name]}"):
+        Window(10, sampling="spread", **options)  # type: ignore[arg-type]

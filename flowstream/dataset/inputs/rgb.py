@@ -10,6 +10,7 @@ import numpy as np
 from flowstream.dataset.clip import Clip, Kind
 from flowstream.dataset.inputs.clip_input import ClipInput, check_has_rgb
 from flowstream.dataset.window import Window
+from flowstream.errors import ParameterError
 from flowstream.store import Stack
 from flowstream.types import Images
 
@@ -34,11 +35,18 @@ class Rgb(ClipInput):
 
     def num_frames(self, window: Window) -> int:
         """Return `frames`, after checking that they fit into the window."""
+        if window.sampling == "spread" and self.frames not in (1, window.length):
+            raise ParameterError(
+                f"frames: got {self.frames}, expected 1 or {window.length}, the length of the "
+                "window that is spread over the video"
+            )
         window.frame_offset(self.frames)
         return self.frames
 
     def read(self, stack: Stack, window: Window, start: int) -> Clip:
         """Return the frames in the middle of the window."""
+        if window.sampling == "spread" and self.frames > 1:
+            return Clip(self.kind, np.moveaxis(_read_runs(stack, window), 3, 0))
         first = start + window.frame_offset(self.frames)
         images = read_frames(stack, window, first, count=self.frames)
         return Clip(self.kind, np.moveaxis(images, 3, 0))
@@ -46,6 +54,14 @@ class Rgb(ClipInput):
     def check_stack(self, stack: Stack) -> None:
         """Raise `StackError` if the stack has no RGB frames."""
         check_has_rgb(stack)
+
+
+def _read_runs(stack: Stack, window: Window) -> Images:
+    """Return the frames that the fields of the window start from: (T, H, W, 3)."""
+    length = min(window.run, stack.num_fields)
+    order = window.indices(0, window.run, step=1, num_fields=length)
+    starts = window.run_starts(stack.num_fields)
+    return np.stack([stack.rgb(start + int(index)) for start in starts for index in order])
 
 
 def read_frames(stack: Stack, window: Window, first: int, *, count: int) -> Images:

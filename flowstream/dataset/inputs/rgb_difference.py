@@ -11,6 +11,7 @@ from flowstream.dataset.clip import Clip, Kind
 from flowstream.dataset.inputs.clip_input import ClipInput, check_has_rgb
 from flowstream.dataset.inputs.rgb import read_frames
 from flowstream.dataset.window import Window
+from flowstream.errors import ParameterError
 from flowstream.store import Stack
 
 
@@ -36,6 +37,11 @@ class RgbDifference(ClipInput):
 
     def num_frames(self, window: Window) -> int:
         """Return `frames`, after checking that they fit into the window."""
+        if window.sampling == "spread":
+            raise ParameterError(
+                "sampling: got 'spread', expected 'segments' or 'dense': differences need "
+                "successive frames"
+            )
         window.frame_offset(self.frames + 1)
         return self.frames
 

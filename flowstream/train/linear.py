@@ -1,0 +1,319 @@
+"""Training of a linear classifier on features that are not trained, regularised by validation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.errors import CheckpointError, ParameterError, ScoresError
+from flowstream.ranges import check_at_least, check_between, check_positive
+from flowstream.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    import torch
+
+    from flowstream.dataset.split import Sample, Split
+    from flowstream.models.model import VectorClassifier
+    from flowstream.scores import Scores
+    from flowstream.store import FlowSpec
+    from flowstream.train.checkpoint import Checkpoint
+    from flowstream.train.logistic import Linear
+    from flowstream.train.recipe import StreamRecipe
+
+HELD_OUT = "scores-held-out.npz"
+"""Cross-validated scores of the training videos, each by a classifier that did not see it."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinearTrainer(Trainer):
+    """Multinomial logistic regression on the cached features of a frozen network.
+
+    The strength of the regularisation has the least log-loss in a cross-validation of the training
+    videos by whole groups. The cross-validated scores also calibrate the classifier by one
+    temperature, and the fusion of streams is fitted on them. Everything becomes part of the last
+    layer of the network, so that the checkpoint is like any other.
+
+    Parameters
+    ----------
+    costs : numbers
+        Costs C of an error to choose from, for features scaled as below and divided by the square
+        root of their number.
+    folds : int
+        Folds of the cross-validation. It is repeated with other folds where videos are few: three
+        times up to 500 videos.
+    scale : "each" or "together"
+        Divide each feature by its own standard deviation, or all by one, which keeps the relation
+        of their sizes: right for histograms, whose rare bins are mostly noise.
+    """
+
+    name: ClassVar[str] = "linear"
+
+    costs: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
+    folds: int = 5
+    scale: Literal["each", "together"] = "each"
+
+    def __post_init__(self) -> None:
+        check_at_least("number of costs", len(self.costs), 1)
+        for cost in self.costs:
+            check_positive("costs", cost)
+        check_between("folds", self.folds, (2, 100))
+
+    def check_recipe(self, recipe: StreamRecipe) -> None:
+        """Raise `ParameterError` unless the model has one frozen vector of features per clip."""
+        model = recipe.architecture
+        if not (model.has_vectors and model.has_frozen_features):
+            from flowstream.models import MODELS
+
+            known = ", ".join(name for name in MODELS if MODELS[name].has_vectors)
+            raise ParameterError(
+                f"trainer: got 'linear' with model {recipe.model!r}, expected a pretrained model "
+                f"with one vector of features for a clip: {known}"
+            )
+
+    def fit(
+        self,
+        recipe: StreamRecipe,
+        split: Split,
+        out: Path,
+        *,
+        cache: Path,
+        device: str,
+        progress: bool,
+    ) -> Path:
+        """Compute the features that are missing, fit the classifier and write its checkpoint."""
+        import torch
+
+        from flowstream.device import choose_device
+        from flowstream.models.model import VectorClassifier
+        from flowstream.train.checkpoint import Checkpoint, save_checkpoint
+        from flowstream.train.run import BEST, compute_fingerprint
+
+        out, videos = Path(out), compute_fingerprint(split)
+        if (out / BEST).exists():
+            _check_same_run(out / BEST, recipe, split, videos)
+            return out / BEST
+        place = choose_device(device)
+        _make_directory(out)
+        with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+            torch.manual_seed(recipe.seed)
+            network = recipe.architecture.build(recipe.clip, len(split.classes)).to(place)
+        assert isinstance(network, VectorClassifier)  # as the recipe has checked
+        features, spec = _compute_features(
+            network, recipe, split.train, cache, device=place, progress=progress
+        )
+        labels = np.array([sample.label for sample in split.train], np.int64)
+        groups = [sample.group for sample in split.train]
+        found = self.choose(features, labels, groups, len(split.classes), seed=recipe.seed)
+        _set_linear(network, found.classifier)
+        weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+        checkpoint = Checkpoint(
+            recipe=recipe,
+            classes=split.classes,
+            spec=spec,
+            weights=weights,
+            epoch=1,
+            measures={"validation_top1": found.best.top1, "validation_loss": found.best.loss},
+            resume={"videos": videos},
+        )
+        _write_table(out / "log.csv", found.table)
+        _write_held_out(out / HELD_OUT, found.held_out, checkpoint, split)
+        save_checkpoint(out / BEST, checkpoint)
+        return out / BEST
+
+    def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
+        """Return the cross-validated scores of the training videos."""
+        from flowstream.scores import read_scores
+        from flowstream.train.checkpoint import load_checkpoint
+
+        try:
+            scores = read_scores(out / HELD_OUT)
+        except ScoresError as error:
+            raise ScoresError(f"{error}. Remove {checkpoint} to train again") from error
+        if scores.checkpoint != load_checkpoint(checkpoint).identity:
+            raise ScoresError(
+                f"{out / HELD_OUT}: scores of another checkpoint than {checkpoint}; remove both "
+                "to train again"
+            )
+        return scores
+
+    def choose(
+        self,
+        features: Array,
+        labels: NDArray[np.int64],
+        groups: list[str],
+        classes: int,
+        *,
+        seed: int,
+    ) -> Chosen:
+        """Choose the cost by cross-validation and fit the classifier to all videos."""
+        from flowstream.train.logistic import (
+            Linear,
+            compute_log_loss,
+            fit_logistic,
+            fit_temperature,
+            rotate_features,
+        )
+
+        mean, deviation = features.mean(axis=0), features.std(axis=0)
+        if self.scale == "together":
+            deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+        factor = 1 / (np.maximum(deviation, 1e-6) * math.sqrt(features.shape[1]))
+        rotated, basis = rotate_features((features - mean) * factor)
+        table, scores = [], {}
+        for cost in self.costs:
+            held = self._cross_validate(rotated, labels, groups, classes, cost=cost, seed=seed)
+            temperature = fit_temperature(held, labels)
+            scores[cost] = held * temperature
+            loss = compute_log_loss(scores[cost], labels)
+            top1 = float((held.argmax(axis=1) == labels).mean())
+            table.append(Tried(cost, loss, top1, temperature))
+        best = min(table, key=lambda tried: tried.loss)
+        fitted = fit_logistic(rotated, labels, classes, cost=best.cost)
+        weight = best.temperature * (fitted.weight @ basis) * factor
+        bias = best.temperature * fitted.bias - weight @ mean
+        return Chosen(Linear(weight, bias), scores[best.cost], best, tuple(table))
+
+    def _cross_validate(
+        self,
+        features: Array,
+        labels: NDArray[np.int64],
+        groups: list[str],
+        classes: int,
+        *,
+        cost: float,
+        seed: int,
+    ) -> Array:
+        """Return the (N, K) scores of each video by classifiers that did not see its group."""
+        from flowstream.train.folds import make_folds
+        from flowstream.train.logistic import fit_logistic
+
+        repeats = 3 if len(labels) <= 500 else 1
+        scores = np.zeros((len(labels), classes))
+        for repeat in range(repeats):
+            folds = make_folds(labels.tolist(), groups, self.folds, seed=seed + repeat)
+            for fold in np.unique(folds):
+                inside = folds == fold
+                fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
+                held = fitted(features[inside])
+                # a class that only this fold has cannot be known: it gets the mean score
+                missing = np.setdiff1d(np.arange(classes), labels[~inside])
+                if len(missing) < classes:
+                    held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)
+                scores[inside] += held / repeats
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Result of the choice: the classifier of all videos, and how others did in validation."""
+
+    classifier: Linear
+    held_out: Array
+    """(N, K) calibrated scores, before the softmax."""
+    best: Tried
+    table: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A cost, and how it did in the cross-validation after calibration."""
+
+    cost: float
+    loss: float
+    top1: float
+    temperature: float
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot write there: {error.strerror}") from error
+
+
+def _check_same_run(path: Path, recipe: StreamRecipe, split: Split, videos: str) -> None:
+    from flowstream.train.checkpoint import load_checkpoint
+
+    found = load_checkpoint(path)
+    for what, holds in (
+        ("another recipe", found.recipe == recipe),
+        ("other classes", found.classes == split.classes),
+        ("other videos", (found.resume or {}).get("videos") == videos),
+    ):
+        if not holds:
+            raise CheckpointError(
+                f"{path}: trained with {what}; train into another directory, or remove this one"
+            )
+
+
+def _compute_features(
+    network: VectorClassifier,
+    recipe: StreamRecipe,
+    samples: tuple[Sample, ...],
+    cache: Path,
+    *,
+    device: torch.device,
+    progress: bool,
+) -> tuple[Array, FlowSpec]:
+    """Return the features (N, D) of the videos, averaged over their views, and the flow spec."""
+    from flowstream.progress import Progress
+    from flowstream.train.clips import viewed_clips
+    from flowstream.train.evaluation import Evaluation
+    from flowstream.train.features import cached_features, locate_features
+
+    clips = viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
+    with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
+        cached = cached_features(
+            locate_features(cache, network, clips, recipe),
+            network,
+            clips,
+            recipe=recipe,
+            device=device,
+            progress=bar.update,
+        )
+    rows = [next(iter(item.inputs.values())) for item in cached]  # each (V, D, 1, 1, 1)
+    vectors = np.stack([row.reshape(*row.shape[:2]).mean(axis=0) for row in rows])
+    return vectors.astype(np.float64), clips.spec
+
+
+def _set_linear(network: VectorClassifier, classifier: Linear) -> None:
+    import torch
+
+    with torch.no_grad():
+        network.linear.weight.copy_(torch.from_numpy(classifier.weight))
+        network.linear.bias.copy_(torch.from_numpy(classifier.bias))
+
+
+def _write_table(path: Path, table: tuple[Tried, ...]) -> None:
+    """Write the log of the choice, which the report draws like that of a training."""
+    from flowstream.disk import whole_file
+
+    lines = ["log10_cost,validation_loss,validation_top1"]
+    lines += [f"{math.log10(one.cost):g},{one.loss:.6f},{one.top1:.6f}" for one in table]
+    with whole_file(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_held_out(path: Path, scores: Array, checkpoint: Checkpoint, split: Split) -> None:
+    from flowstream.scores import Scores, write_scores
+
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    held = Scores(
+        scores=(powers / powers.sum(axis=1, keepdims=True)).astype(np.float32),
+        labels=np.array([sample.label for sample in split.train], np.int64),
+        videos=tuple(sample.video for sample in split.train),
+        classes=split.classes,
+        stream=checkpoint.recipe.stream,
+        part="train",
+        checkpoint=checkpoint.identity,
+        protocol="cross-validation",
+        groups=tuple(sample.group for sample in split.train),
+    )
+    write_scores(path, held)
