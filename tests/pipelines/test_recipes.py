@@ -15,7 +15,15 @@ TWO_STREAM = [path for path in RECIPES if "[streams." in path.read_text(encoding
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    assert {"demo", "ucf101-tsn", "hmdb51-tsn", "folder"} <= {path.stem for path in TWO_STREAM}
+    assert {
+        "demo",
+        "folder",
+        "hmdb51-tsn",
+        "kinetics400",
+        "ucf101-simonyan2014",
+        "ucf101-subset",
+        "ucf101-tsn",
+    } <= {path.stem for path in TWO_STREAM}
 
 
 @pytest.mark.parametrize("path", TWO_STREAM, ids=lambda path: path.stem)
