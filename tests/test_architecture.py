@@ -18,7 +18,8 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors"},
-    {"types", "plugins", "ranges", "recipe", "recipes", "disk", "device", "interrupts", "progress"},
+    {"types", "plugins", "ranges", "disk", "device", "interrupts", "progress"},
+    {"recipe", "recipes"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},
     {"convert", "extract", "dataset"},
