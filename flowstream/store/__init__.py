@@ -14,13 +14,14 @@ from flowstream.plugins import Plugins, lazy_attributes
 if TYPE_CHECKING:
     from flowstream.store.compression import Compression
     from flowstream.store.copying import copy_stack
+    from flowstream.store.creating import create_stack
     from flowstream.store.header import Header
     from flowstream.store.items import ITEMS, bytes_per_pair, known_outputs
     from flowstream.store.jpeg import decode_jpeg, encode_jpeg
     from flowstream.store.spec import FlowSpec
     from flowstream.store.stack import Stack, open_stack
     from flowstream.store.verify import verify_stack
-    from flowstream.store.writer import StackWriter, create_stack
+    from flowstream.store.writer import StackWriter
 
 COMPRESSIONS: Plugins[type[Compression]] = Plugins(
     "compression",
@@ -41,7 +42,7 @@ _LAZY = {
     "StackWriter": "flowstream.store.writer",
     "bytes_per_pair": "flowstream.store.items",
     "copy_stack": "flowstream.store.copying",
-    "create_stack": "flowstream.store.writer",
+    "create_stack": "flowstream.store.creating",
     "decode_jpeg": "flowstream.store.jpeg",
     "encode_jpeg": "flowstream.store.jpeg",
     "known_outputs": "flowstream.store.items",

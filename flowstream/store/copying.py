@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from flowstream.codec import Codec
 from flowstream.errors import ParameterError
+from flowstream.store.creating import create_stack
 from flowstream.store.items import ITEMS
 from flowstream.store.stack import Stack, open_stack
-from flowstream.store.writer import StackWriter, create_stack
+from flowstream.store.writer import StackWriter
 
 _PAIRS = 16
 

@@ -11,14 +11,15 @@ import hashlib
 import json
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import flowstream
-from flowstream.codec import CODECS, Codec
-from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.codec import Codec
+from flowstream.errors import ParameterError
 from flowstream.plugins import provenance
+from flowstream.store.record import READ, WRITTEN, Plain
 from flowstream.store.spec import FlowSpec
 from flowstream.types import Size
 
@@ -30,8 +31,6 @@ MOST_PIXELS = 2**25
 
 _LONGEST_STRING = 60_000
 """Bytes; an HDF5 attribute in an object header holds 64 KiB."""
-
-Plain = str | int | float
 
 
 def _versions() -> dict[str, str]:
@@ -115,9 +114,12 @@ class Header:
         for name in ("method", "sampling", "stabiliser", "versions"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _table(name, getattr(self, name)))
-        # A file name that is not UTF-8 holds surrogates, which no string in the file can.
-        source = self.source.encode("utf-8", "backslashreplace").decode("utf-8")
-        object.__setattr__(self, "source", source)
+        for name, kind in _PLAIN.items():
+            value = getattr(self, name)
+            if kind is str and isinstance(value, str):
+                # A file name that is not UTF-8 holds surrogates, which no string in the file can.
+                value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+                object.__setattr__(self, name, value)
         self._check()
 
     @property
@@ -144,8 +146,8 @@ class Header:
             value = getattr(self, declared.name)
             if value is None:
                 continue
-            if declared.name in _WRITTEN:
-                values |= _WRITTEN[declared.name](value)
+            if declared.name in WRITTEN:
+                values |= WRITTEN[declared.name](value)
             else:
                 values[declared.name] = value
         return values
@@ -161,8 +163,8 @@ class Header:
         """
         values: dict[str, Any] = {}
         for declared in dataclasses.fields(cls):
-            if declared.name in _READ:
-                value = _READ[declared.name](record)
+            if declared.name in READ:
+                value = READ[declared.name](record)
             else:
                 value = record.get(declared.name)
             if value is not None:
@@ -219,68 +221,6 @@ _PLAIN: Mapping[str, type[Any]] = {
 }
 _ACCEPTED: Mapping[type[Any], type[Any]] = {str: str, int: numbers.Integral, float: numbers.Real}
 _WORDS = {str: "a string", int: "an integer", float: "a number"}
-
-
-def _json_field(name: str) -> Callable[[Any], dict[str, Plain]]:
-    return lambda value: {name: json.dumps(value, allow_nan=False)}
-
-
-def _size_fields(rows: str, columns: str) -> Callable[[Any], dict[str, Plain]]:
-    return lambda value: {rows: value[0], columns: value[1]}
-
-
-# Fields that are not one attribute of the same name and value.
-_WRITTEN: Mapping[str, Callable[[Any], dict[str, Plain]]] = {
-    "size": _size_fields("height", "width"),
-    "source_size": _size_fields("source_height", "source_width"),
-    "codec": lambda codec: {"codec": codec.name, "bound": float(codec.bound)},
-    **{name: _json_field(name) for name in ("method", "sampling", "stabiliser", "versions")},
-}
-
-
-def _read_json(name: str) -> Callable[[Mapping[str, Any]], Any]:
-    def read(record: Mapping[str, Any]) -> Any:
-        if name not in record:
-            return None
-        try:
-            value = json.loads(record[name])
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ParameterError(f"attribute {name!r} is not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise ParameterError(f"attribute {name!r} is {value!r}, expected a table")
-        return value
-
-    return read
-
-
-def _read_size(rows: str, columns: str) -> Callable[[Mapping[str, Any]], Any]:
-    def read(record: Mapping[str, Any]) -> Any:
-        if rows not in record or columns not in record:
-            raise ParameterError(f"attribute {rows!r} or {columns!r} is missing")
-        return record[rows], record[columns]
-
-    return read
-
-
-def _read_codec(record: Mapping[str, Any]) -> Codec:
-    for name in ("codec", "bound"):
-        if name not in record:
-            raise ParameterError(f"attribute {name!r} is missing")
-    try:
-        kind = CODECS[record["codec"]]
-        parameters = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        given = {"bound": record["bound"]} if "bound" in parameters else {}
-        return kind(**given)
-    except (FlowstreamError, TypeError) as error:
-        raise ParameterError(str(error)) from error
-
-
-_READ: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "size": _read_size("height", "width"),
-    "source_size": _read_size("source_height", "source_width"),
-    "codec": _read_codec,
-    **{name: _read_json(name) for name in ("method", "sampling", "stabiliser", "versions")},
-}
 
 
 def _is_optional(declared: dataclasses.Field[Any]) -> bool:

@@ -32,7 +32,15 @@ _HEAD = 65536
 # no such call.
 _HAS_PREAD = hasattr(os, "pread")
 
-_BAD_VALUES = (OSError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError)
+_BAD_VALUES = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class OpenedFile:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import cached_property
 from operator import index as as_integer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,12 +13,10 @@ from numpy.typing import NDArray
 
 from flowstream.codec import Codec
 from flowstream.errors import ParameterError, StackError
-from flowstream.plugins import provenance
-from flowstream.store.header import Header
-from flowstream.store.items import ITEMS
 from flowstream.store.jpeg import decode_jpeg, jpeg_size
-from flowstream.store.opening import OpenedFile
 from flowstream.store.spec import FlowSpec
+from flowstream.store.stack_file import StackFile
+from flowstream.store.summary import summarise
 from flowstream.types import Codes, Images, Size, Vectors
 
 _BLOCK = 16
@@ -48,60 +44,12 @@ def open_stack(path: str | Path) -> Stack:
     return Stack(path)
 
 
-class Stack:
-    """Flow of one video, its frames and what made them; see `open_stack`.
-
-    Attributes
-    ----------
-    path : Path
-    header : Header
-        What made the stack.
-    outputs : frozenset of str
-        Optional outputs that the stack holds.
-    num_frames : int
-    digest : str
-        Identifies the content of the file, 32 hexadecimal digits.
-
-    Notes
-    -----
-    These stay known after `close`, which releases the file; reading more opens it again.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
-        opened = OpenedFile(self.path)
-        self._opened: OpenedFile | None = opened
-        self._stamp = opened.stamp
-        self.header: Header = opened.index.header
-        self.outputs: frozenset[str] = opened.index.outputs
-        self.num_frames: int = opened.index.num_frames
-        self.digest: str = opened.index.digest
-
-    def __enter__(self) -> Stack:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name != "_image_ends"}
-        return {**kept, "_opened": None}
+class Stack(StackFile):
+    """Flow of one video, its frames and what made them; see `open_stack`."""
 
     def __repr__(self) -> str:
         rows, columns = self.size
         return f"<stack of {self.num_fields} fields {columns}x{rows}: {self.path}>"
-
-    def close(self) -> None:
-        """Release the file."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.close()
-        self.__dict__.pop("_image_ends", None)
 
     @property
     def num_fields(self) -> int:
@@ -211,29 +159,6 @@ class Stack:
         """Share of the matches that move with the camera, `(T-1,)`; 0: assumed to stand still."""
         return self.read("inliers")
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Return entries `start` to `stop` of an item as stored; all by default.
-
-        Raises
-        ------
-        ParameterError
-            If the item has no such entries.
-        StackError
-            If the stack does not hold the item, or it is damaged.
-        """
-        opened = self._open()
-        if name not in opened.index.items:
-            option = ITEMS[name].option if name in ITEMS else ""
-            hint = f"; extract it again with {option}" if option else ""
-            raise StackError(f"{self.path}: holds no {name}{hint}")
-        length = opened.index.items[name].shape[0]
-        stop = length if stop is None else stop
-        if not 0 <= start <= stop <= length:
-            raise ParameterError(
-                f"{self.path}: got entries {start} to {stop} of {name}, expected 0 to {length}"
-            )
-        return opened.read(name, start, stop)
-
     def codes(self, start: int, length: int) -> Codes:
         """Return fields `start` to `start + length` as stored, `(2L, H, W)`: dx0 dy0 dx1 ....
 
@@ -322,33 +247,7 @@ class Stack:
 
     def summary(self) -> dict[str, Any]:
         """Return the header, counts and sizes on disk as plain data for JSON."""
-        items = self._open().index.items
-        time = self.time
-        stored = int(items["flow"].blocks["length"].sum())
-        raw = math.prod(items["flow"].shape) * self.codec.dtype.itemsize
-        facts: dict[str, Any] = {
-            "path": str(self.path),
-            # The command line shows no lines for what a stack does not have.
-            **{name: value for name, value in provenance(self.header).items() if value is not None},
-            "num_frames": self.num_frames,
-            "num_fields": self.num_fields,
-            "outputs": sorted(self.outputs),
-            "seconds": float(time[-1] - time[0]),
-            "bytes": self.path.stat().st_size,
-            "item_bytes": {name: int(item.blocks["length"].sum()) for name, item in items.items()},
-            "item_digests": {name: item.digest for name, item in items.items()},
-            "raw_flow_bytes": raw,
-            "compression_ratio": raw / stored,
-            "digest": self.digest,
-        }
-        if self.has_consistency:
-            facts["consistency"] = float(self.consistency.mean())
-        if "camera" in self.outputs:
-            facts["inliers"] = float(self.inliers.mean())
-            facts["stabilised"] = float((self.inliers > 0).mean())
-        if "corrupt" in self.outputs:
-            facts["corrupt"] = len(self.corrupt)
-        return facts
+        return summarise(self)
 
     @cached_property
     def _image_ends(self) -> NDArray[np.int64]:
@@ -362,13 +261,3 @@ class Stack:
                 f"of the fields 0 to {self.num_fields - 1}"
             )
         return start, start + length
-
-    def _open(self) -> OpenedFile:
-        opened = self._opened
-        if opened is None:
-            opened = OpenedFile(self.path)
-            if opened.stamp != self._stamp and opened.index.digest != self.digest:
-                opened.close()
-                raise StackError(f"{self.path}: was replaced since it was opened; open it again")
-            self._opened, self._stamp = opened, opened.stamp
-        return opened

@@ -36,7 +36,7 @@ def verify_stack(path: str | Path) -> None:
         decoded or is of another size.
     """
     with open_stack(path) as stack, one_line(stack.path):
-        opened = stack._open()
+        opened = stack.open_file()
         _check_structure(opened)
         at_bound: dict[str, int] = {}
         for name, stored in opened.index.items.items():
@@ -105,6 +105,6 @@ def _check_images(stack: Stack) -> None:
     for t in range(stack.num_frames):
         stack.rgb(t)
     end = int(stack.read("rgb_end", stack.num_frames - 1)[0])
-    length = stack._open().index.items["rgb"].shape[0]
+    length = stack.open_file().index.items["rgb"].shape[0]
     if end != length:
         raise StackError(f"{stack.path}: images end at byte {end} of {length}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flowstream.errors import ParameterError, ShapeError, StackError
-from flowstream.store import COMPRESSIONS
 from flowstream.store.chunks import ChunkedData, Data, KeptData
 from flowstream.store.header import Header
 from flowstream.store.index import Index, Stored, digest_of, gaps
-from flowstream.store.items import ITEMS, Item, items_of
+from flowstream.store.items import ITEMS, Item
 from flowstream.store.jpeg import jpeg_size
 from flowstream.store.layout import (
     create_file,
@@ -28,47 +26,13 @@ from flowstream.store.layout import (
     update_header,
     write_header,
 )
+from flowstream.store.losses import Losses
 from flowstream.store.part_file import PartFile
-from flowstream.types import Codes, Vectors
-
-
-def create_stack(
-    path: str | Path, header: Header, *, outputs: Collection[str] = ("rgb",)
-) -> StackWriter:
-    """Return a writer of one stack file, for use in a `with` statement.
-
-    The file is written to `PATH.part`. At the end of the block it is checked, flushed to the disk
-    and renamed; after an exception it is removed. An existing file at `path` is replaced, as is a
-    stale part file; missing directories are made.
-
-    Parameters
-    ----------
-    path : str or Path
-    header : Header
-        Everything that is known before the flow is; the writer fills in what was lost.
-    outputs : names
-        Optional outputs that the stack will hold; see `flowstream.store.items`.
-
-    Raises
-    ------
-    ParameterError, UnknownNameError
-        If an output or the compression is unknown, or "camera" comes without a stabiliser. The
-        writer itself raises `StackError` if the file cannot be written or is incomplete at the end
-        of the block.
-    """
-    COMPRESSIONS[header.compression]
-    backward = 0.0 if "backward" in outputs else None
-    header = dataclasses.replace(header, clipped=0.0, clipped_backward=backward)
-    if ("camera" in outputs) != (header.stabiliser is not None):
-        raise ParameterError(
-            f"{path}: outputs are {sorted(outputs)}, expected 'camera' with a stabiliser and only "
-            f"then; got stabiliser {header.stabiliser}"
-        )
-    return StackWriter(Path(path), header, items=tuple(items_of(outputs)))
+from flowstream.types import Vectors
 
 
 class StackWriter:
-    """Writer of the frames and fields of one stack file; made by `create_stack`.
+    """Writer of the frames and fields of one stack file; made by `flowstream.store.create_stack`.
 
     `header` is complete after the block: with `clipped`, `below_step` and `clipped_backward`.
     """
@@ -82,8 +46,7 @@ class StackWriter:
         self._data: dict[str, Data] = {}
         self._last_index = 0
         self._image_end = 0
-        self._at_bound = {"flow": 0, "flow_backward": 0}
-        self._moving = self._lost = 0
+        self._losses = Losses(header)
 
     @property
     def num_frames(self) -> int:
@@ -186,7 +149,7 @@ class StackWriter:
         packed = {name: self._pack(ITEMS[name], values[name], len(vectors)) for name in values}
         for name, stored in packed.items():
             if ITEMS[name].packing == "codec":
-                self._count_losses(name, vectors, stored)
+                self._losses.count(name, values[name], stored)
             self._store(name, stored)
 
     def add_values(self, name: str, values: ArrayLike) -> None:
@@ -238,14 +201,6 @@ class StackWriter:
             return self.header.codec.encode(values).reshape(-1, *entry)
         return self._convert(item, values)
 
-    def _count_losses(self, name: str, vectors: Vectors, stored: Codes) -> None:
-        codec, codes = self.header.codec, stored.reshape(-1, 2, *self.header.size)
-        self._at_bound[name] += codec.at_bound(codes)
-        if name == "flow":
-            moving, lost = codec.below_step(vectors, codes)
-            self._moving += moving
-            self._lost += lost
-
     def _add_image(self, jpeg: bytes) -> None:
         seen = jpeg_size(jpeg)
         if seen != self.header.size:
@@ -281,7 +236,7 @@ class StackWriter:
     def _complete(self) -> None:
         """Write what is known only now, close the HDF5 file and append the index."""
         assert self._file is not None
-        file, self.header = self._file, self._final_header()
+        file, self.header = self._file, self._losses.final_header(self.num_fields)
         for data in self._data.values():
             data.finish()
         digests = {name: data.digest for name, data in self._data.items()}
@@ -299,18 +254,6 @@ class StackWriter:
         index = Index(self.header, self.outputs, stored, structure, start)
         self._part.seek(start)
         self._part.write(index.encode())
-
-    def _final_header(self) -> Header:
-        vectors = self.num_fields * math.prod(self.header.size)
-        backward = self._at_bound["flow_backward"] / vectors
-        # A header that comes with a share is of a copied stack, which had lost that before.
-        before, lost = self.header.below_step, self._lost / max(1, self._moving)
-        return dataclasses.replace(
-            self.header,
-            clipped=self._at_bound["flow"] / vectors,
-            below_step=before + (1 - before) * lost,
-            clipped_backward=backward if "backward" in self.outputs else None,
-        )
 
     def _digest_structure(self, stored: dict[str, Stored], start: int) -> str:
         digest = digest_of()

@@ -234,7 +234,7 @@ def test_every_format_describes_itself_and_leaves_nothing_after_a_failure(
     path = stacks / "run/b.h5"
     data = bytearray(path.read_bytes())
     with open_stack(path) as stack:
-        offset = int(stack._open().index.items["flow"].blocks["offset"][2])
+        offset = int(stack.open_file().index.items["flow"].blocks["offset"][2])
     data[offset] ^= 1
     path.write_bytes(data)
     with open_stack(path) as stack, pytest.raises(OSError, match="damaged"):

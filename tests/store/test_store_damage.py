@@ -123,7 +123,7 @@ def test_an_attribute_changed_by_another_program_is_found(
 def test_a_damaged_field_is_refused_when_read_and_others_are_not(write: Any) -> None:
     path = write()
     with open_stack(path) as stack:
-        offset = int(stack._open().index.items["flow"].blocks["offset"][4])
+        offset = int(stack.open_file().index.items["flow"].blocks["offset"][4])
     data = bytearray(path.read_bytes())
     data[offset + 20] ^= 1
     path.write_bytes(data)

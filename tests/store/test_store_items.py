@@ -103,7 +103,7 @@ def test_it_is_copied_estimated_and_checked(tmp_path: Path, toy: Item) -> None:
 def test_damage_to_it_is_found(tmp_path: Path, toy: Item) -> None:
     path = write(tmp_path / "x.h5")
     with open_stack(path) as stack:
-        block = stack._open().index.items["toy"].blocks[1]
+        block = stack.open_file().index.items["toy"].blocks[1]
     data = bytearray(path.read_bytes())
     data[int(block["offset"]) + 5] ^= 4
     path.write_bytes(data)

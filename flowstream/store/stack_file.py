@@ -1,0 +1,109 @@
+"""Stack file as an object that opens by itself: in any process and thread, and after `close`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from flowstream.errors import ParameterError, StackError
+from flowstream.store.header import Header
+from flowstream.store.items import ITEMS
+from flowstream.store.opening import OpenedFile
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class StackFile:
+    """Items of a stack file, by name; opened again when they are read after `close`.
+
+    Attributes
+    ----------
+    path : Path
+    header : Header
+        What made the stack.
+    outputs : frozenset of str
+        Optional outputs that the stack holds.
+    num_frames : int
+    digest : str
+        Identifies the content of the file, 32 hexadecimal digits.
+
+    Notes
+    -----
+    These stay known after `close`, which releases the file; reading more opens it again.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        opened = OpenedFile(self.path)
+        self._opened: OpenedFile | None = opened
+        self._stamp = opened.stamp
+        self.header: Header = opened.index.header
+        self.outputs: frozenset[str] = opened.index.outputs
+        self.num_frames: int = opened.index.num_frames
+        self.digest: str = opened.index.digest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name != "_image_ends"}
+        return {**kept, "_opened": None}
+
+    def close(self) -> None:
+        """Release the file."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+        self.__dict__.pop("_image_ends", None)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return entries `start` to `stop` of an item as stored; all by default.
+
+        Raises
+        ------
+        ParameterError
+            If the item has no such entries.
+        StackError
+            If the stack does not hold the item, or it is damaged.
+        """
+        opened = self.open_file()
+        if name not in opened.index.items:
+            option = ITEMS[name].option if name in ITEMS else ""
+            hint = f"; extract it again with {option}" if option else ""
+            raise StackError(f"{self.path}: holds no {name}{hint}")
+        length = opened.index.items[name].shape[0]
+        stop = length if stop is None else stop
+        if not 0 <= start <= stop <= length:
+            raise ParameterError(
+                f"{self.path}: got entries {start} to {stop} of {name}, expected 0 to {length}"
+            )
+        return opened.read(name, start, stop)
+
+    def open_file(self) -> OpenedFile:
+        """Return the open file, opened again if it was closed.
+
+        Raises
+        ------
+        StackError
+            If it cannot be read, or was replaced by another stack.
+        """
+        opened = self._opened
+        if opened is None:
+            opened = OpenedFile(self.path)
+            if opened.stamp != self._stamp and opened.index.digest != self.digest:
+                opened.close()
+                raise StackError(f"{self.path}: was replaced since it was opened; open it again")
+            self._opened, self._stamp = opened, opened.stamp
+        return opened

@@ -1,0 +1,42 @@
+"""Summary of a stack as plain data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from flowstream.plugins import provenance
+
+if TYPE_CHECKING:
+    from flowstream.store.stack import Stack
+
+
+def summarise(stack: Stack) -> dict[str, Any]:
+    """Return the header, counts and sizes on disk of a stack as plain data for JSON."""
+    items = stack.open_file().index.items
+    time = stack.time
+    stored = {name: int(item.blocks["length"].sum()) for name, item in items.items()}
+    raw = math.prod(items["flow"].shape) * stack.codec.dtype.itemsize
+    facts: dict[str, Any] = {
+        "path": str(stack.path),
+        # The command line shows no lines for what a stack does not have.
+        **{name: value for name, value in provenance(stack.header).items() if value is not None},
+        "num_frames": stack.num_frames,
+        "num_fields": stack.num_fields,
+        "outputs": sorted(stack.outputs),
+        "seconds": float(time[-1] - time[0]),
+        "bytes": stack.path.stat().st_size,
+        "item_bytes": stored,
+        "item_digests": {name: item.digest for name, item in items.items()},
+        "raw_flow_bytes": raw,
+        "compression_ratio": raw / stored["flow"],
+        "digest": stack.digest,
+    }
+    if stack.has_consistency:
+        facts["consistency"] = float(stack.consistency.mean())
+    if "camera" in stack.outputs:
+        facts["inliers"] = float(stack.inliers.mean())
+        facts["stabilised"] = float((stack.inliers > 0).mean())
+    if "corrupt" in stack.outputs:
+        facts["corrupt"] = len(stack.corrupt)
+    return facts
