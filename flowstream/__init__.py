@@ -6,9 +6,7 @@ or h5py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from flowstream.plugins import lazy_attributes
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -47,7 +45,10 @@ __all__ = [
 ]
 
 
-__getattr__ = lazy_attributes(__name__, _LAZY)
+def __getattr__(name: str) -> Any:
+    from flowstream.plugins import lazy_attributes
+
+    return lazy_attributes(__name__, _LAZY)(name)
 
 
 def __dir__() -> list[str]:

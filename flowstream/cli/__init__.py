@@ -1,7 +1,7 @@
 """The `flowstream` command: each verb is a module that is imported when it runs.
 
 Errors become one line and an exit code here, and only here: 0 success, 1 an error that flowstream
-raises on purpose, 2 wrong usage, 130 interrupted.
+raises on purpose, 2 wrong usage, 130 interrupted, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,10 +21,13 @@ from flowstream import __version__
 from flowstream.cli.options import VERBOSE
 from flowstream.cli.text import escape_controls
 from flowstream.errors import FlowstreamError, did_you_mean
+from flowstream.interrupts import Stop, stop_once
 
 GROUPS = {
     "Flow": {
+        "plan": ("flowstream.cli.plan:plan", "Forecast the time and disk space of an extraction."),
         "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos, as stacks."),
+        "status": ("flowstream.cli.status:status", "Show how far an extraction is."),
         "verify": ("flowstream.cli.verify:verify", "Check stacks, every byte of them."),
         "convert": ("flowstream.cli.convert:convert", "Convert stacks to and from other formats."),
     },
@@ -59,26 +63,21 @@ class Program(click.Command):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit with its code."""
-        try:
-            code = super().main(args, **{**extra, "standalone_mode": False})
-            sys.stdout.flush()
-        except click.UsageError as error:
-            path = error.ctx.command_path if error.ctx else "flowstream"
-            message = error.format_message().rstrip(".")
-            code = _report_error(f"{message} (see '{path} --help')", error.exit_code)
-        except click.ClickException as error:
-            code = _report_error(error.format_message(), error.exit_code)
-        except FlowstreamError as error:
-            code = _report_error(str(error), 1)
-        except (click.Abort, KeyboardInterrupt):
-            code = _report_error("interrupted", 130)
-        except OSError as error:
-            if error.errno != errno.EPIPE:
-                raise
-            # The reader is gone, as in `flowstream ... | head`; nothing may be flushed at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 1
+        with stop_once() as stop:
+            try:
+                code = super().main(args, **{**extra, "standalone_mode": False})
+                sys.stdout.flush()
+            except BaseException as error:
+                # An interrupted import may come as any error; what counts is the signal.
+                code = _report_stop(stop) if stop.number else _report(error)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would print an empty line for a signal."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise SystemExit(130) from stop
 
 
 class Verbs(Program, click.Group):
@@ -120,6 +119,30 @@ class Verbs(Program, click.Group):
         for title, verbs in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(f"{verb:{width}}", line) for verb, (_, line) in verbs.items()])
+
+
+def _report(error: BaseException) -> int | str | None:
+    """Print an error in one line and return the exit code; raise what is a bug."""
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "flowstream"
+        message = error.format_message().rstrip(".")
+        return _report_error(f"{message} (see '{path} --help')", error.exit_code)
+    if isinstance(error, click.ClickException):
+        return _report_error(error.format_message(), error.exit_code)
+    if isinstance(error, FlowstreamError):
+        return _report_error(str(error), 1)
+    if isinstance(error, click.Abort):
+        return _report_error("interrupted", 130)
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        # The reader is gone, as in `flowstream ... | head`; nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    raise error
+
+
+def _report_stop(stop: Stop) -> int:
+    name = "interrupted" if stop.number == signal.SIGINT else "stopped by SIGTERM"
+    return _report_error(f"{name}; run the same command again to continue", stop.exit_code)
 
 
 def _report_error(message: str, code: int) -> int:

@@ -3,244 +3,107 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
-from flowstream.cli.options import Folder, GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.extract_options import (
+    extract_options,
+    read_run_options,
+    read_settings,
+    run_option,
+)
+from flowstream.cli.options import GroupedCommand
+from flowstream.cli.plan import print_plan
 from flowstream.errors import ExtractionError
 
 if TYPE_CHECKING:
-    from flowstream.extract import ExtractSettings, Job, Summary
+    from flowstream.extract import ExtractSettings, JobList, Summary
 
 EXAMPLE = """\
 flowstream extract videos/ --out stacks/ --short-side 256
 flowstream extract clip.mp4 --out stacks/ --method dis --set preset=medium --fps 25
 flowstream extract videos/ --out stacks/ --backward --consistency --stabilise homography
-flowstream extract manifest.csv --out stacks/ --size 340x256 --codec fixed16 --dry-run"""
+flowstream extract manifest.csv --out stacks/ --size 340x256 --codec fixed16 --dry-run
+flowstream extract videos/ --out stacks/ --shard 3/16"""
 
 SHOWN = 20
-
-Decorator = Callable[[Any], Any]
-
-
-def _option(group: str) -> Callable[..., Decorator]:
-    return partial(click.option, cls=GroupedOption, group=group)
-
-
-_flow, _motion, _frames, _stacks, _run = map(
-    _option, ("Flow", "Directions and camera", "Frames", "Stacks", "Run")
-)
+# Above this fraction, the codec removes motion that a network could have used.
+_MOST_BELOW_STEP = 0.2
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
-@click.argument(
-    "sources",
-    metavar="SOURCE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
+@extract_options
+@run_option("--overwrite", is_flag=True, help="Recompute existing stacks.")
+@run_option("--retry-failed", is_flag=True, help="Process only videos that failed before.")
+@run_option(
+    "--verify", is_flag=True, help="Check every byte of existing stacks; recompute damaged ones."
 )
-@_flow(
-    "--method",
-    default="tvl1",
-    show_default=True,
-    type=NameIn("flow method", "flowstream.flow:METHODS"),
-    help="Flow method; see 'flowstream list methods'.",
-)
-@_flow(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a parameter of the method; may be given several times.",
-)
-@_flow("--device", metavar="NAME", help="Device of the method: auto, cpu, cuda, cuda:1.")
-@_motion("--backward", is_flag=True, help="Also store the flow from each frame to the one before.")
-@_motion(
-    "--consistency",
+@run_option(
+    "--trust-sources",
     is_flag=True,
-    help="Store the pixels where forward and backward flow agree, and their fraction.",
+    help="Keep the stacks of videos that have a new modification time, but the same size.",
 )
-@_motion(
-    "--stabilise",
-    type=click.Choice(["none", "homography"]),
-    default="none",
-    show_default=True,
-    help="Remove the camera motion from the flow; the homography of each pair is stored.",
+@run_option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give a video up after this time.",
 )
-@_motion(
-    "--stabilise-set",
-    "stabiliser_settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a parameter of --stabilise, such as features=sift.",
-)
-@frame_options("Frames")
-@_frames(
-    "--max-corrupt",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Accept up to N corrupted frames in a video.  [default: 0]",
-)
-@_frames("--allow-truncated", is_flag=True, help="Accept a video whose end is missing.")
-@_stacks(
-    "-o",
-    "--out",
-    required=True,
-    type=Folder(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Directory for the stacks (NAME.h5) and the journal extract.jsonl.",
-)
-@_stacks(
-    "--codec",
-    default="centred8",
-    show_default=True,
-    type=NameIn("codec", "flowstream.codec:CODECS"),
-    help="Quantisation of the vectors.",
-)
-@_stacks(
-    "--bound",
-    type=float,
-    metavar="B",
-    help="Largest displacement that the codec can store, in pixels; larger ones are clipped.",
-)
-@_stacks(
-    "--compression",
-    default="zstd",
-    show_default=True,
-    type=NameIn("compression", "flowstream.store:COMPRESSIONS"),
-    help="zstd; zstd9 is smaller and slower to write; gzip needs no plug-in; or none.",
-)
-@_stacks(
-    "--rgb/--no-rgb",
-    default=True,
-    show_default=True,
-    help="Store the frames as JPEG images beside the flow.",
-)
-@_stacks(
-    "--jpeg-quality",
-    type=click.IntRange(1, 100),
-    metavar="Q",
-    help="Quality of the JPEG images.  [default: 95]",
-)
-@_run(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Number of videos processed in parallel.  [default: number of CPU cores; 1 on a GPU]",
-)
-@_run(
-    "--devices",
-    metavar="NAME,...",
-    help="Devices of the method, one worker on each: cuda:0,cuda:1. Replaces --device.",
-)
-@_run("--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N videos.")
-@_run("--overwrite", is_flag=True, help="Recompute existing stacks.")
-@_run("--dry-run", is_flag=True, help="Print the jobs and an estimate, and write nothing.")
-@_run(
-    "--backend",
-    type=click.Choice(["loky", "sequential", "dask", "ray"]),
-    default="loky",
-    show_default=True,
-    help="Processes of this machine, this process, or a cluster that can read the files.",
-)
-@_run("--scheduler", metavar="ADDRESS", help="Address of a running dask or ray cluster.")
-@_run("-q", "--quiet", is_flag=True, help="Print only errors.")
-@_run("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
+@run_option("--force", is_flag=True, help="Start even if the disk is too small.")
+@run_option("--dry-run", is_flag=True, help="Print the jobs and a forecast, and write nothing.")
+@run_option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@run_option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
 def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Compute the optical flow of videos and write one HDF5 stack for each.
 
     SOURCE is a video file, a directory (searched recursively, its layout is kept; a directory of
-    numbered images is one video), or a CSV file with a column 'video'. Existing stacks are skipped:
-    the same command continues a run that was stopped. A video that fails does not stop the others;
-    the exit code is then 1, and extract.jsonl holds the reason.
+    numbered images is one video), or a CSV file with a column 'video'; columns 'start' and 'end'
+    (seconds, or frames as 300f) or 'first' and 'second' select parts of a video. Complete stacks
+    are skipped, damaged ones are computed again: the same command continues a run that was
+    stopped. A video that fails does not stop the others; the exit code is then 1, and
+    'flowstream status DIR --failed' lists the reasons.
     """
     from flowstream.extract import extract as extract_jobs
-    from flowstream.extract import plan
+    from flowstream.extract import find_jobs
 
-    _check_options(options)
-    with usage_errors():
-        settings = read_recipe(_with_device(options), sources=sources).settings()
-    jobs = plan(sources, out)
+    settings, run = read_settings(options, sources), read_run_options(options)
+    found = find_jobs(sources, out, keep_suffix=options["keep_suffix"])
+    if not options["quiet"]:
+        _print_passed_over(found)
     if options["dry_run"]:
-        _print_plan(jobs[: options["limit"]], settings, options)
+        print_plan(found.jobs, settings, out, run=run, as_json=options["as_json"], listed=True)
         return
-    summary = extract_jobs(
-        jobs,
-        settings,
-        out,
-        workers=options["jobs"],
-        overwrite=options["overwrite"],
-        limit=options["limit"],
-        progress=not options["quiet"],
-        backend=options["backend"],
-        scheduler=options["scheduler"],
-        devices=_device_names(options),
-    )
-    _print_summary(summary, out, options)
+    summary = extract_jobs(found.jobs, settings, out, options=run)
+    _print_summary(summary, settings, out, options=options)
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    if options["scheduler"] and options["backend"] not in ("dask", "ray"):
-        raise click.UsageError("--scheduler needs --backend dask or ray.")
-    if options["device"] and options["devices"]:
-        raise click.UsageError("--device and --devices: use only one of them.")
-    if options["stabiliser_settings"] and options["stabilise"] == "none":
-        raise click.UsageError("--stabilise-set needs --stabilise homography.")
+def _print_passed_over(found: JobList) -> None:
+    skipped = found.describe_passed_over()
+    if skipped:
+        click.echo(f"Not videos, skipped: {skipped}", err=True)
 
 
-def _device_names(options: dict[str, Any]) -> list[str]:
-    return [name.strip() for name in (options["devices"] or "").split(",") if name.strip()]
-
-
-def _with_device(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with the first of several devices; each worker gets its own later."""
-    return {**options, "device": options["device"] or next(iter(_device_names(options)), None)}
-
-
-def _print_plan(jobs: list[Job], settings: ExtractSettings, options: dict[str, Any]) -> None:
-    from flowstream.extract import estimate
-    from flowstream.extract.batch import default_workers
-    from flowstream.extract.forecast import readable_bytes, readable_seconds, try_first
-
-    expected, trial = estimate(jobs, settings), try_first(jobs, settings)
-    asked = options["jobs"] or default_workers(settings.method, _device_names(options))
-    workers = min(len(jobs), asked)
-    pairs = sum(expected.pairs)
-    seconds, size = trial.seconds * pairs / workers, trial.bytes * pairs
-    if options["as_json"]:
-        listed = [{"source": str(job.source), "output": str(job.output)} for job in jobs]
-        facts = {"pairs": pairs, "seconds": seconds, "bytes": size, "workers": workers}
-        click.echo(json.dumps({"jobs": listed, **facts}, indent=2))
-        return
-    for job in jobs:
-        click.echo(f"{job.source} -> {job.output}")
-    click.echo(
-        f"To extract: {expected}. By a trial on the first: about {readable_seconds(seconds)} "
-        f"with {workers} at once, {readable_bytes(size)}.",
-        err=True,
-    )
-
-
-def _print_summary(summary: Summary, out: Path, options: dict[str, Any]) -> None:
+def _print_summary(
+    summary: Summary, settings: ExtractSettings, out: Path, *, options: dict[str, Any]
+) -> None:
     """Print the summary of a run, and raise if a video failed."""
     if options["as_json"]:
         click.echo(json.dumps(asdict(summary), indent=2))
     elif not options["quiet"]:
         click.echo(_table(summary))
+        for line in _remarks(summary, settings):
+            click.echo(line)
     for outcome in summary.failed[:SHOWN]:
         click.echo(f"failed: {outcome.error}", err=True)
     if summary.failed:
         total = len(summary.done) + len(summary.skipped) + len(summary.failed)
         raise ExtractionError(
-            f"{len(summary.failed)} of {total} videos failed; "
-            f"{out / 'extract.jsonl'} holds the reasons. Run the same command again to retry them"
+            f"{len(summary.failed)} of {total} videos failed; 'flowstream status {out} --failed' "
+            "lists them. Run the same command again to retry them"
         )
 
 
@@ -258,3 +121,25 @@ def _table(summary: Summary) -> str:
         lines.append(f"{status:8}{len(group):>8,}{row}")
     lines.append(f"{summary.seconds:.1f} s, {summary.pairs_per_second:.1f} pairs/s")
     return "\n".join(lines)
+
+
+def _remarks(summary: Summary, settings: ExtractSettings) -> list[str]:
+    """Return what a user should know about the new stacks, one line each."""
+    made = [outcome for outcome in (*summary.done, *summary.skipped) if outcome.pairs]
+    pairs = sum(outcome.pairs for outcome in made)
+    lines = []
+    lost = sum(outcome.below_step * outcome.pairs for outcome in made) / max(1, pairs)
+    step = getattr(settings.codec, "step", None)
+    if lost > _MOST_BELOW_STEP and step:
+        lines.append(
+            f"{lost:.0%} of the motion is smaller than the codec's step of {step:.3f} px; "
+            "use --codec fixed16 or a smaller --bound"
+        )
+    corrupt = [outcome for outcome in made if outcome.corrupt]
+    if corrupt:
+        frames = sum(outcome.corrupt for outcome in corrupt)
+        lines.append(f"{frames:,} corrupt frames in {len(corrupt):,} videos were accepted")
+    notes = Counter(note for outcome in summary.done for note in outcome.notes)
+    for note, count in notes.most_common(5):
+        lines.append(f"{note} ({count} video{'s' * (count > 1)})")
+    return lines

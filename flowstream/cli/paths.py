@@ -160,7 +160,7 @@ def _walk(
 
 def _order(name: str) -> Any:
     # imported late: the package of the extraction is not needed for --help
-    from flowstream.extract.jobs import natural_key
+    from flowstream.extract.listing import natural_key
 
     return natural_key(name)
 

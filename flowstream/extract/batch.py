@@ -1,29 +1,41 @@
-"""A whole batch: what is to do, done in parallel, written down, summed up."""
+"""Run a batch: find what is to do, run it in parallel, write the journal, sum up."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
+import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import joblib
-
-from flowstream.errors import ExtractionError, ParameterError, did_you_mean
-from flowstream.extract.backends import BACKENDS, opened, run_parallel
-from flowstream.extract.devices import make_desk, on_device
+from flowstream.errors import FlowstreamError
+from flowstream.extract.devices import on_device
+from flowstream.extract.directory import HeldDirectory, hold_directory
+from flowstream.extract.forecast import Estimate, estimate
 from flowstream.extract.jobs import Job
-from flowstream.extract.journal import JOURNAL_NAME, Journal, Outcome, Summary
-from flowstream.extract.lock import running_in, wait_for_workers
-from flowstream.extract.meter import Board, Meter, open_board
-from flowstream.extract.resume import sift
+from flowstream.extract.journal import Outcome, Summary, read_latest, relative_output
+from flowstream.extract.meter import Meter
+from flowstream.extract.options import RunOptions
+from flowstream.extract.pools import POOLS
+from flowstream.extract.pools.pool import PoolOptions
+from flowstream.extract.resume import (
+    Progress,
+    discard_damaged,
+    find_progress,
+    set_aside,
+    settings_digest,
+)
+from flowstream.extract.schedule import select_jobs
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.worker import Ticket, one_line, source_bytes, work
+from flowstream.extract.tickets import TicketQueue, remove_parts
+from flowstream.extract.trial import Forecast, check_disk, forecast, free_bytes
+from flowstream.extract.worker import Extraction
 from flowstream.flow import FlowMethod
+from flowstream.interrupts import stop_once
+
+# A trial takes some ten seconds: worth it for batches that take minutes.
+_LONG_BATCH_PAIRS = 20_000
 
 
 def extract(
@@ -31,15 +43,9 @@ def extract(
     settings: ExtractSettings,
     out: str | Path,
     *,
-    workers: int | None = None,
-    overwrite: bool = False,
-    limit: int | None = None,
-    progress: bool = False,
-    backend: str = "loky",
-    scheduler: str | None = None,
-    devices: Sequence[str] = (),
+    options: RunOptions | None = None,
 ) -> Summary:
-    """Make the stack of each job, several at once; what is made already is skipped.
+    """Make the stack of each job, several in parallel; complete stacks are skipped.
 
     Parameters
     ----------
@@ -47,72 +53,35 @@ def extract(
         From `plan`.
     settings : ExtractSettings
     out : path
-        Folder of the journal `extract.jsonl`, to which each outcome is appended.
-    workers : int, optional
-        Videos at once. Default: as many as this process may use cores, and one where the method
-        computes on a device of its own.
-    overwrite : bool
-        Make stacks anew that are there already.
-    limit : int, optional
-        Take only the first so many jobs.
-    progress : bool
-        Show an estimate, then a bar, on stderr.
-    backend : str
-        One of `flowstream.extract.backends.BACKENDS`.
-    scheduler : str, optional
-        Address of a running dask or ray cluster; one is started on this machine otherwise.
-    devices : sequence of str
-        Where the method computes, in place of its own device: a worker on each, or where `workers`
-        says how many, these one device after another.
+        Directory of the journal `extract.jsonl`, to which each outcome is appended.
+    options : RunOptions, optional
 
     Returns
     -------
     Summary
-        A video that failed is in `failed`; it stopped nothing else.
+        A video that failed is in `failed`; it does not stop the others.
 
     Raises
     ------
     ExtractionError
-        Before any work: a stack there was made with other settings, or another extraction is
-        writing into `out`.
+        If a stack was made with other settings, another extraction writes into `out`, or the disk
+        is full or too small.
     ParameterError
-        If `workers` or `limit` is below 1, the backend unknown, or a device cannot be used.
+        If a device cannot be used.
     """
     start = time.perf_counter()
-    workers = default_workers(settings.method, devices) if workers is None else workers
-    _check(workers, limit, backend)
-    _check_devices(devices, settings.method, backend)
+    options = options or RunOptions()
+    for device in set(options.devices):
+        on_device(settings.method, device)
     out = Path(out)
-    _make_folder(out)
-    with running_in(out):
-        journal = Journal(out / JOURNAL_NAME)
-        wait_for_workers(journal.path)
-        chosen = jobs[:limit]
-        _remove_parts(chosen)
-        todo, outcomes = sift(chosen, settings, overwrite=overwrite)
-        for outcome in outcomes:
-            journal.append(outcome)
-        batch = _Batch(
-            todo, settings, journal.path, workers=workers, backend=backend, devices=devices
-        )
-        with closing(batch.run(progress=progress, scheduler=scheduler)) as results:
-            for outcome in results:
-                journal.append(outcome)
-                outcomes.append(outcome)
-    place = {str(job.output): index for index, job in enumerate(chosen)}
-    outcomes.sort(key=lambda outcome: place[outcome.output])
+    with stop_once(), hold_directory(out, options.shard) as held:
+        batch = _Batch(jobs, settings, out, options=options, held=held)
+        outcomes = batch.run()
     return Summary.of(outcomes, seconds=time.perf_counter() - start)
 
 
-def default_workers(method: FlowMethod, devices: Sequence[str] = ()) -> int:
-    """Videos at once: one a device, else one a usable core, or one for a method on a GPU."""
-    if devices:
-        return len(devices)
-    return joblib.cpu_count() if method.device == "cpu" else 1
-
-
 def with_threads(method: FlowMethod, threads: int) -> FlowMethod:
-    """The method with its field `threads`, if it has one and it was left at its default, set."""
+    """Return the method with `threads`, if it has this field and it is at its default."""
     for field in dataclasses.fields(method):  # type: ignore[arg-type]
         if field.name == "threads" and getattr(method, "threads", None) == field.default:
             return dataclasses.replace(method, threads=threads)  # type: ignore[type-var]
@@ -120,155 +89,102 @@ def with_threads(method: FlowMethod, threads: int) -> FlowMethod:
 
 
 class _Batch:
-    """The jobs of a run that are to do, and how."""
+    """The jobs of one run."""
 
     def __init__(
         self,
         jobs: Sequence[Job],
         settings: ExtractSettings,
-        journal: Path,
+        out: Path,
         *,
-        workers: int,
-        backend: str,
-        devices: Sequence[str],
+        options: RunOptions,
+        held: HeldDirectory,
     ) -> None:
-        # The longest first: at the end, all workers stop at about the same time.
-        self.jobs = sorted(jobs, key=_size, reverse=True)
-        self.workers = max(1, min(workers, len(jobs)))
-        self.threads = max(1, workers // self.workers)
-        method = with_threads(settings.method, self.threads)
-        self.settings = dataclasses.replace(settings, method=method)
-        self.journal = journal
-        self.backend = backend
-        self.devices = devices
+        self.settings = settings
+        self.out = out
+        self.options = options
+        self.held = held
+        self.latest = read_latest(out)
+        self.jobs = select_jobs(jobs, settings, options)
+        self.digest = settings_digest(settings)
 
-    def run(self, *, progress: bool, scheduler: str | None) -> Generator[Outcome, None, None]:
-        """Each job's outcome as soon as it is known; no unfinished file is left behind."""
-        if not self.jobs:
-            return
-        finished: set[int] = set()
-        try:
-            with open_board(len(self.jobs)) as board, self._meter(board, shown=progress) as count:
-                tickets = self._tickets(board)
-                with opened(
-                    self.backend, workers=self.workers, threads=self.threads, scheduler=scheduler
-                ):
-                    for slot, outcome in self._outcomes(tickets):
-                        finished.add(slot)
-                        count(slot, outcome)
-                        yield outcome
-        finally:
-            # A cluster's workers may outlive the run and finish their file: leave it to them.
-            if self.backend == "loky" and len(finished) < len(self.jobs):
-                wait_for_workers(self.journal)
-                _remove_parts(job for slot, job in enumerate(self.jobs) if slot not in finished)
-
-    def _tickets(self, board: Board) -> list[Ticket]:
-        shared: dict[str, Any] = {
-            "board": board.path,
-            "journal": self.journal,
-            "run": os.getpid() if self.backend == "loky" else None,
-            "desk": make_desk(board.path.parent, self.devices, workers=self.workers),
-        }
-        return [
-            Ticket(job, self.settings, slot=slot, **shared) for slot, job in enumerate(self.jobs)
-        ]
-
-    @contextmanager
-    def _meter(self, board: Board, *, shown: bool) -> Iterator[Callable[[int, Outcome], None]]:
-        if not shown:
-            yield lambda slot, outcome: None
-            return
-        with Meter(self.jobs, self.settings, board=board, workers=self.workers) as meter:
-            yield meter.add
-
-    def _outcomes(self, tickets: Sequence[Ticket]) -> Iterator[tuple[int, Outcome]]:
-        """Each ticket's slot and outcome; a worker that dies takes only its own video with it.
-
-        When one dies, the pool is gone and who did it is unknown: each video that was being
-        extracted is tried once more, alone, and the rest goes on in a new pool.
-        """
-        remaining = {ticket.slot: ticket for ticket in tickets}
-        while remaining:
-            taken: dict[int, Ticket] = {}
-            try:
-                for slot, outcome in self._results(remaining.values(), taken, workers=self.workers):
-                    del remaining[slot], taken[slot]
-                    yield slot, outcome
-            # What is wrong with a video comes as an outcome: this is the pool, of whatever kind.
-            except Exception:
-                if not taken:
-                    raise
-                for ticket in list(taken.values()):
-                    yield self._alone(ticket)
-                    del remaining[ticket.slot]
-
-    def _results(
-        self, tickets: Iterable[Ticket], taken: dict[int, Ticket], *, workers: int
-    ) -> Iterator[tuple[int, Outcome]]:
-        def handed_out() -> Iterator[Ticket]:
-            for ticket in list(tickets):
-                taken[ticket.slot] = ticket
-                yield ticket
-
-        return run_parallel(work, handed_out(), backend=self.backend, workers=workers)
-
-    def _alone(self, ticket: Ticket) -> tuple[int, Outcome]:
-        """Try a video while no other is extracted: what kills the worker now is this one."""
-        start = time.perf_counter()
-        try:
-            [result] = self._results([ticket], {}, workers=1)
-            return result
-        except Exception as error:
-            _remove_parts([ticket.job])
-            codes = re.search(r"\{.*\}", str(error))
-            reason = codes.group() if codes else one_line(error)
-            text = (
-                f"{ticket.job.source}: the worker died of this video, twice: {reason}; "
-                "a crash while decoding or estimating, or out of memory"
-            )
-            seconds = round(time.perf_counter() - start, 3)
-            job = ticket.job
-            failed = Outcome(str(job.source), str(job.output), "failed", text, seconds=seconds)
-            return ticket.slot, failed
-
-
-def _remove_parts(jobs: Iterable[Job]) -> None:
-    """Remove what a killed run or worker left unfinished."""
-    for job in jobs:
-        job.output.with_name(job.output.name + ".part").unlink(missing_ok=True)
-
-
-def _size(job: Job) -> int:
-    try:
-        return source_bytes(job.source)
-    except OSError:
-        return 0  # fails when its turn comes
-
-
-def _check(workers: int, limit: int | None, backend: str) -> None:
-    if workers < 1:
-        raise ParameterError(f"workers: got {workers}, expected at least 1")
-    if limit is not None and limit < 1:
-        raise ParameterError(f"limit: got {limit}, expected at least 1")
-    if backend not in BACKENDS:
-        known = ", ".join(BACKENDS)
-        hint = did_you_mean(backend, BACKENDS)
-        raise ParameterError(f"unknown backend {backend!r}; known: {known}.{hint}")
-
-
-def _check_devices(devices: Sequence[str], method: FlowMethod, backend: str) -> None:
-    if devices and backend in ("dask", "ray"):
-        raise ParameterError(
-            f"devices: got {', '.join(devices)} with backend {backend!r}; a cluster gives its "
-            "workers their devices itself"
+    def run(self) -> list[Outcome]:
+        """Run what is to do; return the outcomes in the order of the jobs."""
+        options, journal = self.options, self.held.journal
+        remove_parts(self.jobs)
+        progress = find_progress(
+            self.jobs, self.settings, self.out, latest=self.latest, options=options
         )
-    for device in set(devices):
-        on_device(method, device)
+        journal.append(progress.unrecorded)
+        outcomes = dict(progress.skipped)
+        if progress.todo:
+            todo = [self.jobs[index] for index in progress.todo]
+            expected = estimate(todo, self.settings)
+            self._prepare(progress, expected)
+            for slot, outcome in self._outcomes(todo, expected):
+                outcome = self._record(outcome)
+                journal.append([outcome])
+                outcomes[progress.todo[slot]] = outcome
+        return [outcomes[index] for index in sorted(outcomes)]
 
+    def _prepare(self, progress: Progress, expected: Estimate) -> None:
+        """Check the disk, and set damaged stacks aside."""
+        jobs = [self.jobs[index] for index in progress.todo]
+        used = min(len(jobs), self.options.num_workers(self.settings.method))
+        line = f"To extract: {expected}; {used} in parallel"
+        uncertain = expected.bytes > free_bytes(self.out)
+        if uncertain or sum(expected.pairs) >= _LONG_BATCH_PAIRS:
+            found = self._forecast(jobs, expected)
+            if found is not None:
+                check_disk(found.bytes, self.out, force=self.options.force)
+                line = f"To extract: {found}"
+        if self.options.progress:
+            sys.stderr.write(f"{line}.\n")
+            for reason in progress.redone.values():
+                sys.stderr.write(f"Computed again: {reason}\n")
+        for index in progress.redone:
+            set_aside(self.jobs[index].output)
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExtractionError(f"{out}: cannot make this folder: {error.strerror}") from error
+    def _forecast(self, jobs: Sequence[Job], expected: Estimate) -> Forecast | None:
+        """Return a forecast; None if no trial succeeds, whose reason the run will show."""
+        try:
+            return forecast(jobs, self.settings, expected, options=self.options)
+        except FlowstreamError:
+            return None
+
+    def _record(self, outcome: Outcome) -> Outcome:
+        """Complete an outcome by what only the run knows."""
+        before = self.latest.get(relative_output(outcome.output, self.out))
+        failed = before is not None and before["status"] == "failed"
+        attempt = 1 + (before.get("attempt", 1) if before is not None and failed else 0)
+        if outcome.status == "done":
+            discard_damaged(Path(outcome.output))
+        return dataclasses.replace(outcome, attempt=attempt, settings=self.digest)
+
+    def _outcomes(self, jobs: Sequence[Job], expected: Estimate) -> Iterator[tuple[int, Outcome]]:
+        """Yield the index and outcome of each job; no unfinished file is left behind."""
+        options = self.options
+        workers = max(1, options.num_workers(self.settings.method))
+        # One video on many cores is split into segments, so workers are not limited by the videos
+        # but by the tickets.
+        queue = TicketQueue(jobs, expected.pairs, self.settings, workers=workers)
+        used = min(workers, len(queue))
+        threads = max(1, workers // used)
+        settings = dataclasses.replace(
+            self.settings, method=with_threads(self.settings.method, threads)
+        )
+        tasks = [Extraction(settings, device) for device in options.devices or (None,)]
+        pool_options = PoolOptions(
+            workers=used,
+            threads=threads,
+            scheduler=options.scheduler,
+            timeout=options.timeout,
+            inherited=[self.held.descriptor],
+        )
+        with ExitStack() as stack:
+            stack.callback(queue.remove_unfinished)
+            meter = stack.enter_context(Meter(expected.pairs, shown=options.progress))
+            pool = stack.enter_context(POOLS[options.backend](tasks, pool_options, meter.report))
+            for slot, outcome in queue.run(pool):
+                meter.add(slot, outcome)
+                yield slot, outcome

@@ -1,4 +1,4 @@
-"""What is estimated of runs of frames: flow one way or both, what agrees, what the camera did."""
+"""Estimates of consecutive frames: flow in one or both directions, consistency, camera motion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowstream.types import Images, Vectors
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Of n pairs of consecutive frames, what a stack is to hold.
+    """Everything that is estimated of n pairs of consecutive frames.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Estimates:
         Anchored on the later frame of each pair.
     consistent : (n, H, W), bool, or None
     homographies, inliers : (n, 3, 3) float64 and (n,) float32, or None
-        Of the camera's motion, which is not in the fields then.
+        Camera motion, which has been removed from the fields.
     """
 
     forward: Vectors
@@ -40,38 +40,44 @@ class Estimates:
 
     def add_to(self, writer: StackWriter) -> None:
         """Write the items that the stack is declared to hold."""
-        optional = {
+        items = {
             "flow_backward": self.backward if "backward" in writer.outputs else None,
             "consistent": self.consistent,
             "homography": self.homographies,
             "inliers": self.inliers,
         }
-        given = {name: values for name, values in optional.items() if values is not None}
-        writer.add_fields(self.forward, **given)
+        present = {name: values for name, values in items.items() if values is not None}
+        writer.add_fields(self.forward, **present)
 
 
 def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> Iterator[Estimates]:
-    """What is estimated within each window of n + 1 frames.
-
-    Flow is estimated in a thread, while the caller decodes the next window and writes the last one.
-    """
-    for window, flow in _flow(windows, settings):
+    """Yield the estimates of each window of n + 1 frames."""
+    for window, flow in _estimate_flow(windows, settings):
         found = flow
         if settings.consistency and flow.backward is not None:
             found = replace(found, consistent=motion.consistency(flow.forward, flow.backward))
         if settings.stabilise is not None:
-            found = _stabilised(found, window, settings.stabilise)
+            found = _stabilise(found, window, settings.stabilise)
         yield found
 
 
-def _flow(
+def _estimate_flow(
     windows: Iterable[Images], settings: ExtractSettings
 ) -> Iterator[tuple[Images, Estimates]]:
+    """Yield each window with its flow.
+
+    On a GPU, flow is estimated in a thread while the caller decodes the next window and writes the
+    last one. On the CPU a second thread would only compete with the other workers for the cores.
+    """
     both = settings.backward or settings.consistency
+    if settings.method.device == "cpu":
+        for window in windows:
+            yield window, _estimate(window, settings.method, both=both)
+        return
     with ThreadPoolExecutor(max_workers=1) as thread:
         ahead: tuple[Images, Future[Estimates]] | None = None
         for window in windows:
-            following = thread.submit(_estimated, window, settings.method, both=both)
+            following = thread.submit(_estimate, window, settings.method, both=both)
             if ahead is not None:
                 yield ahead[0], ahead[1].result()
             ahead = window, following
@@ -79,7 +85,7 @@ def _flow(
             yield ahead[0], ahead[1].result()
 
 
-def _estimated(window: Images, method: FlowMethod, *, both: bool) -> Estimates:
+def _estimate(window: Images, method: FlowMethod, *, both: bool) -> Estimates:
     first, second = window[:-1], window[1:]
     return (
         Estimates(*method.both_directions(first, second))
@@ -88,8 +94,8 @@ def _estimated(window: Images, method: FlowMethod, *, both: bool) -> Estimates:
     )
 
 
-def _stabilised(found: Estimates, window: Images, stabiliser: Stabiliser) -> Estimates:
-    """The fields without the camera's motion, and what that was."""
+def _stabilise(found: Estimates, window: Images, stabiliser: Stabiliser) -> Estimates:
+    """Return the estimates without the camera motion, and with its homographies."""
     luma = as_luma(window)
     flow = [found.forward] if found.backward is None else [found.forward, found.backward]
     without = [np.empty_like(fields) for fields in flow]
@@ -104,8 +110,8 @@ def _stabilised(found: Estimates, window: Images, stabiliser: Stabiliser) -> Est
                 for fields, way in zip(flow, there_and_back, strict=False)
             ]
         except ParameterError:
-            # A vector ends beyond the homography's horizon: that is no camera's motion. It is taken
-            # to stand still, as where support is thin, and the share of inliers, 0, says so.
+            # A vector ends beyond the horizon of the homography, which no camera motion explains.
+            # The camera is assumed to be still; the stored fraction of inliers is then 0.
             still = [fields[k] for fields in flow]
         else:
             homographies[k], inliers[k] = camera.homography, camera.inlier_fraction

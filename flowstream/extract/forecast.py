@@ -1,123 +1,112 @@
-"""How much work and disk space a batch will take, told before it starts."""
+"""Expected length of each video of a batch, and an upper bound of the disk space."""
 
 from __future__ import annotations
 
 import math
-import tempfile
-import time
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from flowstream.errors import FlowstreamError, VideoError
+from flowstream.errors import FlowstreamError
 from flowstream.extract.jobs import Job
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.worker import extract_video
-from flowstream.store import bytes_per_pair
-from flowstream.video import Sampling, VideoInfo, probe
+from flowstream.extract.sources import source_state
+from flowstream.video import Pair, Sampling, Span, VideoInfo, probe
 
-# Opening a video costs some milliseconds; of more videos than this, a spread of them is asked.
-PROBED = 200
-TRIAL_FRAMES = 17
-TRIALS = 3
+# Opening a video takes some milliseconds: of more videos than this, an even sample is opened, and
+# the others are estimated from their number of bytes.
+PROBED = 128
+# JPEG at quality 95 needs 0.3 to 0.6 bytes per pixel on real clips.
+JPEG_BYTES_PER_PIXEL = 1.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the headers of the videos let expect.
+    """Expected size of a batch.
 
     Parameters
     ----------
     pairs : tuple of int
-        Frame pairs of each job; of those that were not opened, or cannot be, the mean.
+        Number of frame pairs of each job.
+    pixels : tuple of int
+        Pixels of each field of a job.
     bytes : int
-        Of all stacks, before compression: they will not be larger.
+        Size of all stacks before compression, an upper bound.
+    unreadable : tuple of (Job, str)
+        Jobs of the sample that cannot be opened, and why.
+    probed : int
+        Number of videos that were opened.
     """
 
     pairs: tuple[int, ...]
+    pixels: tuple[int, ...]
     bytes: int
+    unreadable: tuple[tuple[Job, str], ...] = ()
+    probed: int = 0
 
     def __str__(self) -> str:
         count = len(self.pairs)
-        videos = f"{count} video{'s' * (count != 1)}"
+        videos = f"{count:,} video{'s' * (count != 1)}"
         if not any(self.pairs):
             return f"{videos} of unknown length"
-        return (
-            f"{videos}, about {sum(self.pairs):,} frame pairs; "
-            f"at most {readable_bytes(self.bytes)} on disk, before compression"
-        )
-
-
-def estimate(jobs: Sequence[Job], settings: ExtractSettings) -> Estimate:
-    """The pairs and bytes to expect of a batch, by the headers of its videos."""
-    stride = math.ceil(len(jobs) / PROBED) or 1
-    known: dict[int, tuple[int, float]] = {}
-    for slot in range(0, len(jobs), stride):
-        try:
-            info = probe(jobs[slot].source)
-        except VideoError:
-            continue  # told when its turn comes
-        pairs = expected_pairs(info, settings.sampling)
-        known[slot] = pairs, pairs * _bytes_per_pair(info, settings)
-    mean = [sum(column) / len(known) for column in zip(*known.values(), strict=True)] or [0, 0]
-    every = [known.get(slot, (round(mean[0]), mean[1])) for slot in range(len(jobs))]
-    return Estimate(tuple(pairs for pairs, _ in every), round(sum(size for _, size in every)))
+        return f"{videos}, about {sum(self.pairs):,} frame pairs"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a pair costs, measured on the first frames of one video.
+class _Probe:
+    """What is known of one video."""
+
+    pairs: int
+    pixels: int
+    source_bytes: int
+
+
+def estimate(jobs: Sequence[Job], settings: ExtractSettings, *, most: int = PROBED) -> Estimate:
+    """Estimate the pairs of each job and the bytes of all, from the headers of the videos.
+
+    The same jobs give the same numbers on every machine.
 
     Parameters
     ----------
-    seconds, bytes : float
-        Per frame pair, with everything: decoding, flow, compression, writing.
+    most : int
+        Number of videos to open; 0 opens all.
     """
-
-    seconds: float
-    bytes: float
-
-
-def try_first(jobs: Sequence[Job], settings: ExtractSettings) -> Trial:
-    """Extract the first frames of the first video that can be, into a temporary file.
-
-    Raises
-    ------
-    FlowstreamError
-        If none of the first few can be extracted.
-    """
-    frames = max(TRIAL_FRAMES, 2 * settings.method.batch + 1)
-    for attempt, job in enumerate(jobs, start=1):
+    stride = math.ceil(len(jobs) / most) if most else 1
+    known: dict[int, _Probe] = {}
+    unreadable = []
+    for slot in range(0, len(jobs), max(1, stride)):
         try:
-            return _trial(job, settings, frames=frames)
-        except FlowstreamError:
-            if attempt in (TRIALS, len(jobs)):
-                raise
-    return Trial(0.0, 0.0)
+            known[slot] = _probe(jobs[slot], settings.sampling)
+        except (FlowstreamError, OSError) as error:
+            unreadable.append((jobs[slot], str(error)))
+    every = _complete(jobs, known)
+    per_pixel = _bytes_per_pixel(settings)
+    return Estimate(
+        pairs=tuple(one.pairs for one in every),
+        pixels=tuple(one.pixels for one in every),
+        bytes=round(sum(one.pairs * one.pixels for one in every) * per_pixel),
+        unreadable=tuple(unreadable),
+        probed=len(known) + len(unreadable),
+    )
 
 
-def _trial(job: Job, settings: ExtractSettings, *, frames: int) -> Trial:
-    with tempfile.TemporaryDirectory(prefix="flowstream-") as folder:
-        output = Path(folder) / "trial.h5"
-        for most in (2, frames):  # the first time imports and compiles
-            start = time.perf_counter()
-            count, _ = extract_video(replace(job, output=output), settings, most=most)
-            seconds = time.perf_counter() - start
-        return Trial(seconds / (count - 1), output.stat().st_size / (count - 1))
-
-
-def expected_pairs(info: VideoInfo, sampling: Sampling) -> int:
-    """The frame pairs that sampling a video should give, by its header; 0 where it says nothing."""
-    seconds = info.seconds or 0.0
+def expected_pairs(info: VideoInfo, sampling: Sampling, part: Span | Pair | None = None) -> int:
+    """Return the frame pairs that a video should give, by its header; 0 if it is unknown."""
+    if isinstance(part, Pair):
+        return 1
+    fps = info.fps or 25.0
+    frames = info.header_frames or round((info.seconds or 0.0) * fps)
+    if part is not None:
+        scale = 1.0 if part.unit == "frames" else fps
+        end = frames if part.end is None else min(frames or math.inf, part.end * scale)
+        frames = max(0, round(end - part.start * scale))
     if sampling.fps is not None:
-        frames = round(seconds * sampling.fps)
-    else:
-        frames = math.ceil((info.header_frames or round(seconds * info.fps)) / sampling.step)
-    return max(0, frames - 1)
+        return max(0, round(frames / fps * sampling.fps) - 1)
+    return max(0, math.ceil(frames / sampling.step) - 1)
 
 
 def readable_bytes(size: float) -> str:
-    """`3.2 GB`: powers of 1000, as disks are sold."""
+    """Return `3.2 GB`: powers of 1000, as disks are sold."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
@@ -126,7 +115,7 @@ def readable_bytes(size: float) -> str:
 
 
 def readable_seconds(seconds: float) -> str:
-    """`2 h 5 min`: the two largest units."""
+    """Return `2 h 5 min`: the two largest units."""
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     whole = max(1, round(seconds))
     parts: list[tuple[int, str]] = []
@@ -137,6 +126,44 @@ def readable_seconds(seconds: float) -> str:
     return " ".join(f"{count} {name}" for count, name in parts[:2] if count)
 
 
-def _bytes_per_pair(info: VideoInfo, settings: ExtractSettings) -> float:
-    size = settings.sampling.target(info.rows, info.columns, info.aspect)
-    return bytes_per_pair(size, settings.codec, settings.outputs)
+def _probe(job: Job, sampling: Sampling) -> _Probe:
+    if job.problem:
+        raise OSError(job.problem)
+    info = probe(job.source)
+    rows, columns = sampling.target(info.rows, info.columns)
+    pairs = expected_pairs(info, sampling, job.part)
+    return _Probe(pairs, rows * columns, source_state(job.source)[0])
+
+
+def _complete(jobs: Sequence[Job], known: dict[int, _Probe]) -> list[_Probe]:
+    """Return a probe of each job; of those that were not opened, one like their kind's mean."""
+    kinds: dict[str, list[_Probe]] = defaultdict(list)
+    for slot, one in known.items():
+        kinds[_kind(jobs[slot])].append(one)
+        kinds[""].append(one)
+    return [known.get(slot) or _guess(job, kinds) for slot, job in enumerate(jobs)]
+
+
+def _guess(job: Job, kinds: dict[str, list[_Probe]]) -> _Probe:
+    alike = kinds.get(_kind(job)) or kinds.get("") or []
+    total = sum(one.source_bytes for one in alike)
+    try:
+        size = 0 if job.problem else source_state(job.source)[0]
+    except OSError:
+        size = 0
+    if not total:
+        return _Probe(0, 0, size)
+    pairs = sum(one.pairs for one in alike)
+    pixels = sum(one.pairs * one.pixels for one in alike) // max(1, pairs)
+    # Parts of videos are as long as other parts, whatever the size of their video.
+    share = 1 / len(alike) if job.part is not None else size / total
+    return _Probe(round(pairs * share), pixels, size)
+
+
+def _kind(job: Job) -> str:
+    return f"{job.source.suffix.lower()}{'@' * (job.part is not None)}"
+
+
+def _bytes_per_pixel(settings: ExtractSettings) -> float:
+    flow = 2 * settings.codec.dtype.itemsize * (1 + settings.backward)
+    return flow + settings.consistency / 8 + JPEG_BYTES_PER_PIXEL * settings.rgb

@@ -1,124 +1,95 @@
-"""One run at a time in an output folder, and no worker that outlives its run.
+"""Exclusive locks on files: one run per journal, and no worker that outlives its run.
 
-When a run is killed, its workers may live on for a moment. If a new run started then, two processes
-could write one file. So a run holds a lock on the folder, each worker holds one on the
-journal while it writes, a worker ends itself when its run is gone, and a new run waits until the
-last worker's lock is free. The kernel frees the locks of a dead process: nothing is left behind.
+The kernel releases the locks of a process that died, so that nothing has to be cleaned up. On
+POSIX systems worker processes inherit the lock of their run: it is free when the run and all its
+workers have ended, and two runs can never write the same file.
 """
 
 from __future__ import annotations
 
-import functools
+import errno
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from flowstream.errors import ExtractionError
-
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
-ORPHAN_POLL_SECONDS = 0.2
-# An orphan ends within a poll; a batch on a busy disk may delay it.
-PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+# Windows locks a range of bytes against reading, too; this one is far behind the end of any file.
+_WINDOWS_BYTE = 1 << 62
 
 
-@contextmanager
-def running_in(folder: Path) -> Iterator[None]:
-    """Hold `folder` for one run.
+class FileLock:
+    """Exclusive lock on a file, which is created if it is missing.
 
-    Raises
-    ------
-    ExtractionError
-        If another run holds the folder.
+    Parameters
+    ----------
+    path : Path
     """
-    with locked(folder, exclusive=True, patience=0.0) as free:
-        if not free:
-            raise ExtractionError(
-                f"{folder}: another extraction is writing into this folder; "
-                "wait for its end or give another --out"
-            )
-        yield
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.descriptor = -1
 
-def wait_for_workers(journal: Path) -> None:
-    """Return when no worker writes into the journal's folder any more.
+    def acquire(self, *, patience: float) -> bool:
+        """Try to get the lock for `patience` seconds; return True if it is held then.
 
-    Raises
-    ------
-    ExtractionError
-        If one still does after half a minute.
-    """
-    with locked(journal, exclusive=True, patience=PATIENCE_SECONDS) as free:
-        if not free:
-            raise ExtractionError(
-                f"{journal.parent}: a worker of an earlier extraction still writes into this "
-                "folder; end that process and start again"
-            )
+        File systems without locks (some network file systems) count as free: there, the user has
+        to make sure that only one run writes into a directory.
 
-
-@contextmanager
-def working_for(run: int | None, journal: Path) -> Iterator[None]:
-    """Hold the journal's lock as a worker of the process `run`, and end when that process ends.
-
-    None: the run is no parent of this process (another machine's, or itself), and not watched.
-    """
-    with locked(journal, exclusive=False, patience=PATIENCE_SECONDS):
-        if run is not None and run != os.getpid():
-            # Asked once the lock is held: a run that ends later is followed by none before we end.
-            _end_without(run)
-            _end_with(run)
-        yield
-
-
-@functools.cache
-def _end_with(run: int) -> None:
-    """From now on, end this process with the process `run`; also while it waits for work."""
-
-    def watch() -> None:
+        Raises
+        ------
+        OSError
+            If the file cannot be opened for writing.
+        """
+        until = time.monotonic() + patience
         while True:
-            time.sleep(ORPHAN_POLL_SECONDS)
-            _end_without(run)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _end_without(run: int) -> None:
-    if os.getppid() != run:
-        os._exit(1)
-
-
-@contextmanager
-def locked(path: Path, *, exclusive: bool, patience: float) -> Iterator[bool]:
-    """Hold an advisory lock; gives whether it was had within `patience` seconds.
-
-    True where the system has no such locks (Windows, some network file systems): there, two runs
-    in one folder are the user's to avoid.
-    """
-    if sys.platform == "win32":
-        yield True
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield _acquire(descriptor, exclusive=exclusive, until=time.monotonic() + patience)
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, *, exclusive: bool, until: float) -> bool:
-    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            # Another run may remove the file between opening and locking.
+            if _try_lock(self.descriptor) and self.is_current():
+                return True
+            self.release()
             if time.monotonic() >= until:
                 return False
-            time.sleep(0.02)
+            time.sleep(_POLL_SECONDS)
+
+    def is_current(self) -> bool:
+        """Return True if the path still names the locked file."""
+        try:
+            named, held = os.stat(self.path), os.fstat(self.descriptor)
         except OSError:
-            return True
+            return False
+        return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+
+    def release(self) -> None:
+        """Release the lock of this process; inherited copies keep theirs."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Return True if another process holds the lock of a file."""
+    lock = FileLock(path)
+    try:
+        return not lock.acquire(patience=0.0)
+    except OSError:
+        return False
+    finally:
+        lock.release()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, _WINDOWS_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
-            return True
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True

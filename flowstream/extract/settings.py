@@ -9,7 +9,7 @@ from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow import FlowMethod
 from flowstream.flow.camera import Stabiliser
-from flowstream.ranges import check_between
+from flowstream.ranges import check_at_least, check_between
 from flowstream.store import COMPRESSIONS
 from flowstream.video import Sampling
 
@@ -32,9 +32,9 @@ class ExtractSettings:
     jpeg_quality : int
         1 to 100; 95 is OpenCV's default, with which published RGB frames were stored.
     max_corrupt : int
-        Number of corrupted frames that a video may have.
+        Number of frames marked as corrupt by the decoder above which a video fails.
     allow_truncated : bool
-        Accept a video whose end is missing.
+        Accept a video that holds clearly fewer frames than its header says.
     backward : bool
         Also store the flow from each frame to the one before it.
     consistency : bool
@@ -61,20 +61,23 @@ class ExtractSettings:
     consistency: bool = False
     stabilise: Stabiliser | None = None
 
-    @property
-    def outputs(self) -> frozenset[str]:
-        """Optional outputs of the stack, as `flowstream.store` names them."""
-        wanted = {
-            "rgb": self.rgb,
-            "backward": self.backward,
-            "consistency": self.consistency,
-            "camera": self.stabilise is not None,
-        }
-        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
-
     def __post_init__(self) -> None:
         if self.compression not in COMPRESSIONS:
             known = ", ".join(COMPRESSIONS)
             hint = did_you_mean(self.compression, COMPRESSIONS)
             raise ParameterError(f"unknown compression {self.compression!r}; known: {known}.{hint}")
         check_between("jpeg_quality", self.jpeg_quality, (1, 100))
+        check_at_least("max_corrupt", self.max_corrupt, 0)
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Optional outputs of the stacks, keys of `flowstream.store.OUTPUTS`."""
+        wanted = {
+            "rgb": self.rgb,
+            "backward": self.backward,
+            "consistency": self.consistency,
+            "camera": self.stabilise is not None,
+            # Of a truncated video the last frames may be corrupt.
+            "corrupt": self.max_corrupt > 0 or self.allow_truncated,
+        }
+        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)

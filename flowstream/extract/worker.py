@@ -1,13 +1,11 @@
-"""One video to one stack file: decoded, estimated, encoded and written a batch of pairs at a time.
+"""One video to one stack: decoded, estimated, encoded and written a batch of pairs at a time.
 
 Memory holds one batch, whatever the length of the video.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import struct
+import errno
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,177 +17,229 @@ import cv2
 import numpy as np
 
 from flowstream.errors import FlowstreamError, VideoError
-from flowstream.extract.devices import Desk, on_device
+from flowstream.extract.devices import on_device
+from flowstream.extract.directory import make_directory
 from flowstream.extract.estimates import estimate_windows
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
-from flowstream.extract.lock import working_for
 from flowstream.extract.settings import ExtractSettings
-from flowstream.plugins import provenance
+from flowstream.extract.sources import source_state
 from flowstream.store import Header, StackWriter, create_stack, encode_jpeg
-from flowstream.types import Images, Size
-from flowstream.video import Frame, VideoInfo, probe, read_frames
+from flowstream.store.joining import join_stacks
+from flowstream.store.losses import LossCounts
+from flowstream.types import Images
+from flowstream.video import Frame, VideoReader, open_video
 
-COUNTER = struct.Struct("<q")
-"""One job's pairs so far, in the file that `Ticket.board` names."""
+Report = Callable[[int], None]
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """One job as a worker process gets it.
+    """Work for a worker: a video, a segment of one, or the segments to join.
 
     Parameters
     ----------
     job : Job
-    settings : ExtractSettings
     slot : int
-        Place of the job's counter in the board.
-    board : Path
-        File of counters; where it cannot be reached (another machine) progress goes by videos.
-    journal : Path
-        Whose lock is held while writing.
-    run : int or None
-        Process to end with.
-    desk : Desk or None
-        Where to get a device to compute on; None: the method's own.
+        Index of the job in its run.
+    segment : int or None
+        Index of the segment that `job.part` selects; None for a whole video.
+    segments : tuple of Path
+        Stacks of segments to join into the stack of the job.
+    losses : tuple of LossCounts
+        Vectors clipped and rounded to zero, of each segment.
+    most : int or None
+        Number of frames to read; None reads all.
     """
 
     job: Job
+    slot: int = 0
+    segment: int | None = None
+    segments: tuple[Path, ...] = ()
+    losses: tuple[LossCounts, ...] = ()
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Result of a ticket.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    losses : LossCounts or None
+    disk_error : str
+        Reason if the disk cannot take more stacks; the run then ends.
+    """
+
+    outcome: Outcome
+    losses: LossCounts | None = None
+    disk_error: str = ""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The task of a worker.
+
+    Parameters
+    ----------
+    settings : ExtractSettings
+    device : str or None
+        Device of the method, in place of its own.
+    """
+
     settings: ExtractSettings
-    slot: int
-    board: Path
-    journal: Path
-    run: int | None
-    desk: Desk | None = None
+    device: str | None = None
+
+    def __call__(self, ticket: Ticket, report: Report) -> Result:
+        """Run one ticket; an error of the video is part of the result."""
+        settings = self.settings
+        if self.device is not None:
+            settings = replace(settings, method=on_device(settings.method, self.device))
+        with _one_opencv_thread():
+            return attempt(ticket, settings, report=report)
 
 
-def work(ticket: Ticket) -> tuple[int, Outcome]:
-    """Extract one video in a worker process; gives the ticket's slot, and what became of it."""
-    with (
-        _uninterrupted(ticket.run),
-        working_for(ticket.run, ticket.journal),
-        _one_opencv_thread(),
-        _bound(ticket) as settings,
-    ):
-        return ticket.slot, attempt(ticket.job, settings, report=_counter(ticket))
-
-
-@contextmanager
-def _bound(ticket: Ticket) -> Iterator[ExtractSettings]:
-    """The settings, with the method on a device that this worker has while it works."""
-    if ticket.desk is None:
-        yield ticket.settings
-        return
-    with ticket.desk.seat() as device:
-        yield replace(ticket.settings, method=on_device(ticket.settings.method, device))
-
-
-def _counter(ticket: Ticket) -> Callable[[int], None]:
-    """A function that puts a number of pairs on the ticket's board."""
-
-    def report(pairs: int) -> None:
-        with suppress(OSError), ticket.board.open("r+b", buffering=0) as board:
-            board.seek(ticket.slot * COUNTER.size)
-            board.write(COUNTER.pack(pairs))
-
-    return report
-
-
-def attempt(
-    job: Job, settings: ExtractSettings, *, report: Callable[[int], None] | None = None
-) -> Outcome:
-    """Extract one video and say what became of it; `report` is told the pairs so far."""
+def attempt(ticket: Ticket, settings: ExtractSettings, *, report: Report | None = None) -> Result:
+    """Run a ticket and return its result; `report` is called with the pairs so far."""
     start = time.perf_counter()
-    source, output = str(job.source), str(job.output)
+    job = ticket.job
     try:
-        frames, clipped = extract_video(job, settings, report=report)
+        before = source_state(job.source)
+        if ticket.segments:
+            outcome, losses = _join(ticket, settings), None
+        else:
+            outcome, losses = extract_video(job, settings, report=report, most=ticket.most)
+        if source_state(job.source) != before:
+            job.output.unlink(missing_ok=True)
+            raise VideoError(f"{job.source}: the video changed while it was read")
     # Whatever one video provokes, in whatever library, must not stop the others.
     except Exception as error:
-        return Outcome(
-            source, output, "failed", one_line(error), seconds=time.perf_counter() - start
-        )
-    return Outcome(
-        source,
-        output,
-        "done",
-        frames=frames,
-        pairs=frames - 1,
-        seconds=round(time.perf_counter() - start, 3),
-        bytes=job.output.stat().st_size,
-        clipped=clipped,
-    )
+        outcome = Outcome(str(job.source), str(job.output), "failed", one_line(error))
+        return Result(_timed(outcome, start), disk_error=_disk_error(error))
+    return Result(_timed(outcome, start), losses)
 
 
 def extract_video(
     job: Job,
     settings: ExtractSettings,
     *,
-    report: Callable[[int], None] | None = None,
+    report: Report | None = None,
     most: int | None = None,
-) -> tuple[int, float]:
-    """Write the stack of one video; gives its number of frames and the fraction clipped.
-
-    With `most`, only of its first so many frames.
+) -> tuple[Outcome, LossCounts]:
+    """Write the stack of one video, or of its first `most` frames.
 
     Raises
     ------
     FlowstreamError
-        What the decoder, the method, the codec or the store raise; no file is left then.
+        If the video cannot be decoded, estimated, encoded or written; no file is left then.
     """
-    info = probe(job.source, stream=settings.sampling.stream)
+    if job.problem:
+        raise VideoError(f"{job.source}: {job.problem}")
     colour = settings.method.colour
-    frames = read_frames(
+    reading = open_video(
         job.source,
         settings.sampling,
         luma=not colour,
         rgb=colour or settings.rgb,
-        max_corrupt=settings.max_corrupt,
         allow_truncated=settings.allow_truncated,
+        max_corrupt=settings.max_corrupt,
+        part=job.part,
     )
-    first = next(frames)  # a video without any raises
-    header = _header(job, settings, info=info, size=_image(first, colour).shape[:2])
-    with create_stack(job.output, header, outputs=settings.outputs) as writer:
-        taken = islice(chain([first], frames), most)
-        count = _write(taken, writer, settings=settings, report=report)
-        if count < 2:
-            raise VideoError(
-                f"{job.source}: 1 frame after sampling, expected at least 2: "
-                "flow goes from one frame to the next"
+    with reading as video:
+        frames = iter(video)
+        first = next(frames)  # raises if there is none
+        header = _header(job, settings, video, size=_image(first, colour).shape[:2])
+        make_directory(job.output.parent)
+        with create_stack(job.output, header, outputs=settings.outputs) as writer:
+            count = _write(
+                islice(chain([first], frames), most), writer, settings=settings, report=report
             )
-    return count, writer.header.clipped
-
-
-def _header(job: Job, settings: ExtractSettings, *, info: VideoInfo, size: Size) -> Header:
-    """Return what is known of a stack before its flow is."""
-    return Header(
-        size=size,
-        method=provenance(settings.method),
-        sampling=provenance(settings.sampling),
-        codec=settings.codec,
-        source=job.name,
-        source_size=(info.rows, info.columns),
-        source_bytes=source_bytes(job.source),
-        source_modified=job.source.stat().st_mtime_ns,
-        fps=info.fps,
-        compression=settings.compression,
-        jpeg_quality=settings.jpeg_quality if settings.rgb else 0,
-        stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
-    )
-
-
-def source_bytes(source: Path) -> int:
-    """The size of a video file, or of the files of a folder of images."""
-    if not source.is_dir():
-        return source.stat().st_size
-    return sum(entry.stat().st_size for entry in os.scandir(source) if entry.is_file())
+            if count < 2:
+                raise VideoError(
+                    f"{job.source}: 1 frame after sampling, expected at least 2: "
+                    "flow goes from one frame to the next"
+                )
+            if video.corrupt:
+                writer.add_values("corrupt", video.corrupt)
+    outcome = _outcome(job, writer.header, frames=count)
+    return replace(outcome, corrupt=len(video.corrupt), notes=video.notes), writer.losses.counts
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text on one line; the kind too, where flowstream did not raise it on purpose."""
+    """Return an error's message on one line, with its class unless flowstream raised it."""
     text = " ".join(str(error).split())
     if isinstance(error, FlowstreamError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _join(ticket: Ticket, settings: ExtractSettings) -> Outcome:
+    """Join the stacks of segments, and remove them."""
+    job = ticket.job
+    header, frames, corrupt = join_stacks(
+        ticket.segments, job.output, losses=ticket.losses, batch=settings.method.batch
+    )
+    for path in ticket.segments:
+        path.unlink()
+    return replace(_outcome(job, header, frames=frames), corrupt=corrupt)
+
+
+def _header(
+    job: Job, settings: ExtractSettings, video: VideoReader, *, size: tuple[int, int]
+) -> Header:
+    info = video.info
+    source_bytes, source_modified = source_state(job.source)
+    return Header(
+        size=size,
+        method=settings.method,  # type: ignore[arg-type]
+        sampling=settings.sampling,  # type: ignore[arg-type]
+        codec=settings.codec,
+        source=job.name,
+        source_size=(info.rows, info.columns),
+        source_bytes=source_bytes,
+        source_modified=source_modified,
+        fps=info.fps,
+        container_fps=info.container_fps,
+        sample_aspect=info.sample_aspect,
+        stream=info.stream,
+        compression=settings.compression,
+        jpeg_quality=settings.jpeg_quality if settings.rgb else 0,
+        stabiliser=settings.stabilise,  # type: ignore[arg-type]
+        depth_range=video.depth_range or None,
+    )
+
+
+def _outcome(job: Job, header: Header, *, frames: int) -> Outcome:
+    status = job.output.stat()
+    return Outcome(
+        str(job.source),
+        str(job.output),
+        "done",
+        frames=frames,
+        pairs=frames - 1,
+        bytes=status.st_size,
+        clipped=header.clipped,
+        below_step=header.below_step,
+        modified=status.st_mtime_ns,
+        source_bytes=header.source_bytes,
+        source_modified=header.source_modified,
+    )
+
+
+def _timed(outcome: Outcome, start: float) -> Outcome:
+    return replace(outcome, seconds=round(time.perf_counter() - start, 3))
+
+
+def _disk_error(error: BaseException | None) -> str:
+    """Return the reason if an error means that nothing more can be written."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            return str(error.strerror)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _write(
@@ -197,9 +247,9 @@ def _write(
     writer: StackWriter,
     *,
     settings: ExtractSettings,
-    report: Callable[[int], None] | None,
+    report: Report | None,
 ) -> int:
-    """Add all frames, and the fields between them, to a stack; gives the number of frames."""
+    """Add all frames and the fields between them to a stack; return the number of frames."""
     for found in estimate_windows(_windows(frames, writer, settings), settings):
         found.add_to(writer)
         if report is not None:
@@ -210,7 +260,7 @@ def _write(
 def _windows(
     frames: Iterable[Frame], writer: StackWriter, settings: ExtractSettings
 ) -> Iterator[Images]:
-    """Runs of frames for one batch of pairs each, the last of one the first of the next."""
+    """Yield the frames of one batch of pairs after another; neighbours share one frame."""
     window: list[Images] = []
     for frame in frames:
         writer.add_frame(frame.index, frame.seconds, _jpeg(frame, settings))
@@ -235,16 +285,6 @@ def _image(frame: Frame, colour: bool) -> Images:
 
 
 @contextmanager
-def _uninterrupted(run: int | None) -> Iterator[None]:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the run: it ends its workers."""
-    if run is None or run == os.getpid():
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    yield
-
-
-@contextmanager
 def _one_opencv_thread() -> Iterator[None]:
     """Hold OpenCV to one thread: parallelism is over videos."""
     threads = cv2.getNumThreads()
@@ -252,4 +292,5 @@ def _one_opencv_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        cv2.setNumThreads(threads)
+        with suppress(cv2.error):
+            cv2.setNumThreads(threads)

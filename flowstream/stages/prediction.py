@@ -255,11 +255,12 @@ def predict_videos(
     failures : list of str
         One line for each video that could not be predicted.
     """
-    from flowstream.extract import extract, plan
+    from flowstream.extract import RunOptions, extract, plan
     from flowstream.progress import Progress
 
     planned = plan(sources, stacks)
-    summary = extract(planned, predictor.settings(), stacks, workers=jobs, progress=progress)
+    options = RunOptions(workers=jobs, progress=progress)
+    summary = extract(planned, predictor.settings(), stacks, options=options)
     failures = [f"{outcome.source}: {outcome.error}" for outcome in summary.failed]
     predictions = []
     ready = [job for job in planned if job.output.exists()]

@@ -91,14 +91,13 @@ def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = Tru
     ExtractionError
         If a video failed; the others are done.
     """
-    from flowstream.extract import extract, plan
+    from flowstream.extract import RunOptions, extract, plan
 
     summary = extract(
         plan(recipe.sources, directory),
         recipe.settings(),
         directory,
-        workers=recipe.jobs,
-        progress=progress,
+        options=RunOptions(workers=recipe.jobs, progress=progress),
     )
     if summary.failed:
         count = len(summary.failed)

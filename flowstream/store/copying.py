@@ -70,15 +70,22 @@ def _copy_frames(stack: Stack, writer: StackWriter) -> None:
 def _copy_fields(stack: Stack, writer: StackWriter) -> None:
     for start in range(0, stack.num_fields, _PAIRS):
         stop = min(stack.num_fields, start + _PAIRS)
-        values = {
-            item.name: _unpack(stack, item.name, start, stop)
-            for item in writer.items
-            if item.dimensions[0] in ("plane", "pair")
-        }
+        values = read_fields(stack, writer, start, stop=stop)
         writer.add_fields(values.pop("flow"), **values)
     for item in writer.items:
         if item.dimensions[0] not in ("plane", "pair", "frame", "rgb_byte"):
             writer.add_values(item.name, stack.read(item.name))
+
+
+def read_fields(
+    stack: Stack, writer: StackWriter, start: int, *, stop: int
+) -> dict[str, NDArray[Any]]:
+    """Return the values of a run of fields as `StackWriter.add_fields` takes them, by item."""
+    return {
+        item.name: _unpack(stack, item.name, start, stop)
+        for item in writer.items
+        if item.dimensions[0] in ("plane", "pair")
+    }
 
 
 def _unpack(stack: Stack, name: str, start: int, stop: int) -> NDArray[Any]:

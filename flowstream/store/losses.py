@@ -4,9 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from flowstream.store.header import Header
 from flowstream.types import Codes, Vectors
+
+
+@dataclass(frozen=True)
+class LossCounts:
+    """Counts of vectors: of a whole stack, or of a segment that will be joined with others.
+
+    Parameters
+    ----------
+    moving, lost : int
+        Vectors longer than 1/64 pixel, and those of them that are stored as zero.
+    at_bound : mapping
+        Number of vectors at the codec's bound, by item.
+    """
+
+    moving: int = 0
+    lost: int = 0
+    at_bound: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, counts: Iterable[LossCounts]) -> LossCounts:
+        """Return the sums of several counts."""
+        every = list(counts)
+        at_bound: Counter[str] = Counter()
+        for one in every:
+            at_bound.update(one.at_bound)
+        return cls(
+            moving=sum(one.moving for one in every),
+            lost=sum(one.lost for one in every),
+            at_bound=dict(at_bound),
+        )
 
 
 class Losses:
@@ -23,6 +56,16 @@ class Losses:
         self._header = header
         self._at_bound: dict[str, int] = {}
         self._moving = self._lost = 0
+
+    @property
+    def counts(self) -> LossCounts:
+        """Counts of all vectors so far."""
+        return LossCounts(self._moving, self._lost, dict(self._at_bound))
+
+    @counts.setter
+    def counts(self, counts: LossCounts) -> None:
+        self._moving, self._lost = counts.moving, counts.lost
+        self._at_bound = dict(counts.at_bound)
 
     def count(self, name: str, vectors: Vectors, stored: Codes) -> None:
         """Count fields `(n, 2, H, W)` of item `name`, and the planes that store them."""

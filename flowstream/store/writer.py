@@ -46,7 +46,7 @@ class StackWriter:
         self._data: dict[str, Data] = {}
         self._last_index = 0
         self._image_end = 0
-        self._losses = Losses(header)
+        self.losses = Losses(header)
 
     @property
     def num_frames(self) -> int:
@@ -147,10 +147,11 @@ class StackWriter:
             raise StackError(f"{self.path}: got {seen} for {name!r}, expected {wanted}")
         # All are checked before any is stored, so that a refusal leaves the stack as it was.
         packed = {name: self._pack(ITEMS[name], values[name], len(vectors)) for name in values}
-        for name, stored in packed.items():
+        # In the order of the table, so that the same values always give the same file.
+        for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
-                self._losses.count(name, values[name], stored)
-            self._store(name, stored)
+                self.losses.count(name, values[name], packed[name])
+            self._store(name, packed[name])
 
     def add_values(self, name: str, values: ArrayLike) -> None:
         """Add the next entries of an item that belongs to no frame pair, such as `corrupt`.
@@ -236,7 +237,7 @@ class StackWriter:
     def _complete(self) -> None:
         """Write what is known only now, close the HDF5 file and append the index."""
         assert self._file is not None
-        file, self.header = self._file, self._losses.final_header(self.num_fields)
+        file, self.header = self._file, self.losses.final_header(self.num_fields)
         for data in self._data.values():
             data.finish()
         digests = {name: data.digest for name, data in self._data.items()}

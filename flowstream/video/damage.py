@@ -61,8 +61,12 @@ class Damage:
         self.dependent += self._depends and not is_corrupt
         self.frames += 1
 
-    def check(self, path: Path, *, max_corrupt: int, allow_truncated: bool) -> None:
+    def check(
+        self, path: Path, *, max_corrupt: int, allow_truncated: bool, reached_end: bool = True
+    ) -> None:
         """Raise if the video is damaged beyond what is allowed.
+
+        If the reading did not reach the end, nothing is known about frames that are missing there.
 
         Raises
         ------
@@ -74,7 +78,7 @@ class Damage:
         """
         if self.frames == 0:
             raise VideoError(f"{path}: no frame of it can be decoded; it is empty or damaged")
-        if not allow_truncated:
+        if reached_end and not allow_truncated:
             self._check_end(path)
         corrupt, lost = len(self.corrupt), self.undecodable
         tail = sum(index >= self.frames - _TAIL_FRAMES for index in self.corrupt)

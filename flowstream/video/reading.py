@@ -61,6 +61,7 @@ class VideoReader:
         self._allow_truncated = allow_truncated
         self._part = part
         self._notes: list[str] = []
+        self._reached_end = True
         self._source = _open(self._path, sampling.stream)
         try:
             self.info: VideoInfo = self._source.info()
@@ -128,7 +129,10 @@ class VideoReader:
                 is_corrupt=picture.is_corrupt,
             )
         self._source.damage.check(
-            self._path, max_corrupt=self._max_corrupt, allow_truncated=self._allow_truncated
+            self._path,
+            max_corrupt=self._max_corrupt,
+            allow_truncated=self._allow_truncated,
+            reached_end=self._reached_end,
         )
 
     def _select_part(self, pictures: Iterable[Picture], part: Part) -> Iterator[Picture]:
@@ -137,6 +141,7 @@ class VideoReader:
         for picture in pictures:
             last = picture.index
             if part.is_over(picture):
+                self._reached_end = False
                 break
             if part.selects(picture):
                 found += 1

@@ -42,9 +42,10 @@ def error_of(result: Result, code: int) -> str:
     """The one line of a failed command."""
     assert result.exit_code == code, result.output
     assert result.stdout == ""
-    [line] = result.stderr.strip().splitlines()
+    line, *more = result.stderr.strip().splitlines()
     assert line.startswith("Error: ")
-    return line
+    assert all(other.startswith("  ") for other in more), "a list below the line"
+    return " ".join([line, *more])
 
 
 def test_a_clip_becomes_a_stack_by_the_options(tmp_path: Path, clip: Path) -> None:
@@ -68,7 +69,7 @@ def test_a_clip_becomes_a_stack_by_the_options(tmp_path: Path, clip: Path) -> No
 def test_data_goes_to_stdout_and_progress_to_stderr(tmp_path: Path, clip: Path) -> None:
     result = flowstream("extract", clip, "--out", tmp_path / "out", *QUICK)
     assert result.stdout.splitlines()[1].split()[:4] == ["done", "1", "4", "3"]
-    assert "1 video, about 3 frame pairs; at most" in result.stderr
+    assert "1 video, about 3 frame pairs" in result.stderr
     assert flowstream("extract", clip, "--out", tmp_path / "o", *QUICK, "--quiet").output == ""
 
 
@@ -86,7 +87,9 @@ def test_the_same_command_skips_and_another_is_refused(tmp_path: Path, clip: Pat
     assert flowstream(*command).exit_code == 0
     assert "skipped        1" in flowstream(*command[:-1]).stdout
     line = error_of(flowstream(*command, "--set", "preset=fast"), 1)
-    assert "method.preset: 'medium' here, 'fast' there" in line
+    assert "method.preset" in line
+    assert "'medium'" in line
+    assert "'fast'" in line
     assert "--overwrite" in line
     assert flowstream(*command, "--set", "preset=fast", "--overwrite").exit_code == 0
 
@@ -96,8 +99,8 @@ def test_a_dry_run_makes_nothing(tmp_path: Path, clip: Path) -> None:
     result = flowstream(*command)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{clip} -> {tmp_path / 'out/clip.h5'}\n"
-    assert "about 3 frame pairs" in result.stderr
-    assert "with 1 at once" in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert re.search("frame pairs +about 3", result.stderr)
     facts = json.loads(flowstream(*command, "--json").stdout)
     assert facts["pairs"] == 3
     assert facts["seconds"] > 0
@@ -158,14 +161,14 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path, clip: Path) -> None:
 def test_a_folder_named_like_a_video_holds_no_videos(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").mkdir()
     result = flowstream("extract", tmp_path / "clip.mp4", "--out", tmp_path / "out", *QUICK)
-    assert "no videos in this folder" in error_of(result, 1)
+    assert "no videos in this directory" in error_of(result, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--fps 0", "fps: got 0.0, expected a positive number"),
-        ("--fps nan", "fps: got nan"),
+        ("--fps 0", "fps: expected a positive number, got 0.0"),
+        ("--fps nan", "fps: expected a positive number, got nan"),
         ("--fps x", "'x' is not a valid float"),
         ("--step 0", "'--step': 0 is not in the range"),
         ("--step 2 --fps 5", "give one of the two"),
@@ -176,6 +179,10 @@ def test_a_folder_named_like_a_video_holds_no_videos(tmp_path: Path) -> None:
         ("--codec centered8", "unknown codec 'centered8'; .* Did you mean 'centred8'"),
         ("--compression zip", "unknown compression 'zip'; known: zstd"),
         ("--set preset", "'preset' is not a setting; write key=value"),
+        ("--shard 3/2", "expected I/N with I from 1 to N, got 3/2"),
+        ("--shard 3", "expected I/N such as 2/8, got '3'"),
+        ("--timeout 0", "'--timeout': 0.0 is not in the range"),
+        ("--overwrite --verify", "overwrite: excludes"),
         ("--set prest=fast", "prest: unknown key; .* Did you mean 'preset'"),
         ("--set preset=slow", "expected one of: ultrafast, fast, medium"),
         ("--device cuda", "method 'dis': device: unknown key"),

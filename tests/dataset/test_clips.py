@@ -21,7 +21,7 @@ from flowstream.dataset.split import Sample
 from flowstream.dataset.transforms import Step, TenCrop
 from flowstream.dataset.window import Window
 from flowstream.errors import ShapeError, SplitError, StackError
-from flowstream.extract import ExtractSettings, extract, plan
+from flowstream.extract import ExtractSettings, RunOptions, extract, plan
 from flowstream.flow.dis import DIS
 from flowstream.flow.motion import warp
 from flowstream.video import Sampling
@@ -226,7 +226,9 @@ def test_the_flow_of_a_real_clip_carries_each_frame_to_the_next(
 ) -> None:
     video = "ucf101/videos/BasketballDunk/v_BasketballDunk_g01_c01.mp4"
     settings = ExtractSettings(DIS(), Sampling(short_side=96))
-    extract(plan([shared_data / video], tmp_path), settings, tmp_path, workers=1)
+    extract(
+        plan([shared_data / video], tmp_path), settings, tmp_path, options=RunOptions(workers=1)
+    )
     samples = (Sample("dunk", 0, "g01", tmp_path / "v_BasketballDunk_g01_c01.h5"),)
     steps = (CornerCrop((96, 96)), HorizontalFlip())
     flow = flow_clips(samples, Window(6), steps, training=True)

@@ -1,26 +1,26 @@
-"""Many videos at once: what fails, fails alone."""
+"""Many videos in parallel: a video that fails does not affect the others."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import h5py
 import numpy as np
 import pytest
 
 from flowstream.errors import ExtractionError, MissingDependencyError, ParameterError
-from flowstream.extract import ExtractSettings, extract, plan, read_journal
-from flowstream.extract.batch import default_workers, with_threads
-from flowstream.extract.lock import running_in
+from flowstream.extract import ExtractSettings, RunOptions, directory, extract, plan, read_journal
+from flowstream.extract.batch import with_threads
+from flowstream.extract.directory import hold_directory
 from flowstream.flow import FlowMethod
 from flowstream.flow.dis import DIS
-from flowstream.store import verify_stack
+from flowstream.store import open_stack, verify_stack
 from flowstream.types import Images, Vectors
 
 SETTINGS = ExtractSettings(DIS(preset="ultrafast"))
@@ -40,17 +40,19 @@ def stacks(out: Path) -> dict[str, str]:
     found = {}
     for path in sorted(out.rglob("*")):
         if path.suffix == ".h5":
-            with h5py.File(path) as file:
-                found[str(path.relative_to(out))] = str(file.attrs["checksum"])
+            with open_stack(path) as stack:
+                found[str(path.relative_to(out))] = stack.digest
         elif path.is_file():
             found[str(path.relative_to(out))] = ""
     return found
 
 
-@pytest.mark.parametrize("backend", ["sequential", "loky"])
+@pytest.mark.parametrize("backend", ["sequential", "processes"])
 def test_every_video_becomes_a_stack_and_a_line(tmp_path: Path, videos: Path, backend: str) -> None:
     out = tmp_path / "out"
-    summary = extract(plan([videos], out), SETTINGS, out, workers=2, backend=backend)
+    summary = extract(
+        plan([videos], out), SETTINGS, out, options=RunOptions(workers=2, backend=backend)
+    )
     names = ["a/0.h5", "a/2.h5", "b/1.h5", "b/3.h5"]
     assert [outcome.output for outcome in summary.done] == [str(out / name) for name in names]
     assert [outcome.frames for outcome in summary.done] == [3, 5, 4, 6]
@@ -64,20 +66,21 @@ def test_every_video_becomes_a_stack_and_a_line(tmp_path: Path, videos: Path, ba
 def test_the_same_stacks_come_of_any_number_of_workers(tmp_path: Path, videos: Path) -> None:
     for workers in (1, 2):
         out = tmp_path / str(workers)
-        extract(plan([videos], out), SETTINGS, out, workers=workers)
+        extract(plan([videos], out), SETTINGS, out, options=RunOptions(workers=workers))
     assert stacks(tmp_path / "1") == stacks(tmp_path / "2")
 
 
 def test_a_second_run_skips_and_overwriting_does_not(tmp_path: Path, videos: Path) -> None:
     out = tmp_path / "out"
     jobs = plan([videos], out)
-    first = extract(jobs, SETTINGS, out, limit=2, backend="sequential")
+    first = extract(jobs, SETTINGS, out, options=RunOptions(limit=2, backend="sequential"))
     assert len(first.done) == 2
-    second = extract(jobs, SETTINGS, out, backend="sequential")
+    second = extract(jobs, SETTINGS, out, options=RunOptions(backend="sequential"))
     assert (len(second.skipped), len(second.done)) == (2, 2)
-    third = extract(jobs, SETTINGS, out, overwrite=True, backend="sequential")
+    third = extract(jobs, SETTINGS, out, options=RunOptions(overwrite=True, backend="sequential"))
     assert (len(third.skipped), len(third.done)) == (0, 4)
-    assert len(read_journal(out / "extract.jsonl")) == 2 + 4 + 4
+    # a stack that was skipped is in the journal already
+    assert len(read_journal(out / "extract.jsonl")) == 2 + 2 + 4
 
 
 def test_a_bad_video_stops_nothing_else(tmp_path: Path, videos: Path) -> None:
@@ -85,7 +88,7 @@ def test_a_bad_video_stops_nothing_else(tmp_path: Path, videos: Path) -> None:
     (videos / "a/0.mp4").write_text("not a video")
     (videos / "a/2.mp4").write_bytes(b"")
     (videos / "a/gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
-    summary = extract(plan([videos], out), SETTINGS, out, workers=2)
+    summary = extract(plan([videos], out), SETTINGS, out, options=RunOptions(workers=2))
     assert len(summary.done) == 2
     assert [outcome.source for outcome in summary.failed] == [
         str(videos / name) for name in ("a/0.mp4", "a/2.mp4", "a/gone.mp4")
@@ -128,10 +131,10 @@ def test_a_video_that_kills_its_worker_takes_no_other_with_it(
 ) -> None:
     out = tmp_path / "out"
     settings = dataclasses.replace(SETTINGS, method=deadly(4, tmp_path))
-    summary = extract(plan([videos], out), settings, out, workers=workers)
+    summary = extract(plan([videos], out), settings, out, options=RunOptions(workers=workers))
     [failed] = summary.failed
     assert failed.source == str(videos / "b/1.mp4")
-    assert "worker died" in failed.error
+    assert "failed twice" in failed.error
     assert "SIGKILL" in failed.error
     # tried again alone: another video could have done it, by taking all memory
     assert (tmp_path / "killed").read_text() == "xx"
@@ -140,35 +143,33 @@ def test_a_video_that_kills_its_worker_takes_no_other_with_it(
 
 def test_a_stack_of_other_settings_is_refused_before_any_work(tmp_path: Path, videos: Path) -> None:
     out = tmp_path / "out"
-    extract(plan([videos], out), SETTINGS, out, limit=1, backend="sequential")
+    extract(plan([videos], out), SETTINGS, out, options=RunOptions(limit=1, backend="sequential"))
     before = stacks(out)
-    with pytest.raises(ExtractionError, match=r"method\.name: 'dis' here, 'deadly' there"):
-        extract(
-            plan([videos], out),
-            dataclasses.replace(SETTINGS, method=deadly(0, tmp_path)),
-            out,
-            backend="sequential",
-        )
+    other = dataclasses.replace(SETTINGS, method=deadly(0, tmp_path))
+    with pytest.raises(ExtractionError, match=r"method\.name: .*'dis'.*'deadly'"):
+        extract(plan([videos], out), other, out, options=RunOptions(backend="sequential"))
     assert stacks(out) == before
 
 
 def test_parts_of_a_killed_run_are_removed(tmp_path: Path, videos: Path) -> None:
     out = tmp_path / "out"
     jobs = plan([videos], out)
-    extract(jobs, SETTINGS, out, limit=1, backend="sequential")
+    extract(jobs, SETTINGS, out, options=RunOptions(limit=1, backend="sequential"))
     for job in jobs:
         job.output.parent.mkdir(parents=True, exist_ok=True)
         job.output.with_name(job.output.name + ".part").write_bytes(b"half a stack")
-    extract(jobs, SETTINGS, out, backend="sequential")
+    extract(jobs, SETTINGS, out, options=RunOptions(backend="sequential"))
     assert not list(out.rglob("*.part"))
 
 
-def test_a_folder_in_use_is_refused(tmp_path: Path, videos: Path) -> None:
+def test_a_directory_in_use_is_refused(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "PATIENCE_SECONDS", 0.0)
     out = tmp_path / "out"
-    out.mkdir()
-    with running_in(out), pytest.raises(ExtractionError, match="another extraction"):
+    with hold_directory(out), pytest.raises(ExtractionError, match=r"out: another extraction"):
         extract(plan([videos], out), SETTINGS, out)
-    assert not list(out.iterdir())
+    assert set(stacks(out)) == {"extract.jsonl"}
 
 
 def test_no_jobs_are_no_error(tmp_path: Path) -> None:
@@ -179,23 +180,22 @@ def test_no_jobs_are_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"workers": 0}, "workers: got 0"),
-        ({"limit": 0}, "limit: got 0"),
-        ({"backend": "locky"}, "unknown backend 'locky'.*Did you mean 'loky'"),
+        ({"workers": 0}, "workers: expected at least 1, got 0"),
+        ({"limit": 0}, "limit: expected at least 1, got 0"),
+        ({"timeout": 0.0}, "timeout: expected a positive number"),
+        ({"timeout": 1.0, "backend": "sequential"}, "timeout: only the backend 'processes'"),
+        ({"backend": "proceses"}, "unknown backend 'proceses'.*Did you mean 'processes'"),
+        ({"overwrite": True, "verify": True}, "overwrite: excludes"),
     ],
 )
-def test_wrong_arguments_are_refused_before_any_work(
-    tmp_path: Path, videos: Path, wrong: dict[str, object], message: str
-) -> None:
-    out = tmp_path / "out"
+def test_invalid_options_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        extract(plan([videos], out), SETTINGS, out, **wrong)  # type: ignore[arg-type]
-    assert not out.exists()
+        RunOptions(**wrong)
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path, videos: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(ExtractionError, match="out: cannot make this folder"):
+    with pytest.raises(ExtractionError, match="out: cannot write into this directory"):
         extract(plan([videos], tmp_path / "out"), SETTINGS, tmp_path / "out")
 
 
@@ -203,10 +203,12 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path, videos: Path) -> No
 def test_a_backend_that_is_not_installed_names_its_extra(
     tmp_path: Path, videos: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("distributed", "ray"):
-        monkeypatch.setitem(__import__("sys").modules, module, None)
+    monkeypatch.setitem(sys.modules, {"dask": "distributed"}.get(backend, backend), None)
+    pool = f"flowstream.extract.pools.{backend}_cluster"
+    monkeypatch.delitem(sys.modules, pool, raising=False)
+    out = tmp_path / "out"
     with pytest.raises(MissingDependencyError, match=rf"flowstream\[{backend}\]"):
-        extract(plan([videos], tmp_path / "o"), SETTINGS, tmp_path / "o", backend=backend)
+        extract(plan([videos], out), SETTINGS, out, options=RunOptions(backend=backend))
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,8 @@ def test_threads_go_to_methods_that_take_them_unless_the_user_chose() -> None:
     assert with_threads(DIS(), 4) == DIS()
 
 
-def test_a_method_on_a_device_of_its_own_takes_one_video_at_once() -> None:
-    assert default_workers(Threaded(device="cuda:0")) == 1
-    assert default_workers(Threaded()) >= 1
+def test_a_method_on_a_gpu_processes_one_video_at_a_time() -> None:
+    assert RunOptions().num_workers(Threaded(device="cuda:0")) == 1
+    assert RunOptions().num_workers(Threaded()) >= 1
+    assert RunOptions(devices=("cuda:0", "cuda:1")).num_workers(Threaded()) == 2
+    assert RunOptions(workers=3).num_workers(Threaded(device="cuda:0")) == 3

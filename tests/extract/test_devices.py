@@ -1,9 +1,8 @@
-"""Several devices: every worker has one, and no two share a seat."""
+"""Several devices: each worker computes on one of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,8 @@ import numpy as np
 import pytest
 
 from flowstream.errors import ParameterError
-from flowstream.extract import ExtractSettings, extract, plan
-from flowstream.extract.batch import default_workers
-from flowstream.extract.devices import Desk, make_desk, on_device
+from flowstream.extract import ExtractSettings, RunOptions, extract, plan
+from flowstream.extract.devices import on_device
 from flowstream.flow import FlowMethod
 from flowstream.flow.dis import DIS
 from flowstream.flow.tvl1 import TVL1
@@ -43,7 +41,7 @@ def test_a_method_moves_to_a_device() -> None:
 
 
 def test_a_method_without_a_choice_says_so() -> None:
-    with pytest.raises(ParameterError, match="flow method 'dis' computes on the CPU only"):
+    with pytest.raises(ParameterError, match="flow method 'dis' computes only on the CPU"):
         on_device(DIS(), "cuda:0")
 
 
@@ -54,48 +52,8 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(
     jobs = plan([make_clip(tmp_path / "clip.mp4")], tmp_path / "out")
     settings = ExtractSettings(TVL1())
     with pytest.raises(ParameterError, match="cuda:99"):
-        extract(jobs, settings, tmp_path / "out", devices=["cpu", "cuda:99"])
+        extract(jobs, settings, tmp_path / "out", options=RunOptions(devices=("cpu", "cuda:99")))
     assert not jobs[0].output.exists()
-
-
-def test_seats_go_around_the_devices(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, ["a", "b"], workers=3)
-    assert desk == Desk(tmp_path, ("a", "b", "a"))
-    assert make_desk(tmp_path, [], workers=3) is None
-
-
-def test_those_who_sit_at_the_same_time_sit_apart(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, ["a", "b"], workers=2)
-    assert desk is not None
-    with desk.seat() as one, desk.seat() as other:
-        assert {one, other} == {"a", "b"}
-
-
-def test_who_had_a_seat_gets_it_again(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, ["a", "b", "c"], workers=3)
-    assert desk is not None
-    (tmp_path / "seat-0").write_text("1")  # another process had it
-    with desk.seat() as device:
-        assert device == "b"
-    with desk.seat() as device:
-        assert device == "b"
-
-
-def test_who_finds_no_seat_waits_for_one(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, ["a"], workers=1)
-    assert desk is not None
-    seated = threading.Event()
-
-    def sit() -> None:
-        with desk.seat():
-            seated.set()
-
-    with desk.seat():
-        waiting = threading.Thread(target=sit)
-        waiting.start()
-        assert not seated.wait(0.2)
-    waiting.join(10)
-    assert seated.is_set()
 
 
 def test_a_run_computes_on_the_devices_it_is_given(
@@ -108,8 +66,7 @@ def test_a_run_computes_on_the_devices_it_is_given(
         jobs,
         ExtractSettings(Telling()),
         tmp_path / "out",
-        devices=["cuda:7"],
-        backend="sequential",
+        options=RunOptions(devices=("cuda:7",), backend="sequential"),
     )
     assert len(summary.done) == 2
     assert set(SEEN) == {"cuda:7"}
@@ -122,24 +79,14 @@ def test_two_workers_on_two_devices_extract_everything(
         make_clip(tmp_path / f"in/{k}.mp4", seed=k)
     jobs = plan([tmp_path / "in"], tmp_path / "out")
     settings = ExtractSettings(TVL1(preset="fast"), backward=True, consistency=True)
-    summary = extract(jobs, settings, tmp_path / "out", devices=["cpu", "cpu"])
+    summary = extract(jobs, settings, tmp_path / "out", options=RunOptions(devices=("cpu", "cpu")))
     assert [outcome.error for outcome in summary.failed] == []
     assert len(summary.done) == 4
     for job in jobs:
         verify_stack(job.output)
 
 
-def test_there_are_as_many_workers_as_devices() -> None:
-    assert default_workers(Telling(), ["cuda:0", "cuda:1", "cuda:2"]) == 3
-    assert default_workers(Telling(device="cuda:0")) == 1
-
-
 @pytest.mark.parametrize("backend", ["dask", "ray"])
-def test_a_cluster_has_devices_of_its_own(
-    tmp_path: Path, make_clip: Callable[..., Path], backend: str
-) -> None:
-    jobs = plan([make_clip(tmp_path / "clip.mp4")], tmp_path / "out")
-    with pytest.raises(ParameterError, match="a cluster gives its workers their devices"):
-        extract(
-            jobs, ExtractSettings(Telling()), tmp_path / "out", devices=["cpu"], backend=backend
-        )
+def test_a_cluster_assigns_its_devices_itself(backend: str) -> None:
+    with pytest.raises(ParameterError, match="a cluster assigns devices itself; got cpu"):
+        RunOptions(devices=("cpu",), backend=backend)

@@ -101,7 +101,7 @@ def test_without_the_camera_the_ground_stands_still_and_the_square_moves_by_itse
 ) -> None:
     with extracted(clip, tmp_path, **EVERYTHING) as stack:
         assert (stack.inliers > 0.5).all()
-        assert stack.stabiliser is not None
+        assert stack.header.stabiliser is not None
         for k in range(FRAMES - 1):
             np.testing.assert_allclose(stack.homographies[k][0, 2], CAMERA, atol=0.3)
             ground, square = errors(stack.field(k), k, ground=0, square=OWN - CAMERA)

@@ -1,4 +1,4 @@
-"""Killing an extraction at any moment and starting it again gives what one run would have given."""
+"""An extraction that is killed or interrupted leaves nothing behind and can be continued."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from flowstream.extract import ExtractSettings, extract, plan, read_journal
+from flowstream.extract import ExtractSettings, RunOptions, extract, plan, read_journal
 from flowstream.flow.tvl1_opencv import TVL1OpenCV
 from flowstream.store import open_stack, verify_stack
 
@@ -37,15 +38,22 @@ def videos(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Pat
 def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What one run from start to end leaves."""
     out = tmp_path_factory.mktemp("undisturbed")
-    extract(plan([videos], out), ExtractSettings(TVL1OpenCV()), out, backend="sequential")
+    settings = ExtractSettings(TVL1OpenCV())
+    extract(plan([videos], out), settings, out, options=RunOptions(backend="sequential"))
     return content(out)
 
 
-def start(videos: Path, out: Path, errors: str) -> subprocess.Popen[bytes]:
+def start(
+    videos: Path, out: Path, errors: str, environment: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     arguments = [*COMMAND, str(videos), "--out", str(out), *OPTIONS]
     with (out.parent / errors).open("wb") as file:
         return subprocess.Popen(
-            arguments, start_new_session=True, stderr=file, preexec_fn=_heed_interrupts
+            arguments,
+            start_new_session=True,
+            stderr=file,
+            preexec_fn=_heed_interrupts,
+            env=environment,
         )
 
 
@@ -101,14 +109,74 @@ def test_a_killed_run_started_again_gives_the_same_files(
     assert set(last.values()) <= {"done", "skipped"}
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["as from a terminal", "run only"])
-def test_an_interrupted_run_ends_cleanly(tmp_path: Path, videos: Path, whole_group: bool) -> None:
+@pytest.mark.parametrize(
+    ("whole_group", "number", "times", "code", "word"),
+    [
+        (True, signal.SIGINT, 1, 130, "interrupted"),
+        (False, signal.SIGINT, 3, 130, "interrupted"),
+        (True, signal.SIGTERM, 2, 143, "SIGTERM"),
+        (False, signal.SIGTERM, 1, 143, "SIGTERM"),
+    ],
+)
+def test_a_run_ends_cleanly_on_any_signal(
+    tmp_path: Path,
+    videos: Path,
+    *,
+    whole_group: bool,
+    number: int,
+    times: int,
+    code: int,
+    word: str,
+) -> None:
     out = tmp_path / "out"
-    process = start(videos, out, "first")
+    # Slim containers have no pgrep, ps or kill.
+    process = start(videos, out, "first", {**os.environ, "PATH": str(tmp_path)})
     wait_for("*.part", out, 2)
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
-    assert process.wait() == 130
-    assert (tmp_path / "first").read_text().strip() == "Error: interrupted"
+    workers = psutil.Process(process.pid).children(recursive=True)
+    began = time.monotonic()
+    for _ in range(times):
+        (os.killpg if whole_group else os.kill)(process.pid, number)
+        time.sleep(0.05)
+    assert process.wait(5) == code
+    assert time.monotonic() - began < 5
+    gone, alive = psutil.wait_procs(workers, 5 - (time.monotonic() - began))
+    assert (len(gone), alive) == (2, [])
+    [line] = (tmp_path / "first").read_text().splitlines()
+    assert line.startswith("Error: ")
+    assert word in line
+    assert "run the same command again" in line
     assert not list(out.glob("*.part"))
     for stack in out.glob("*.h5"):
         verify_stack(stack)
+
+
+def test_a_worker_that_is_killed_costs_nothing(
+    tmp_path: Path, videos: Path, undisturbed: dict[str, str]
+) -> None:
+    out = tmp_path / "out"
+    process = start(videos, out, "first", {**os.environ, "PATH": str(tmp_path)})
+    wait_for("*.part", out, 2)
+    psutil.Process(process.pid).children()[0].kill()
+    assert process.wait(60) == 0
+    assert (tmp_path / "first").read_text() == ""
+    assert content(out) == undisturbed
+
+
+@pytest.mark.parametrize("module", ["flowstream.cli.options", "flowstream.extract.batch"])
+def test_an_interrupt_during_an_import_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from flowstream.__main__ import run\n"
+        "run()"
+    )
+    command = [sys.executable, "-c", script, "extract", str(tmp_path), "--out", str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, check=False, preexec_fn=_heed_interrupts, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+    assert done.returncode in (130, -signal.SIGINT)

@@ -1,112 +1,179 @@
-"""What is there already stands only if it was made the same way."""
+"""Complete stacks are skipped; damaged and outdated ones are made again."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import flowstream.extract.resume as module
 from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ExtractionError
-from flowstream.extract import ExtractSettings, Job
-from flowstream.extract.resume import sift
-from flowstream.extract.worker import attempt
+from flowstream.extract import ExtractSettings, Job, RunOptions, Summary, extract, plan
+from flowstream.extract.resume import settings_digest
 from flowstream.flow.camera import Stabiliser
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
+from flowstream.store import verify_stack
 from flowstream.video import Sampling
 
-SETTINGS = ExtractSettings(DIS())
+SETTINGS = ExtractSettings(DIS(preset="ultrafast"))
+MakeClip = Callable[..., Path]
 
 
 @pytest.fixture
-def job(tmp_path: Path, make_clip: Callable[..., Path]) -> Job:
-    made = Job(make_clip(tmp_path / "clip.mp4"), tmp_path / "clip.h5", "clip.mp4")
-    assert attempt(made, SETTINGS).status == "done"
-    return made
+def job(tmp_path: Path, make_clip: MakeClip) -> Job:
+    make_clip(tmp_path / "videos/clip.mp4")
+    [job] = plan([tmp_path / "videos"], tmp_path / "out")
+    assert len(run(job).done) == 1
+    return job
 
 
-def test_a_stack_made_the_same_way_is_skipped(job: Job) -> None:
-    todo, [outcome] = sift([job], SETTINGS, overwrite=False)
-    assert todo == []
-    assert (outcome.status, outcome.frames, outcome.pairs) == ("skipped", 5, 4)
+def run(job: Job, settings: ExtractSettings = SETTINGS, **options: Any) -> Summary:
+    return extract(
+        [job], settings, job.output.parent, options=RunOptions(backend="sequential", **options)
+    )
+
+
+def test_a_complete_stack_is_skipped(job: Job) -> None:
+    [outcome] = run(job).skipped
+    assert (outcome.frames, outcome.pairs) == (5, 4)
     assert outcome.bytes == job.output.stat().st_size
 
 
-def test_what_is_not_there_is_to_do(job: Job) -> None:
-    job.output.unlink()
-    assert sift([job], SETTINGS, overwrite=False) == ([job], [])
+def test_the_journal_is_enough_to_skip(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(module, "open_stack", refuse)
+    assert len(run(job).skipped) == 1
 
 
-def test_how_results_are_computed_makes_no_difference(job: Job) -> None:
-    settings = dataclasses.replace(SETTINGS, allow_truncated=True)
-    assert sift([job], settings, overwrite=False)[0] == []
+def test_without_a_journal_the_stack_itself_is_enough(job: Job) -> None:
+    journal = job.output.parent / "extract.jsonl"
+    journal.unlink()
+    assert len(run(job).skipped) == 1
+    assert len(journal.read_text().splitlines()) == 1, "recorded for the next run"
+    assert len(run(job).skipped) == 1
+    assert len(journal.read_text().splitlines()) == 1
+
+
+def test_how_a_result_is_computed_makes_no_difference(job: Job) -> None:
+    other = dataclasses.replace(SETTINGS, allow_truncated=True, max_corrupt=3)
+    assert len(run(job, other).skipped) == 1
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        ({"method": DIS(preset="fast")}, r"method\.preset: 'medium' here, 'fast' there"),
-        ({"method": Farneback()}, r"method\.name: 'dis' here, 'farneback' there"),
-        ({"sampling": Sampling(step=2)}, r"sampling\.step: 1 here, 2 there"),
-        ({"sampling": Sampling(size=(32, 48))}, r"sampling\.size"),
-        ({"codec": Centred8(bound=15)}, r"codec\.bound: 20\.0 here, 15"),
-        ({"compression": "gzip"}, "compression: 'zstd' here, 'gzip' there"),
-        ({"rgb": False}, "rgb: True here, False there"),
-        ({"backward": True}, "backward: False here, True there"),
-        ({"consistency": True}, "consistency: False here, True there"),
-        ({"stabilise": Stabiliser()}, "stabiliser.name: absent here, 'homography' there"),
+        ({"method": DIS(preset="fast")}, ("method.preset", "'ultrafast'", "'fast'")),
+        ({"method": Farneback()}, ("method.name", "'dis'", "'farneback'")),
+        ({"sampling": Sampling(step=2)}, ("sampling.step", "1", "2")),
+        ({"sampling": Sampling(size=(32, 48))}, ("sampling.size",)),
+        ({"codec": Centred8(bound=15)}, ("codec.bound", "20.0", "15")),
+        ({"compression": "gzip"}, ("compression", "'zstd'", "'gzip'")),
+        ({"rgb": False}, ("rgb", "True", "False")),
+        ({"jpeg_quality": 50}, ("jpeg_quality", "95", "50")),
+        ({"backward": True}, ("backward", "False", "True")),
+        ({"consistency": True}, ("consistency", "False", "True")),
+        ({"stabilise": Stabiliser()}, ("stabiliser.name", "'homography'")),
     ],
 )
 def test_other_settings_are_refused_with_what_differs_unless_overwritten(
-    job: Job, change: dict[str, Any], message: str
+    job: Job, change: dict[str, Any], facts: tuple[str, ...]
 ) -> None:
     settings = dataclasses.replace(SETTINGS, **change)
-    with pytest.raises(ExtractionError, match=message):
-        sift([job], settings, overwrite=False)
-    assert sift([job], settings, overwrite=True) == ([job], [])
-
-
-def test_another_stabiliser_is_refused_and_the_same_one_is_not(job: Job) -> None:
-    settings = dataclasses.replace(SETTINGS, stabilise=Stabiliser(), consistency=True)
-    assert attempt(job, settings).status == "done"
-    assert sift([job], settings, overwrite=False)[0] == []
-    other = dataclasses.replace(settings, stabilise=Stabiliser(features="sift"))
-    with pytest.raises(ExtractionError, match=r"stabiliser\.features: 'orb' here, 'sift' there"):
-        sift([job], other, overwrite=False)
-
-
-def test_a_source_that_changed_is_noticed(job: Job, make_clip: Callable[..., Path]) -> None:
-    make_clip(job.source, frames=9, seed=1)
-    with pytest.raises(ExtractionError, match="source_bytes"):
-        sift([job], SETTINGS, overwrite=False)
-
-
-def test_another_source_in_its_place_is_noticed(job: Job) -> None:
-    other = dataclasses.replace(job, name="clip.avi")
-    with pytest.raises(ExtractionError, match=r"source: 'clip\.mp4' here, 'clip\.avi' there"):
-        sift([other], SETTINGS, overwrite=False)
-
-
-def test_a_stack_whose_source_is_gone_is_left_to_fail_by_itself(job: Job) -> None:
-    job.source.unlink()
-    assert sift([job], SETTINGS, overwrite=False) == ([job], [])
-
-
-def test_a_file_that_is_no_stack_is_not_written_over_unasked(job: Job) -> None:
-    job.output.write_text("my notes")
-    with pytest.raises(ExtractionError, match=r"clip\.h5"):
-        sift([job], SETTINGS, overwrite=False)
-    assert sift([job], SETTINGS, overwrite=True) == ([job], [])
-
-
-def test_many_differences_are_one_line(job: Job) -> None:
-    settings = dataclasses.replace(SETTINGS, rgb=False)
+    assert settings_digest(settings) != settings_digest(SETTINGS)
     with pytest.raises(ExtractionError) as caught:
-        sift([job] * 7, settings, overwrite=False)
-    assert "7 of the stacks" in str(caught.value)
-    assert "(and 4 more)" in str(caught.value)
-    assert "\n" not in str(caught.value)
+        run(job, settings)
+    for fact in (str(job.output), "--overwrite", *facts):
+        assert fact in str(caught.value)
+    assert len(run(job, settings, overwrite=True).done) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncated", "notes", "empty"])
+def test_a_damaged_stack_is_made_again_by_itself(job: Job, damage: str) -> None:
+    before = job.output.read_bytes()
+    spoilt = {"truncated": before[:-100], "notes": b"my notes", "empty": b""}[damage]
+    job.output.write_bytes(spoilt)
+    assert len(run(job).done) == 1
+    assert job.output.read_bytes() == before
+    assert not list(job.output.parent.glob("*.damaged"))
+
+
+def test_a_damaged_stack_is_kept_until_its_successor_is_complete(job: Job) -> None:
+    job.output.write_bytes(b"my notes")
+    kept = job.source.read_bytes()
+    job.source.write_bytes(kept[: len(kept) // 2])
+    assert len(run(job).failed) == 1
+    damaged = job.output.with_name("clip.h5.damaged")
+    assert damaged.read_bytes() == b"my notes"
+    assert not job.output.exists()
+    job.source.write_bytes(kept)
+    assert len(run(job).done) == 1
+    assert not damaged.exists()
+
+
+def test_verification_finds_a_flipped_byte_that_a_plain_run_does_not_look_for(job: Job) -> None:
+    content, times = bytearray(job.output.read_bytes()), job.output.stat()
+    content[len(content) // 2] ^= 1
+    job.output.write_bytes(content)
+    os.utime(job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert len(run(job).skipped) == 1
+    assert len(run(job, verify=True).done) == 1
+    verify_stack(job.output)
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_a_video_that_changed_is_extracted_again(
+    job: Job, make_clip: MakeClip, same_size: bool
+) -> None:
+    if same_size:
+        os.utime(job.source, ns=(1, 1))
+    else:
+        make_clip(job.source, frames=9, seed=1)
+    assert len(run(job).done) == 1
+    assert len(run(job).skipped) == 1
+
+
+def test_a_new_modification_time_can_be_accepted(job: Job, make_clip: MakeClip) -> None:
+    os.utime(job.source, ns=(1, 1))
+    assert len(run(job, trust_sources=True).skipped) == 1
+    make_clip(job.source, frames=9, seed=1)
+    assert len(run(job, trust_sources=True).done) == 1, "another size is another video"
+
+
+def test_another_video_in_its_place_is_refused(job: Job) -> None:
+    (job.output.parent / "extract.jsonl").unlink()
+    other = dataclasses.replace(job, name="clip.avi")
+    with pytest.raises(ExtractionError, match=r"source: .*'clip\.mp4'.*'clip\.avi'"):
+        run(other)
+
+
+def test_a_stack_whose_video_is_gone_fails_by_itself(job: Job) -> None:
+    job.source.unlink()
+    assert len(run(job).failed) == 1
+
+
+def test_only_failed_videos_are_retried_and_attempts_are_counted(
+    tmp_path: Path, make_clip: MakeClip
+) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    make_clip(videos / "good.mp4")
+    (videos / "bad.mp4").write_text("no video")
+    jobs = plan([videos], out)
+    sequential = RunOptions(backend="sequential")
+    [failed] = extract(jobs, SETTINGS, out, options=sequential).failed
+    assert failed.attempt == 1
+    (out / "good.h5").unlink()
+    again = extract(jobs, SETTINGS, out, options=dataclasses.replace(sequential, retry_failed=True))
+    assert (len(again.done), [one.attempt for one in again.failed]) == (0, [2])
+    make_clip(videos / "bad.mp4")
+    [done] = extract(
+        jobs, SETTINGS, out, options=dataclasses.replace(sequential, retry_failed=True)
+    ).done
+    assert (done.source, done.attempt) == (str(videos / "bad.mp4"), 3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,9 @@ import numpy as np
 import pytest
 
 from flowstream.codec.float32 import Float32
-from flowstream.errors import FlowstreamError, VideoError
+from flowstream.errors import FlowstreamError, StackError, VideoError
 from flowstream.extract import ExtractSettings, Job
-from flowstream.extract.worker import Ticket, attempt, extract_video, one_line, work
+from flowstream.extract.worker import Extraction, Ticket, attempt, extract_video, one_line
 from flowstream.flow import FlowMethod
 from flowstream.flow.dis import DIS
 from flowstream.store import open_stack, verify_stack
@@ -61,7 +63,8 @@ def test_each_field_is_of_its_own_two_frames_however_pairs_are_batched(
     clip = make_clip(tmp_path / "clip.mp4", frames=8)
     frames = [frame.luma for frame in read_frames(clip)]
     settings = ExtractSettings(Difference(pairs=pairs), codec=Float32(), rgb=False)
-    assert extract_video(job(clip, tmp_path), settings) == (8, 0.0)
+    outcome, _ = extract_video(job(clip, tmp_path), settings)
+    assert (outcome.frames, outcome.clipped) == (8, 0.0)
     with open_stack(tmp_path / "out/clip.h5") as stack:
         assert stack.num_fields == 7
         for index in range(7):
@@ -88,7 +91,9 @@ def test_a_stack_records_where_it_comes_from(
     extract_video(this, settings)
     verify_stack(this.output)
     with open_stack(this.output) as stack:
-        assert stack.source == "walk/clip.mp4"
+        assert stack.header.source == "walk/clip.mp4"
+        assert stack.header.source_modified == clip.stat().st_mtime_ns
+        assert stack.header.jpeg_quality == settings.jpeg_quality
         assert stack.header.source_bytes == clip.stat().st_size
         assert stack.header.source_size == (32, 64)
         assert stack.size == (16, 32)
@@ -104,18 +109,20 @@ def test_an_outcome_tells_what_is_in_the_file(
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     counts: list[int] = []
-    outcome = attempt(job(clip, tmp_path), ExtractSettings(DIS()), report=counts.append)
+    outcome = attempt(
+        Ticket(job(clip, tmp_path)), ExtractSettings(DIS()), report=counts.append
+    ).outcome
     assert (outcome.status, outcome.frames, outcome.pairs) == ("done", 5, 4)
     assert outcome.bytes == (tmp_path / "out/clip.h5").stat().st_size
     assert counts == [1, 2, 3, 4]
     with open_stack(tmp_path / "out/clip.h5") as stack:
-        assert outcome.clipped == stack.clipped
+        assert outcome.clipped == stack.header.clipped
 
 
 def test_a_failed_video_leaves_no_file(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=40)
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    outcome = attempt(job(clip, tmp_path), ExtractSettings(DIS()))
+    outcome = attempt(Ticket(job(clip, tmp_path)), ExtractSettings(DIS())).outcome
     assert outcome.status == "failed"
     assert str(clip) in outcome.error
     assert "\n" not in outcome.error
@@ -139,7 +146,7 @@ def test_an_error_that_nobody_foresaw_is_an_outcome_with_its_kind(
         def estimate(self, first: Images, second: Images) -> Vectors:
             raise ZeroDivisionError("by\n  zero")
 
-    outcome = attempt(job(clip, tmp_path), ExtractSettings(Failing()))
+    outcome = attempt(Ticket(job(clip, tmp_path)), ExtractSettings(Failing())).outcome
     assert (outcome.status, outcome.error) == ("failed", "ZeroDivisionError: by zero")
 
 
@@ -152,7 +159,6 @@ def test_opencv_is_held_to_one_thread_and_let_go(
     tmp_path: Path, make_clip: Callable[..., Path]
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2)
-    (tmp_path / "journal").touch()
     seen: list[int] = []
 
     @dataclass(frozen=True)
@@ -162,15 +168,44 @@ def test_opencv_is_held_to_one_thread_and_let_go(
             return super().estimate(first, second)
 
     before = cv2.getNumThreads()
-    board = tmp_path / "no such board: progress then goes by videos"
-    ticket = Ticket(
-        job(clip, tmp_path),
-        ExtractSettings(Asking()),
-        slot=3,
-        board=board,
-        journal=tmp_path / "journal",
-        run=None,
-    )
-    slot, outcome = work(ticket)
-    assert (slot, outcome.status, seen) == (3, "done", [1])
+    result = Extraction(ExtractSettings(Asking()))(Ticket(job(clip, tmp_path)), lambda pairs: None)
+    assert (result.outcome.status, seen) == ("done", [1])
     assert cv2.getNumThreads() == before
+
+
+def test_a_video_that_changes_while_it_is_read_fails(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+
+    @dataclass(frozen=True)
+    class Touching(Difference):
+        def estimate(self, first: Images, second: Images) -> Vectors:
+            os.utime(clip, ns=(1, 1))
+            return super().estimate(first, second)
+
+    outcome = attempt(Ticket(job(clip, tmp_path)), ExtractSettings(Touching())).outcome
+    assert (outcome.status, outcome.error) == (
+        "failed",
+        f"{clip}: the video changed while it was read",
+    )
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_disk_is_told_apart_from_a_bad_video(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+
+    @dataclass(frozen=True)
+    class Full(Difference):
+        def estimate(self, first: Images, second: Images) -> Vectors:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise StackError("out.h5: cannot write") from error
+
+    result = attempt(Ticket(job(clip, tmp_path)), ExtractSettings(Full()))
+    assert result.disk_error == "No space left on device"
+    clip.write_text("no video")
+    assert attempt(Ticket(job(clip, tmp_path)), ExtractSettings(DIS())).disk_error == ""

@@ -1,0 +1,216 @@
+"""Options of the verbs `extract` and `plan`, and the objects that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
+from flowstream.cli.options import Folder, GroupedOption, NameIn
+from flowstream.errors import ParameterError
+
+if TYPE_CHECKING:
+    from flowstream.extract import ExtractSettings, RunOptions, Shard
+
+Decorator = Callable[[Any], Any]
+
+
+def _option(group: str) -> Callable[..., Decorator]:
+    return partial(click.option, cls=GroupedOption, group=group)
+
+
+_flow, _motion, _frames, _stacks, _run = map(
+    _option, ("Flow", "Directions and camera", "Frames", "Stacks", "Run")
+)
+
+run_option = _run
+"""Decorator factory: an option of the group Run."""
+
+_DECORATORS: tuple[Decorator, ...] = (
+    click.argument(
+        "sources",
+        metavar="SOURCE...",
+        nargs=-1,
+        required=True,
+        type=click.Path(exists=True, path_type=Path),
+    ),
+    _flow(
+        "--method",
+        default="tvl1",
+        show_default=True,
+        type=NameIn("flow method", "flowstream.flow:METHODS"),
+        help="Flow method; see 'flowstream list methods'.",
+    ),
+    _flow(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a parameter of the method; may be given several times.",
+    ),
+    _flow("--device", metavar="NAME", help="Device of the method: auto, cpu, cuda, cuda:1."),
+    _motion(
+        "--backward", is_flag=True, help="Also store the flow from each frame to the one before."
+    ),
+    _motion(
+        "--consistency",
+        is_flag=True,
+        help="Store the pixels where forward and backward flow agree, and their fraction.",
+    ),
+    _motion(
+        "--stabilise",
+        type=click.Choice(["none", "homography"]),
+        default="none",
+        show_default=True,
+        help="Remove the camera motion from the flow; the homography of each pair is stored.",
+    ),
+    _motion(
+        "--stabilise-set",
+        "stabiliser_settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a parameter of --stabilise, such as features=sift.",
+    ),
+    frame_options("Frames"),
+    _frames(
+        "--allow-truncated",
+        is_flag=True,
+        help="Accept a video that holds clearly fewer frames than its header says.",
+    ),
+    _frames(
+        "--max-corrupt",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Accept up to N frames that the decoder marks as corrupt.  [default: 0]",
+    ),
+    _stacks(
+        "--out",
+        required=True,
+        type=Folder(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Directory for the stacks (NAME.h5) and the journal extract.jsonl.",
+    ),
+    _stacks(
+        "--codec",
+        default="centred8",
+        show_default=True,
+        type=NameIn("codec", "flowstream.codec:CODECS"),
+        help="Quantisation of the vectors.",
+    ),
+    _stacks(
+        "--bound",
+        type=float,
+        metavar="B",
+        help="Largest displacement that the codec can store, in pixels; larger ones are clipped.",
+    ),
+    _stacks(
+        "--compression",
+        type=NameIn("compression", "flowstream.store:COMPRESSIONS"),
+        help="Compression of the flow; 'gzip' can be read without a plug-in.  [default: zstd]",
+    ),
+    _stacks(
+        "--rgb/--no-rgb",
+        default=True,
+        show_default=True,
+        help="Store the frames as JPEG images beside the flow.",
+    ),
+    _stacks(
+        "--jpeg-quality",
+        type=click.IntRange(1, 100),
+        metavar="Q",
+        help="Quality of the JPEG images.  [default: 95]",
+    ),
+    _stacks(
+        "--keep-suffix", is_flag=True, help="Name the stack of a.avi a.avi.h5 instead of a.h5."
+    ),
+    _run(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Number of videos processed in parallel.  [default: number of CPU cores; 1 on a GPU]",
+    ),
+    _run(
+        "--devices",
+        metavar="NAME,...",
+        help="Devices of the method, one worker on each: cuda:0,cuda:1. Replaces --device.",
+    ),
+    _run(
+        "--shard",
+        metavar="I/N",
+        help="Process only part I of N; the parts may run at the same time, with one --out.",
+    ),
+    _run(
+        "--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N videos."
+    ),
+    _run(
+        "--backend",
+        type=click.Choice(["processes", "sequential", "dask", "ray"]),
+        default="processes",
+        show_default=True,
+        help="Processes of this machine, this process, or a cluster that can read the files.",
+    ),
+    _run("--scheduler", metavar="ADDRESS", help="Address of a running dask or ray cluster."),
+)
+
+
+def extract_options(command: Any) -> Any:
+    """Add the options of `extract` and `plan` to a command."""
+    # Decorators apply from the last to the first.
+    for decorator in reversed(_DECORATORS):
+        command = decorator(command)
+    return command
+
+
+def read_settings(options: dict[str, Any], sources: tuple[Path, ...]) -> ExtractSettings:
+    """Build the settings that the options describe; values that do not fit are usage errors."""
+    if options["scheduler"] and options["backend"] not in ("dask", "ray"):
+        raise click.UsageError("--scheduler needs --backend dask or ray.")
+    if options["device"] and options["devices"]:
+        raise click.UsageError("--device and --devices: use only one of them.")
+    if options["stabiliser_settings"] and options["stabilise"] == "none":
+        raise click.UsageError("--stabilise-set needs --stabilise homography.")
+    # Of several devices the first; each worker gets its own later.
+    device = options["device"] or next(iter(_device_names(options)), None)
+    with usage_errors():
+        return read_recipe({**options, "device": device}, sources=sources).settings()
+
+
+def read_run_options(options: dict[str, Any]) -> RunOptions:
+    """Build the options of a run; values that do not fit are usage errors."""
+    from flowstream.extract import RunOptions
+
+    with usage_errors():
+        return RunOptions(
+            workers=options["jobs"],
+            overwrite=options.get("overwrite", False),
+            limit=options["limit"],
+            shard=_read_shard(options["shard"]),
+            retry_failed=options.get("retry_failed", False),
+            verify=options.get("verify", False),
+            trust_sources=options.get("trust_sources", False),
+            timeout=options.get("timeout"),
+            force=options.get("force", False),
+            progress=not options["quiet"],
+            backend=options["backend"],
+            scheduler=options["scheduler"],
+            devices=tuple(_device_names(options)),
+        )
+
+
+def _device_names(options: dict[str, Any]) -> list[str]:
+    return [name.strip() for name in (options["devices"] or "").split(",") if name.strip()]
+
+
+def _read_shard(text: str | None) -> Shard | None:
+    from flowstream.extract import Shard
+
+    if text is None:
+        return None
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal()):
+        raise ParameterError(f"--shard: expected I/N such as 2/8, got {text!r}")
+    return Shard(int(index), int(count))

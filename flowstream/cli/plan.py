@@ -1,0 +1,131 @@
+"""`flowstream plan`: forecast the time and disk space of an extraction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.extract_options import (
+    extract_options,
+    read_run_options,
+    read_settings,
+    run_option,
+)
+from flowstream.cli.options import GroupedCommand
+
+if TYPE_CHECKING:
+    from flowstream.extract import Estimate, ExtractSettings, Job, RunOptions
+    from flowstream.extract.trial import Forecast
+
+EXAMPLE = """\
+flowstream plan videos/ --out stacks/ --short-side 256
+flowstream plan videos/ --out stacks/ --method dis --jobs 16 --probe 1000"""
+
+_SHOWN = 10
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@extract_options
+@run_option(
+    "--probe",
+    type=click.IntRange(min=0),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="Open N videos, evenly spread, to estimate the length of all; 0 opens all.",
+)
+@run_option("-q", "--quiet", is_flag=True, help="Print only the forecast.")
+@run_option("--json", "as_json", is_flag=True, help="Print the forecast as JSON.")
+def plan(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Forecast how long an extraction will take and how large it will be; write nothing.
+
+    The options are those of 'flowstream extract'. The headers of the videos give the number of
+    frame pairs. Time and bytes are measured: the first frames of a dozen videos are extracted on
+    this machine, with as many workers as the extraction would use.
+    """
+    from flowstream.extract import find_jobs
+
+    settings, run = read_settings(options, sources), read_run_options(options)
+    found = find_jobs(sources, out, keep_suffix=options["keep_suffix"])
+    skipped = found.describe_passed_over()
+    if skipped and not options["quiet"]:
+        click.echo(f"Not videos, skipped: {skipped}", err=True)
+    print_plan(
+        found.jobs, settings, out, run=run, as_json=options["as_json"], probed=options["probe"]
+    )
+
+
+def print_plan(
+    jobs: Sequence[Job],
+    settings: ExtractSettings,
+    out: Path,
+    *,
+    run: RunOptions,
+    as_json: bool,
+    listed: bool = False,
+    probed: int = 128,
+) -> None:
+    """Print the forecast of a batch; with `listed`, its jobs too."""
+    from flowstream.extract import estimate
+    from flowstream.extract.duplicates import find_duplicates
+    from flowstream.extract.schedule import select_jobs
+    from flowstream.extract.trial import forecast, free_bytes
+
+    jobs = select_jobs(jobs, settings, run)
+    expected = estimate(jobs, settings, most=probed)
+    found = forecast(jobs, settings, expected, options=run)
+    duplicates = find_duplicates([job.source for job in jobs])
+    facts = _facts(expected, found, duplicates=duplicates, free=free_bytes(out))
+    if as_json:
+        outputs = [{"source": str(job.source), "output": str(job.output)} for job in jobs]
+        click.echo(json.dumps({**facts, **({"jobs": outputs} if listed else {})}, indent=2))
+        return
+    if listed:
+        click.echo("\n".join(f"{job.source} -> {job.output}" for job in jobs))
+    click.echo(_describe(facts, expected, found), err=listed)
+
+
+def _facts(
+    expected: Estimate, found: Forecast, *, duplicates: Sequence[Sequence[Path]], free: int
+) -> dict[str, Any]:
+    return {
+        "videos": found.videos,
+        "pairs": found.pairs,
+        "probed": expected.probed,
+        "unreadable": {str(job.source): reason for job, reason in expected.unreadable},
+        "duplicates": [list(map(str, group)) for group in duplicates],
+        "workers": found.workers,
+        "seconds": round(found.seconds, 1),
+        "bytes": round(found.bytes),
+        "free_bytes": free,
+        "fits": found.bytes <= free,
+        "trial": {"videos": found.trial_videos, "pairs": found.trial_pairs},
+    }
+
+
+def _describe(facts: dict[str, Any], expected: Estimate, found: Forecast) -> str:
+    from flowstream.cli.text import format_record
+    from flowstream.extract.forecast import readable_bytes, readable_seconds
+
+    sample = "" if expected.probed == found.videos else f" (from {expected.probed} opened)"
+    copies = facts["duplicates"]
+    more = sum(len(group) - 1 for group in copies)
+    fits = "" if facts["fits"] else ", which is not enough"
+    record = {
+        "videos": f"{found.videos:,}",
+        "frame pairs": f"about {found.pairs:,}{sample}",
+        "time": f"about {readable_seconds(found.seconds)} with {found.workers} in parallel",
+        "stacks": f"about {readable_bytes(found.bytes)}",
+        "disk": f"{readable_bytes(facts['free_bytes'])} free{fits}",
+        "trial": f"{found.trial_pairs:,} pairs of {found.trial_videos} videos",
+        "duplicates": f"{more:,} videos are copies of another one" if more else "none",
+        "unreadable": f"{len(facts['unreadable']):,} of {expected.probed:,} opened",
+    }
+    lines = [format_record(record)]
+    lines += [f"  {reason}" for reason in list(facts["unreadable"].values())[:_SHOWN]]
+    lines += [f"  same content: {', '.join(group)}" for group in copies[:_SHOWN]]
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""`flowstream status`: progress of an extraction, from its journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowstream.cli.options import Folder, GroupedCommand
+
+EXAMPLE = """\
+flowstream status stacks/
+flowstream status stacks/ --failed
+flowstream status stacks/ --source videos/"""
+
+_SHOWN = 10
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.argument(
+    "directory", metavar="DIR", type=Folder(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--failed", is_flag=True, help="List the videos that failed, and why.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    type=click.Path(exists=True, path_type=Path),
+    help="Videos of the extraction, to count those that remain; may be given several times.",
+)
+@click.option("--keep-suffix", is_flag=True, help="The extraction used --keep-suffix.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(
+    directory: Path,
+    failed: bool,
+    sources: tuple[Path, ...],
+    keep_suffix: bool,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    """Show how far an extraction is: videos done, failed by reason, remaining, speed, time left.
+
+    DIR is the --out of 'flowstream extract'. The journals of shards that are running are included.
+    Speed and time left are those of the last hour.
+    """
+    from flowstream.extract.status import read_status
+
+    found = read_status(directory, sources, keep_suffix=keep_suffix)
+    if failed:
+        _print_failed(found.failures, as_json=as_json)
+        return
+    if as_json:
+        click.echo(json.dumps(found.record(), indent=2))
+        return
+    click.echo(found.describe())
+
+
+def _print_failed(failures: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(list(failures.values()), indent=2))
+        return
+    for record in failures.values():
+        attempts = record.get("attempt", 1)
+        times = f" (attempt {attempts})" if attempts > 1 else ""
+        click.echo(f"{record['source']}: {_reason(record)}{times}")
+    click.echo(f"{len(failures):,} videos failed", err=True)
+
+
+def _reason(record: dict[str, Any]) -> str:
+    error: str = record.get("error", "")
+    return error.removeprefix(f"{record['source']}: ")

@@ -1,0 +1,159 @@
+"""Search of a directory tree for videos; one unreadable path never stops it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowstream.errors import ExtractionError
+from flowstream.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Pair, Span, is_video, why_not_video
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video that was found.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Path below the source, with `/`.
+    is_directory : bool
+        True for a directory of images.
+    part : Span, Pair or None
+        Frames that a manifest names.
+    problem : str
+        Reason why the path cannot be read; empty if it can.
+    """
+
+    path: Path
+    name: str
+    is_directory: bool = False
+    part: Span | Pair | None = None
+    problem: str = ""
+
+
+@dataclass
+class _Level:
+    """A directory that is being searched; the search keeps a stack of them, not of calls."""
+
+    path: str
+    name: str
+    entries: Iterator[os.DirEntry[str]]
+    identity: tuple[int, int]
+    found: bool = False
+
+
+def find_videos(
+    source: Path, *, out: Path, passed_over: dict[str, tuple[int, str]]
+) -> Iterator[Found]:
+    """Yield the videos in a directory and below, in natural order.
+
+    A path that cannot be read is yielded with its problem. Other files are counted in
+    `passed_over`, by suffix and reason.
+
+    Raises
+    ------
+    ExtractionError
+        If the directory itself cannot be read, or holds no video.
+    """
+    any_found = False
+    for found in _walk(source, out, passed_over):
+        any_found = True
+        yield found
+    if not any_found:
+        if is_video(source):
+            yield Found(source, source.resolve().name, is_directory=True)
+            return
+        seen = [f"{count} {key.partition(chr(0))[0]}" for key, (count, _) in passed_over.items()]
+        raise ExtractionError(
+            f"{source}: no videos in this directory; expected video files or directories of "
+            f"numbered images, got {', '.join(seen) or 'nothing'}"
+        )
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key under which `clip2` comes before `clip10`."""
+    # Strings and numbers alternate, so that like is compared with like.
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if part.isdecimal() else part for part in parts], name
+
+
+def _walk(source: Path, out: Path, passed_over: dict[str, tuple[int, str]]) -> Iterator[Found]:
+    try:
+        levels = [_open(os.fspath(source), "")]
+    except OSError as error:
+        raise ExtractionError(f"{source}: cannot read this directory: {error.strerror}") from error
+    skipped = _identity(out)
+    while levels:
+        level = levels[-1]
+        entry = next(level.entries, None)
+        if entry is None:
+            levels.pop()
+            if not levels:
+                return
+            if not level.found and is_video(level.path):
+                level.found = True
+                yield Found(Path(level.path), level.name.rstrip("/"), is_directory=True)
+            levels[-1].found |= level.found
+            continue
+        if entry.name.startswith("."):
+            continue
+        path, name = os.path.join(level.path, entry.name), f"{level.name}{entry.name}"
+        try:
+            if not entry.is_dir():
+                if _is_wanted(entry, path, passed_over):
+                    level.found = True
+                    yield Found(Path(path), name)
+                continue
+            inner = _open(path, f"{name}/")
+        except OSError as error:
+            level.found = True
+            yield Found(Path(path), name, problem=f"cannot read it: {error.strerror}")
+            continue
+        # A link to a directory above would be followed forever.
+        if inner.identity != skipped and all(inner.identity != above.identity for above in levels):
+            levels.append(inner)
+
+
+def _open(path: str, name: str) -> _Level:
+    status = os.stat(path)
+    with os.scandir(path) as found:
+        entries = sorted(found, key=lambda entry: natural_key(entry.name))
+    return _Level(path, name, iter(entries), (status.st_dev, status.st_ino))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_wanted(entry: os.DirEntry[str], path: str, passed_over: dict[str, tuple[int, str]]) -> bool:
+    """Return True if a file is a video; otherwise count it."""
+    suffix = os.path.splitext(entry.name)[1].lower()
+    if suffix in VIDEO_SUFFIXES:
+        return _is_regular_or_dead(entry)
+    reason = "a single image" if suffix in IMAGE_SUFFIXES else why_not_video(path)
+    if reason is None:
+        return True
+    reason = reason.removeprefix("not a video: ")
+    count, example = passed_over.get(f"{suffix}\0{reason}", (0, path))
+    passed_over[f"{suffix}\0{reason}"] = count + 1, example
+    return False
+
+
+def _is_regular_or_dead(entry: os.DirEntry[str]) -> bool:
+    """Return False for pipes and devices, which block; a dead link is a video that fails."""
+    if entry.is_file():
+        return True
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return True

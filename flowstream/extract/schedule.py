@@ -1,0 +1,91 @@
+"""Order of the work: shards, longest videos first, long videos split into segments."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flowstream.extract.directory import Shard
+from flowstream.extract.forecast import estimate
+from flowstream.extract.jobs import Job
+from flowstream.extract.options import RunOptions
+from flowstream.extract.settings import ExtractSettings
+from flowstream.extract.worker import Ticket
+from flowstream.video import Span
+
+# Each segment starts a stack and, without an index of key frames, decodes from the first frame.
+MIN_SEGMENT_PAIRS = 256
+# A worker that is alone with its last ticket at the end wastes at most this share of the run.
+_SHARE = 0.25
+
+
+def select_shard(jobs: Sequence[Job], lengths: Sequence[int], shard: Shard) -> list[int]:
+    """Return the indices of the jobs in one of several shards, in the order of the jobs.
+
+    The longest job goes to the shortest shard, then the next, so that all shards take about equally
+    long. The selection depends on all jobs, not on what is done: it is the same in every run.
+    """
+    order = sorted(range(len(jobs)), key=lambda k: (-lengths[k], str(jobs[k].output)))
+    shards = [(0, index) for index in range(shard.count)]
+    chosen = []
+    for k in order:
+        total, index = heapq.heappop(shards)
+        if index == shard.index - 1:
+            chosen.append(k)
+        # A video takes some time even if it is short or its length is unknown.
+        heapq.heappush(shards, (total + max(1, lengths[k]), index))
+    return sorted(chosen)
+
+
+def select_jobs(
+    jobs: Sequence[Job], settings: ExtractSettings, options: RunOptions
+) -> Sequence[Job]:
+    """Return the jobs that the options of a run select: those of its shard, up to its limit."""
+    if options.shard is not None:
+        lengths = estimate(jobs, settings).pairs
+        jobs = [jobs[k] for k in select_shard(jobs, lengths, options.shard)]
+    return jobs[: options.limit]
+
+
+def split_job(
+    ticket: Ticket, pairs: int, *, total: int, workers: int, settings: ExtractSettings
+) -> list[Ticket]:
+    """Return the segments of a video that would keep one worker too long; else none.
+
+    Parameters
+    ----------
+    pairs : int
+        Expected frame pairs of the video; `total`, of all videos.
+    """
+    job, sampling = ticket.job, settings.sampling
+    if workers < 2 or job.part is not None or sampling.fps is not None:
+        return []
+    share = max(MIN_SEGMENT_PAIRS, math.ceil(total / workers * _SHARE))
+    count = math.ceil(pairs / share)
+    if count < 2:
+        return []
+    # The calls that write the stack come in batches; the joined stack has the same ones.
+    batch = settings.method.batch
+    length = math.ceil(pairs / count / batch) * batch
+    edges = list(range(0, pairs, length))
+    spans = [
+        Span(
+            start * sampling.step,
+            None if start == edges[-1] else (start + length) * sampling.step + 1,
+        )
+        for start in edges
+    ]
+    return [
+        Ticket(
+            replace(
+                job,
+                output=job.output.with_name(f"{job.output.name}.{k}.part"),
+                part=span,
+            ),
+            slot=ticket.slot,
+            segment=k,
+        )
+        for k, span in enumerate(spans)
+    ]

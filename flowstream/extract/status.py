@@ -1,0 +1,199 @@
+"""Progress of an extraction, from its journals."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowstream.errors import ExtractionError
+from flowstream.extract.forecast import readable_bytes, readable_seconds
+from flowstream.extract.jobs import plan
+from flowstream.extract.journal import journal_paths, read_records, relative_output, shard_journals
+from flowstream.extract.lock import is_locked
+
+# Long enough to average over long videos, short enough to follow a change of machines.
+_RECENT_SECONDS = 3600.0
+_KINDS_SHOWN = 8
+
+
+@dataclass
+class Status:
+    """Numbers of an extraction.
+
+    Parameters
+    ----------
+    directory : Path
+    done, pairs, bytes : int
+        Videos with a complete stack, their frame pairs and the bytes of their stacks.
+    failures : dict
+        Last journal record of each video that failed, by output.
+    remaining : int or None
+        Videos without a record; None if the sources are not known.
+    pairs_per_second, videos_per_second : float
+        Speed during the last hour of work; 0 if it is not known.
+    running : int
+        Number of runs that hold a journal at the moment.
+    """
+
+    directory: Path
+    done: int = 0
+    pairs: int = 0
+    bytes: int = 0
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remaining: int | None = None
+    pairs_per_second: float = 0.0
+    videos_per_second: float = 0.0
+    running: int = 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the last video, at the recent speed; None if it is not known."""
+        if self.remaining is None or not self.videos_per_second:
+            return None
+        return self.remaining / self.videos_per_second
+
+    def reasons(self) -> Counter[str]:
+        """Count the failures by reason."""
+        return Counter(failure_reason(record) for record in self.failures.values())
+
+    def record(self) -> dict[str, Any]:
+        """Return all numbers as plain data."""
+        return {
+            "directory": str(self.directory),
+            "done": self.done,
+            "failed": len(self.failures),
+            "reasons": dict(self.reasons().most_common()),
+            "remaining": self.remaining,
+            "pairs": self.pairs,
+            "bytes": self.bytes,
+            "pairs_per_second": round(self.pairs_per_second, 2),
+            "seconds_left": self.seconds_left,
+            "running": self.running,
+        }
+
+    def describe(self) -> str:
+        """Return the numbers as a table."""
+        rows = [
+            ("done", f"{self.done:,} videos, {self.pairs:,} pairs, {readable_bytes(self.bytes)}"),
+            ("failed", f"{len(self.failures):,} videos"),
+        ]
+        kinds = self.reasons().most_common()
+        rows += [("", f"{count:>7,}  {reason}") for reason, count in kinds[:_KINDS_SHOWN]]
+        if len(kinds) > _KINDS_SHOWN:
+            rows.append(("", f"         and {len(kinds) - _KINDS_SHOWN} more reasons"))
+        known = self.remaining is not None
+        rows.append(
+            ("remaining", f"{self.remaining:,} videos" if known else "unknown; give --source")
+        )
+        rows.append(("speed", f"{self.pairs_per_second:.1f} pairs/s"))
+        if self.seconds_left is not None:
+            rows.append(("time left", f"about {readable_seconds(self.seconds_left)}"))
+        rows.append(("running", f"{self.running} runs" if self.running else "no"))
+        return "\n".join(f"{name:<11}{text}".rstrip() for name, text in rows)
+
+
+def read_status(
+    directory: Path, sources: Sequence[Path] = (), *, keep_suffix: bool = False
+) -> Status:
+    """Read the journals of an extraction.
+
+    Parameters
+    ----------
+    directory : Path
+        Output directory.
+    sources : sequence of Path
+        Videos of the extraction; without them, the remaining ones are not known.
+
+    Raises
+    ------
+    ExtractionError
+        If there is no journal.
+    """
+    paths = journal_paths(directory)
+    if not paths:
+        raise ExtractionError(
+            f"{directory}: no journal extract.jsonl in this directory; expected the --out of "
+            "'flowstream extract'"
+        )
+    # Of each output, only these values are kept: a journal may have a million lines.
+    complete: dict[str, tuple[int, int]] = {}
+    status = Status(directory)
+    for path in paths:
+        for record in read_records(path):
+            output = record["output"]
+            if record["status"] == "failed":
+                status.failures[output] = record
+                complete.pop(output, None)
+            else:
+                complete[output] = record.get("pairs", 0), record.get("bytes", 0)
+                if status.failures:
+                    status.failures.pop(output, None)
+    status.done = len(complete)
+    status.pairs = sum(pairs for pairs, _ in complete.values())
+    status.bytes = sum(size for _, size in complete.values())
+    _add_speed(status, paths)
+    every = [directory / "extract.jsonl", *shard_journals(directory)]
+    status.running = sum(is_locked(path) for path in every if path.exists())
+    if sources:
+        status.remaining = _count_remaining(status, sources, complete, keep_suffix=keep_suffix)
+    return status
+
+
+def failure_reason(record: dict[str, Any]) -> str:
+    """Return why a video failed, without what is particular to it."""
+    error: str = record.get("error", "")
+    reason = error.removeprefix(f"{record['source']}: ").removeprefix(f"{record['output']}: ")
+    # "damaged: 25 of 50 frames ..." and the like differ in their numbers only.
+    return reason.split(";")[0].split(": ")[0][:70] or "unknown"
+
+
+def _add_speed(status: Status, paths: Sequence[Path]) -> None:
+    """Add up what was done in the last hour of work, by the times in the journals."""
+    latest = max((path.stat().st_mtime for path in paths), default=time.time())
+    recent = [
+        record
+        for path in paths
+        for record in _tail(path)
+        if record["status"] == "done"
+        and record.get("modified", 0) / 1e9 >= latest - _RECENT_SECONDS
+    ]
+    if not recent:
+        return
+    first = min(record["modified"] / 1e9 - record.get("seconds", 0.0) for record in recent)
+    seconds = max(1e-3, latest - first)
+    status.pairs_per_second = sum(record.get("pairs", 0) for record in recent) / seconds
+    status.videos_per_second = len(recent) / seconds
+
+
+def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
+    """Return the records in the last bytes of a journal."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - most))
+        lines = file.read().splitlines()[1 if size > most else 0 :]
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "status" in record:
+            found.append(record)
+    return found
+
+
+def _count_remaining(
+    status: Status,
+    sources: Sequence[Path],
+    complete: dict[str, tuple[int, int]],
+    *,
+    keep_suffix: bool,
+) -> int:
+    jobs = plan(sources, status.directory, keep_suffix=keep_suffix)
+    outputs = {relative_output(job.output, status.directory) for job in jobs}
+    return len(outputs - complete.keys() - status.failures.keys())

@@ -1,0 +1,80 @@
+"""Signals that end a program: each becomes one exception, in the main thread, once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(KeyboardInterrupt):
+    """Request to end the program: SIGTERM, as batch systems and containers send it."""
+
+
+@dataclass
+class Stop:
+    """State of a program that may be asked to end: the number of the signal, 0 before."""
+
+    number: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a program that ended because of the signal."""
+        return 128 + self.number
+
+
+@contextmanager
+def stop_once() -> Iterator[Stop]:
+    """Raise on the first SIGINT or SIGTERM, and ignore the following ones until the block ends.
+
+    Cleaning up after the first one must not be interrupted by the second: a user who presses
+    Ctrl-C twice, or a batch system that repeats its signal, would leave files and workers behind.
+    Outside the main thread, where Python cannot handle signals, the block runs unchanged.
+    """
+    state = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield state
+        return
+
+    outer = getattr(signal.getsignal(signal.SIGINT), "state", None)
+    if outer is not None:  # a block inside such a block
+        yield outer
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if not state.number:
+            state.number = number
+            _raise(number)
+
+    stop.state = state  # type: ignore[attr-defined]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in previous.items():
+        # A signal that the parent process ignores (nohup, a background job) stays ignored.
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, stop)
+    try:
+        yield state
+    finally:
+        for number, handler in previous.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def block_signals() -> None:
+    """Leave SIGINT and SIGTERM to the main thread; processes started here ignore them too.
+
+    A terminal sends Ctrl-C to all processes of a command. Its workers leave it to the main
+    process, which ends them.
+    """
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _raise(number: int) -> NoReturn:
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

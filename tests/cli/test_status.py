@@ -1,0 +1,140 @@
+"""`flowstream status` and `flowstream plan`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowstream.extract.journal import Journal, Outcome
+from flowstream.synthetic import texture, write_video
+from tests.command_line import call, data, output, refusal
+
+QUICK = ["--method", "dis", "--backend", "sequential", "--quiet"]
+
+
+def make_clip(path: Path, frames: int = 4, seed: int = 1) -> Path:
+    image = texture((32, 48 + frames), seed=seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_video(path, (image[:, shot : shot + 48] for shot in range(frames)), fps=10)
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for name in ("a", "b", "c"):
+        make_clip(tmp_path / f"videos/{name}.mp4", seed=ord(name))
+    (tmp_path / "videos/bad.mp4").write_text("no video")
+    return tmp_path / "videos"
+
+
+def test_status_counts_done_failed_by_reason_and_remaining(tmp_path: Path, videos: Path) -> None:
+    out = tmp_path / "out"
+    assert call("extract", videos, "--out", out, *QUICK).exit_code == 1
+    make_clip(videos / "new.mp4")
+    found = data("status", out, "--source", videos)
+    assert (found["done"], found["failed"], found["remaining"]) == (3, 1, 1)
+    assert found["pairs"] == 9
+    assert found["bytes"] == sum(path.stat().st_size for path in out.glob("*.h5"))
+    assert list(found["reasons"].values()) == [1]
+    assert found["running"] == 0
+    assert found["pairs_per_second"] > 0
+    text = output("status", out)
+    assert re.search(r"done +3 videos, 9 pairs", text)
+    assert re.search(r"failed +1 videos", text)
+    assert re.search(r"remaining +unknown", text)
+
+
+def test_status_lists_failures_with_their_reason_and_attempts(tmp_path: Path, videos: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        call("extract", videos, "--out", out, *QUICK)
+    line = output("status", out, "--failed").strip()
+    assert line.startswith(f"{videos / 'bad.mp4'}: ")
+    assert "(attempt 2)" in line
+    [record] = json.loads(output("status", out, "--failed", "--json"))
+    assert record["attempt"] == 2
+    make_clip(videos / "bad.mp4")
+    call("extract", videos, "--out", out, *QUICK, "--retry-failed")
+    assert output("status", out, "--failed") == ""
+
+
+def test_status_includes_the_journals_of_running_shards(tmp_path: Path) -> None:
+    for name in ("extract.jsonl", "extract.1-of-2.jsonl"):
+        outcome = Outcome("a.mp4", str(tmp_path / f"{name}.h5"), "done", pairs=2)
+        Journal(tmp_path / name).append([outcome])
+    assert data("status", tmp_path)["done"] == 2
+
+
+def test_a_directory_without_journal_is_refused(tmp_path: Path) -> None:
+    assert "no journal extract.jsonl" in refusal(1, "status", tmp_path)
+
+
+def test_a_plan_finds_what_an_extraction_makes(tmp_path: Path, videos: Path) -> None:
+    shutil.copy(videos / "a.mp4", videos / "copy.mp4")
+    found: dict[str, Any] = data("plan", videos, "--out", tmp_path / "out", *QUICK)
+    assert found["videos"] == 5
+    assert list(found["unreadable"]) == [str(videos / "bad.mp4")]
+    assert found["duplicates"] == [[str(videos / "a.mp4"), str(videos / "copy.mp4")]]
+    assert found["pairs"] == 12
+    assert found["fits"]
+    assert not (tmp_path / "out").exists()
+    call("extract", videos, "--out", tmp_path / "out", *QUICK)
+    size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.h5"))
+    # The unreadable file counts as a video of its own, a fifth of this small batch.
+    assert 0.75 * size < found["bytes"] < 1.4 * size
+    text = output("plan", videos, "--out", tmp_path / "out", *QUICK)
+    assert re.search(r"frame pairs +about 12", text)
+    assert "1 videos are copies" in text
+
+
+def test_shards_make_together_what_one_run_makes(tmp_path: Path, videos: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        call("extract", videos, "--out", tmp_path / "parts", *QUICK, "--shard", shard)
+    call("extract", videos, "--out", tmp_path / "whole", *QUICK)
+    names = {path.name for path in (tmp_path / "whole").iterdir()}
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == names
+    for name in names - {"extract.jsonl"}:
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_parts_of_videos_become_stacks_of_their_own(tmp_path: Path) -> None:
+    make_clip(tmp_path / "long.mp4", frames=20)
+    (tmp_path / "parts.csv").write_text(
+        "video,start,end,first,second\nlong.mp4,3f,8f,,\nlong.mp4,0.5,1.0,,\nlong.mp4,,,2,17\n"
+    )
+    result = call("extract", tmp_path / "parts.csv", "--out", tmp_path / "out", *QUICK)
+    assert result.exit_code == 0, result.output
+    from flowstream.store import open_stack
+
+    found = {}
+    for path in (tmp_path / "out").glob("*.h5"):
+        with open_stack(path) as stack:
+            found[path.name] = stack.frame_index.tolist()
+    assert found == {
+        "long@3-8f.h5": [3, 4, 5, 6, 7],
+        "long@0.5-1s.h5": [5, 6, 7, 8, 9],
+        "long@2+17f.h5": [2, 17],
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "facts"),
+    [
+        ("a.mp4,8f,3f,,", ("line 2", "end after the start")),
+        ("a.mp4,,,5,2", ("line 2", "first < second")),
+        ("a.mp4,,,5,", ("line 2", "'first' and 'second'", "got first")),
+        ("a.mp4,soon,,,", ("line 2", "start", "'soon'")),
+        ("a.mp4,,,x,3", ("line 2", "first", "'x'")),
+    ],
+)
+def test_an_invalid_part_is_refused_with_its_line(
+    tmp_path: Path, row: str, facts: tuple[str, ...]
+) -> None:
+    (tmp_path / "parts.csv").write_text(f"video,start,end,first,second\n{row}\n")
+    line = refusal(1, "extract", tmp_path / "parts.csv", "--out", tmp_path / "out", *QUICK)
+    for fact in facts:
+        assert fact in line
