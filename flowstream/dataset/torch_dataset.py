@@ -113,8 +113,9 @@ class StackDataset(Dataset[Item]):
         if self.transform is not None:
             inputs = self.transform(inputs)
         if self.bound is not None:
+            scale = 1 / self.bound
             inputs = {
-                name: values / self.bound if isinstance(values, Flow) else values
+                name: values.mul(scale) if isinstance(values, Flow) else values
                 for name, values in inputs.items()
             }
         # plain tensors, because collation and models need nothing else
@@ -127,10 +128,12 @@ class StackDataset(Dataset[Item]):
             values = values[0]
         frames = torch.from_numpy(np.ascontiguousarray(values.swapaxes(-4, -3)))
         if self.clips.inputs[name].kind == "flow":
-            return Flow(frames)
+            flow: torch.Tensor = Flow(frames)
+            return flow
         if self.clips.inputs[name].kind == "rgb":
-            return tv_tensors.Video(frames.to(torch.uint8))
-        return tv_tensors.Video(frames)
+            frames = frames.to(torch.uint8)
+        video: torch.Tensor = tv_tensors.Video(frames)
+        return video
 
 
 def to_clip(frames: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from torchvision.transforms.v2 import functional as F
 from flowstream.errors import ShapeError
 
 
-class Flow(tv_tensors.TVTensor):
+class Flow(tv_tensors.TVTensor):  # type: ignore[misc]  # torchvision has no types
     """Flow fields `(..., 2, H, W)`: dx right and dy down, in pixels of the grid that they have.
 
     The fields of a clip are `(L, 2, H, W)`, as torchvision orders the frames of a video.

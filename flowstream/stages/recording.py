@@ -31,6 +31,7 @@ def record(source: str, path: Path, *, seconds: float) -> Path:
         If the source cannot be opened, or gives fewer than two frames.
     """
     import cv2
+    import numpy as np
 
     from flowstream.synthetic.files import write_video
 
@@ -49,7 +50,7 @@ def record(source: str, path: Path, *, seconds: float) -> Path:
             if not found:
                 return
             frames += 1
-            yield image[..., ::-1]
+            yield np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
 
     try:
         write_video(path, read(), fps=fps if fps > 0 else 25.0, codec="ffv1", pixel_format="bgr0")

@@ -82,7 +82,9 @@ def test_processes_share_the_videos(stacks: Stacks) -> None:
     dataset = StackDataset(stacks(*[12] * 5), length=4, inputs=("flow",), training=False)
     seen: list[int] = []
     for rank in range(2):
-        sampler = DistributedSampler(dataset, num_replicas=2, rank=rank, shuffle=True)
+        sampler: DistributedSampler[Any] = DistributedSampler(
+            dataset, num_replicas=2, rank=rank, shuffle=True
+        )
         sampler.set_epoch(1)
         loader = DataLoader(dataset, batch_size=2, sampler=sampler)
         # dy of video n is 100 n more than dx
@@ -136,7 +138,7 @@ def test_a_plain_loop_learns(stacks: Stacks) -> None:
         for inputs, labels in DataLoader(dataset, batch_size=2, shuffle=True):
             loss = torch.nn.functional.cross_entropy(network(inputs["flow"]), labels)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             losses.append(loss.item())
     assert np.mean(losses[-3:]) < 0.5 * np.mean(losses[:3])
