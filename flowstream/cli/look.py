@@ -134,6 +134,7 @@ def stats(stacks: tuple[Path, ...], per_frame: bool, as_json: bool) -> None:
 
 def _motion(path: Path, *, per_frame: bool) -> tuple[dict[str, Any], MotionCounter]:
     """The record of a stack, with one of each field where asked for, and what it was made from."""
+    from flowstream.codec import below_step_warning
     from flowstream.report.motion import MotionCounter, as_record, count_motion, steps_per_second
     from flowstream.store import open_stack
 
@@ -150,7 +151,11 @@ def _motion(path: Path, *, per_frame: bool) -> tuple[dict[str, Any], MotionCount
             "size": list(stack.size),
             "fields_per_second": rate,
             **as_record(whole.summary(), rate),
+            "below_step": stack.below_step,
         }
+        warning = below_step_warning(stack.codec, stack.below_step)
+    if warning:
+        click.echo(f"{path}: {warning}", err=True)
     return ({**record, "frames": frames} if per_frame else record), whole
 
 
@@ -180,7 +185,8 @@ def _block(record: Mapping[str, Any]) -> str:
         f"{record['path']}: {record['fields']} fields of {columns}x{rows}, {often}",
         format_table([["speed", *speeds["frame"]], *units]),
         f"mean dx {record['mean_dx']:.3f}, dy {record['mean_dy']:.3f} pixels/frame; "
-        f"still {record['still']:.2%}, clipped {record['clipped']:.3%}",
+        f"still {record['still']:.2%}, clipped {record['clipped']:.3%}, "
+        f"below the codec's step {record['below_step']:.1%}",
     ]
     if "frames" in record:
         fields = [_cells(_FIELD, {"field": k, **found}) for k, found in enumerate(record["frames"])]

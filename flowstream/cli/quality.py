@@ -99,17 +99,30 @@ def quality(
         if not as_json:
             lines = [f"{path}: flow by {name}", *map(_row, fields), _text(summary)]
             click.echo("\n".join(lines) + ("" if path == sources[-1] else "\n"))
+            _warn_below_step(path)
     if as_json:
         click.echo(json.dumps({"sources": records}, indent=2))
     if failures:
         raise ParameterError(f"{failures} of {len(sources)} sources could not be judged")
 
 
+def _warn_below_step(path: Path) -> None:
+    """Print a warning if the codec of a stack stores much of the motion as zero."""
+    from flowstream.codec import below_step_warning
+    from flowstream.store import open_stack
+
+    if _is_stack(path):
+        with open_stack(path) as stack:
+            warning = below_step_warning(stack.codec, stack.below_step)
+        if warning:
+            click.echo(f"{path}: {warning}", err=True)
+
+
 def _asked(
     sources: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple[FlowMethod, Sampling] | None:
     """The method and sampling of videos, if there are any; what does not fit is a usage error."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
     if all(map(_is_stack, sources)):
         for name in given:
             option = "set" if name == "settings" else name.replace("_", "-")

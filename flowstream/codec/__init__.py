@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flowstream.codec.codec import Codec
+from flowstream.codec.codec import Codec, below_step_warning
 from flowstream.plugins import Plugins
 
 CODECS: Plugins[type[Codec]] = Plugins(
@@ -20,4 +20,4 @@ CODECS: Plugins[type[Codec]] = Plugins(
 )
 """Codecs by name."""
 
-__all__ = ["CODECS", "Codec"]
+__all__ = ["CODECS", "Codec", "below_step_warning"]

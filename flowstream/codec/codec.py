@@ -138,6 +138,27 @@ class Codec(ABC):
         return int(np.count_nonzero(moving)), int(lost)
 
 
+MUCH_BELOW_STEP = 0.2
+"""Share of the motion below the codec's step from which people are warned."""
+
+
+def below_step_warning(codec: Codec, share: float) -> str | None:
+    """Return a line on motion that a codec rounds to zero, if that is much of it.
+
+    Parameters
+    ----------
+    codec : Codec
+    share : float
+        Share of the vectors longer than 1/64 pixel that are stored as zero.
+    """
+    if share <= MUCH_BELOW_STEP:
+        return None
+    return (
+        f"{share:.0%} of the motion is smaller than the codec's step of "
+        f"{codec.scale_factor:.3g} px; use --codec fixed16 or a smaller --bound"
+    )
+
+
 def check_bound(codec: Codec, *, smallest: float = 1 / 64, largest: float = WIDEST) -> None:
     """Refuse a bound that is no number of pixels from `smallest` to `largest`."""
     bound = codec.bound

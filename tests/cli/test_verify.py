@@ -11,13 +11,15 @@ import pytest
 
 from flowstream.codec.centred8 import Centred8
 from flowstream.store import Header, create_stack
+from flowstream.types import Vectors
 from tests.command_line import call
 
 SIZE = (12, 16)
 
 
-def write(path: Path, **changes: Any) -> Path:
-    fields: dict[str, Any] = {
+def write(path: Path, *, fields: Vectors | None = None, **changes: Any) -> Path:
+    vectors = np.random.default_rng(3).normal(0, 5, (3, 2, *SIZE)) if fields is None else fields
+    known: dict[str, Any] = {
         "size": SIZE,
         "method": {"name": "dis"},
         "sampling": {"step": 1},
@@ -25,10 +27,10 @@ def write(path: Path, **changes: Any) -> Path:
         "source": path.stem,
         "source_size": SIZE,
     }
-    with create_stack(path, Header(**{**fields, **changes}), outputs=[]) as writer:
+    with create_stack(path, Header(**{**known, **changes}), outputs=[]) as writer:
         for index in range(4):
             writer.add_frame(index, index / 25)
-        writer.add_fields(np.random.default_rng(3).normal(0, 5, (3, 2, *SIZE)).astype(np.float32))
+        writer.add_fields(vectors.astype(np.float32))
     return path
 
 
