@@ -31,8 +31,6 @@ flowstream extract manifest.csv --out stacks/ --size 340x256 --codec fixed16 --d
 flowstream extract videos/ --out stacks/ --shard 3/16"""
 
 SHOWN = 20
-# Above this fraction, the codec removes motion that a network could have used.
-_MOST_BELOW_STEP = 0.2
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
@@ -125,16 +123,15 @@ def _table(summary: Summary) -> str:
 
 def _remarks(summary: Summary, settings: ExtractSettings) -> list[str]:
     """Return what a user should know about the new stacks, one line each."""
+    from flowstream.codec import below_step_warning
+
     made = [outcome for outcome in (*summary.done, *summary.skipped) if outcome.pairs]
     pairs = sum(outcome.pairs for outcome in made)
     lines = []
     lost = sum(outcome.below_step * outcome.pairs for outcome in made) / max(1, pairs)
-    step = getattr(settings.codec, "step", None)
-    if lost > _MOST_BELOW_STEP and step:
-        lines.append(
-            f"{lost:.0%} of the motion is smaller than the codec's step of {step:.3f} px; "
-            "use --codec fixed16 or a smaller --bound"
-        )
+    warning = below_step_warning(settings.codec, lost)
+    if warning:
+        lines.append(warning)
     corrupt = [outcome for outcome in made if outcome.corrupt]
     if corrupt:
         frames = sum(outcome.corrupt for outcome in corrupt)
