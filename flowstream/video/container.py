@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 
@@ -17,14 +16,11 @@ from flowstream.video.clock import Clock, describe_jumps
 from flowstream.video.damage import Damage
 from flowstream.video.depth import Codes, DepthRange
 from flowstream.video.frames import VideoInfo
-from flowstream.video.opening import choose_stream, open_container, video_streams
-from flowstream.video.packets import PacketReader
+from flowstream.video.messages import collect_errors
+from flowstream.video.opening import choose_stream, open_and_listen, video_streams
+from flowstream.video.packets import AnyPacket, PacketReader
 from flowstream.video.pixels import Converter, Orientation, find_orientation, resize
 from flowstream.video.structure import find_truncation
-
-if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.video.stream import VideoStream
 
 # What a player assumes where a file gives no rate at all.
 NOMINAL_FPS = 25.0
@@ -79,7 +75,7 @@ class VideoFile:
 
     def __init__(self, path: Path, *, stream: int | None = None) -> None:
         self.path = path
-        self._container = open_container(path)
+        self._container, errors = open_and_listen(path)
         try:
             self._stream = choose_stream(self._container, path, stream)
         except VideoError:
@@ -91,6 +87,9 @@ class VideoFile:
         self._cut_off = 0  # stated packets whose frames an edit list does not show
         self._started: Generator[DecodedPicture] | None = None
         self.damage = self._expect()
+        if not self.damage.stated:
+            # Headers are often sloppy; a stated count of frames is the better evidence.
+            self._packets.faults += errors[:1]
 
     def __enter__(self) -> VideoFile:
         return self
@@ -228,12 +227,13 @@ class VideoFile:
         recent: deque[int | None] = deque(maxlen=4)  # stamps of the last corrupted frames
         last, is_refused = None, False
         for packet, is_marked in self._packets:
-            frames = self._decode(packet)
+            frames, errors = self._decode(packet)
             if packet.size:
                 last, is_refused = packet.pts, frames is None
                 damage.packets += 1
-                if is_marked and packet.pts is not None:
-                    marked.add(packet.pts)
+            if (is_marked or (errors and frames is not None)) and packet.pts is not None:
+                marked.add(packet.pts)
+            damage.faults += errors[:1]
             for frame in frames or ():
                 is_corrupt = frame.is_corrupt or frame.pts in marked
                 damage.add_frame(is_corrupt=is_corrupt, is_key=bool(frame.key_frame))
@@ -242,23 +242,24 @@ class VideoFile:
                 yield frame, is_corrupt
         ends_corrupt = damage.corrupt[-1:] == [damage.frames - 1]
         damage.cut_tail = is_refused or last in recent or ends_corrupt
-        damage.ended = self._packets.error
+        damage.ended, damage.unreadable = self._packets.error, self._packets.faults
         kind = self._container.format.name
         # The index of an MP4 file is better evidence than its boxes.
         if not damage.ended and not (damage.stated and "mov" in kind):
             damage.ended = find_truncation(self.path, kind)
 
-    def _decode(self, packet: Packet[VideoStream]) -> list[av.VideoFrame] | None:
-        """Return the frames that a packet completes, or None if it cannot be decoded."""
+    def _decode(self, packet: AnyPacket) -> tuple[list[av.VideoFrame] | None, list[str]]:
+        """Return the frames that a packet completes, None if it is refused, and logged errors."""
         damage = self.damage
         damage.key_seen = damage.key_seen or (packet.size > 0 and packet.is_keyframe)
         try:
-            return packet.decode()
+            with collect_errors() as errors:
+                return packet.decode(), errors
         except av.FFmpegError:
             # What comes before the first key frame cannot be decoded: a recording may start
             # anywhere.
             damage.undecodable += packet.size > 0 and (damage.key_seen or damage.frames > 0)
-            return None
+            return None, []
 
 
 def _put_back(

@@ -9,6 +9,7 @@ from flowstream.errors import DamagedVideoError, VideoError
 
 # A cut through a stream damages its last frame, which B-frames may precede in order of display.
 _TAIL_FRAMES = 4
+_MOST_FAULTS = 3
 _WAY_OUT = "Use what there is with --allow-truncated"
 
 
@@ -39,6 +40,10 @@ class Damage:
     """Number of later frames, up to the next key frame, that may be built on damaged ones."""
     ended: str = ""
     """Error or structural fault with which the stream ended."""
+    faults: list[str] = field(default_factory=list)
+    """Errors that FFmpeg logged while it decoded frames, which are marked as damaged."""
+    unreadable: list[str] = field(default_factory=list)
+    """Errors that FFmpeg logged where it could not read the container and went on behind them."""
     cut_tail: bool = False
     """Whether the last packet gave a damaged frame, or none."""
     key_seen: bool = False
@@ -80,7 +85,7 @@ class Damage:
             raise VideoError(f"{path}: no frame of it can be decoded; it is empty or damaged")
         if reached_end and not allow_truncated:
             self._check_end(path)
-        corrupt, lost = len(self.corrupt), self.undecodable
+        corrupt, lost = len(self.corrupt), self.undecodable + len(self.unreadable)
         tail = sum(index >= self.frames - _TAIL_FRAMES for index in self.corrupt)
         if allow_truncated:
             corrupt, lost = corrupt - tail, 0
@@ -91,7 +96,9 @@ class Damage:
                 f"{path}: truncated after {self.frames} frames: the last one is damaged. {_WAY_OUT}"
             )
         where = f" (first: frame {self.corrupt[0]})" if self.corrupt else ""
-        refused = f", {lost} packets cannot be decoded" if lost else ""
+        refused = f", {lost} packets cannot be read or decoded" if lost else ""
+        logged = [*self.faults, *self.unreadable]
+        refused += f" ({logged[0][:60]})" if logged else ""
         raise DamagedVideoError(
             f"{path}: damaged: {corrupt} of {self.frames} frames are corrupted{where}{refused}; "
             f"expected at most {max_corrupt}. Accept them with --max-corrupt {corrupt + lost}"
@@ -107,6 +114,8 @@ class Damage:
             )
         if self.undecodable:
             lines.append(f"{self.undecodable} packets cannot be decoded")
+        for fault in [*self.faults, *self.unreadable][:_MOST_FAULTS]:
+            lines.append(f"FFmpeg reports: {fault}")
         if self.missing:
             lines.append(f"{self.packets} of {self.stated} stated frames are there")
         if self.ended:

@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from flowstream.disk import open_regular
 from flowstream.errors import VideoError
+from flowstream.video.messages import collect_errors
 
 # FFmpeg's renderer of text files, which takes any .txt for a video.
 _NOT_VIDEO = frozenset({"tty"})
@@ -18,7 +19,12 @@ _STILL = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a video file for reading.
+    """Open a video file for reading; see `open_and_listen`."""
+    return open_and_listen(path)[0]
+
+
+def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
+    """Open a video file for reading, and return what FFmpeg logged about its container.
 
     Raises
     ------
@@ -29,7 +35,8 @@ def open_container(path: Path) -> InputContainer:
         with open_regular(path) as file:
             if not file.read(1):
                 raise VideoError(f"{path}: not a video: the file is empty")
-        container = _open(path)
+        with collect_errors() as errors:
+            container = _open(path)
     except VideoError:
         raise
     except av.FFmpegError as error:
@@ -39,7 +46,8 @@ def open_container(path: Path) -> InputContainer:
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise VideoError(f"{path}: not a video: it is text")
-    return container
+    # FFmpeg decodes the first frames on opening; they are decoded again.
+    return container, [error for error in errors if error.startswith(f"{container.format.name}:")]
 
 
 def _open(path: Path) -> InputContainer:

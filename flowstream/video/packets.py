@@ -15,11 +15,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from flowstream.video.clock import JUMP_SECONDS, measure_rate
+from flowstream.video.messages import collect_errors
 
 # Packets that are read ahead to measure the frame rate, and how much memory they may take.
 _AHEAD, _AHEAD_BYTES = 64, 4 << 20
 
-_Packet: TypeAlias = "Packet[VideoStream]"
+AnyPacket: TypeAlias = "Packet[VideoStream]"
 
 
 class PacketReader:
@@ -35,7 +36,7 @@ class PacketReader:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container = container
         self._stream = stream
-        self._ahead: deque[_Packet] = deque()
+        self._ahead: deque[AnyPacket] = deque()
         self._source = self._demux()
         self.by_decoding = container.format.name == "avi"
         """Whether only decoding times are reliable. AVI holds nothing else: the presentation times
@@ -44,8 +45,10 @@ class PacketReader:
         """Whether the clock of the format may jump."""
         self.error = ""
         """Error with which reading stopped."""
+        self.faults: list[str] = []
+        """Errors that FFmpeg logged while it read on."""
 
-    def __iter__(self) -> Iterator[tuple[_Packet, bool]]:
+    def __iter__(self) -> Iterator[tuple[AnyPacket, bool]]:
         """Yield each packet, and whether it is marked as damaged."""
         # FFmpeg's parsers hold back one packet, so that a mark may come one packet early.
         source = self._read()
@@ -68,26 +71,31 @@ class PacketReader:
         rates = [stream.average_rate, stream.base_rate, stream.guessed_rate]
         return measure_rate(self._first_stamps(), [float(rate) for rate in rates if rate])
 
-    def _demux(self) -> Iterator[_Packet]:
+    def _demux(self) -> Iterator[AnyPacket]:
+        source = self._container.demux(self._stream)
         while True:
             try:
-                yield from self._container.demux(self._stream)
-                return
+                with collect_errors() as errors:
+                    packet = next(source, None)
             except IndexError:
-                continue  # PyAV cannot name a stream that appears in the middle of the file
+                # PyAV cannot name a stream that appears in the middle of the file
+                source = self._container.demux(self._stream)
+                continue
             except av.FFmpegError as error:
                 self.error = f"reading stopped: {error.strerror}"
-                flush = cast(_Packet, Packet())
-                flush.stream = self._stream
-                yield flush
+                packet, source = cast(AnyPacket, Packet()), iter(())
+                packet.stream = self._stream
+            self.faults += errors[:1]
+            if packet is None:
                 return
+            yield packet
 
-    def _read(self) -> Iterator[_Packet]:
+    def _read(self) -> Iterator[AnyPacket]:
         while self._ahead:
             yield self._ahead.popleft()
         yield from self._source
 
-    def _is_seam(self, packet: _Packet, following: Iterable[_Packet]) -> bool:
+    def _is_seam(self, packet: AnyPacket, following: Iterable[AnyPacket]) -> bool:
         """Return whether a mark stems from the joining of two recordings, not from damage.
 
         A transport stream numbers its parts. Where recordings are joined the numbering breaks, and
@@ -113,6 +121,8 @@ class PacketReader:
         if self.by_decoding or len(shown) < len(packets):
             return [tick * unit for tick in decoding]
         is_whole = not self._ahead[-1].size
+        if not shown:
+            return []
         # B-frames: what is shown after the last decoding time may not be read yet.
         until = shown[-1] if is_whole or not decoding else decoding[-1]
         return [tick * unit for tick in shown if tick >= shown[0] and (is_whole or tick <= until)]
