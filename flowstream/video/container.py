@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 
@@ -84,6 +85,7 @@ class VideoFile:
         self._stream.codec_context.thread_count = 1
         self._packets = PacketReader(self._container, self._stream)
         self._clock: Clock | None = None
+        self._is_started, self._first_key = False, cast("int | None", None)
         self._cut_off = 0  # stated packets whose frames an edit list does not show
         self._started: Generator[DecodedPicture] | None = None
         self.damage = self._expect()
@@ -223,7 +225,7 @@ class VideoFile:
 
     def _frames(self) -> Iterator[tuple[av.VideoFrame, bool]]:
         """Yield what can be decoded, and whether it is marked as damaged; record the damage."""
-        damage, marked = self.damage, set[int]()
+        damage, marked = self.damage, set[int | None]()
         recent: deque[int | None] = deque(maxlen=4)  # stamps of the last corrupted frames
         last, is_refused = None, False
         for packet, is_marked in self._packets:
@@ -231,15 +233,18 @@ class VideoFile:
             if packet.size:
                 last, is_refused = packet.pts, frames is None
                 damage.packets += 1
-            if (is_marked or (errors and frames is not None)) and packet.pts is not None:
+            if is_marked or (errors and frames is not None):
                 marked.add(packet.pts)
             damage.faults += errors[:1]
             for frame in frames or ():
-                is_corrupt = frame.is_corrupt or frame.pts in marked
+                # Packets of raw streams have no stamps: the next frame is marked.
+                is_corrupt = frame.is_corrupt or bool(marked & {frame.pts, None})
+                marked -= {frame.pts, None}
                 damage.add_frame(is_corrupt=is_corrupt, is_key=bool(frame.key_frame))
                 if is_corrupt:
                     recent.append(frame.pts)
                 yield frame, is_corrupt
+        damage.undecodable += len(marked)  # packets that gave no frame
         ends_corrupt = damage.corrupt[-1:] == [damage.frames - 1]
         damage.cut_tail = is_refused or last in recent or ends_corrupt
         damage.ended, damage.unreadable = self._packets.error, self._packets.faults
@@ -250,16 +255,25 @@ class VideoFile:
 
     def _decode(self, packet: AnyPacket) -> tuple[list[av.VideoFrame] | None, list[str]]:
         """Return the frames that a packet completes, None if it is refused, and logged errors."""
-        damage = self.damage
-        damage.key_seen = damage.key_seen or (packet.size > 0 and packet.is_keyframe)
+        counts = self._is_decodable(packet)
         try:
-            with collect_errors() as errors:
+            with collect_errors(started=counts) as errors:
                 return packet.decode(), errors
         except av.FFmpegError:
-            # What comes before the first key frame cannot be decoded: a recording may start
-            # anywhere.
-            damage.undecodable += packet.size > 0 and (damage.key_seen or damage.frames > 0)
+            self.damage.undecodable += packet.size > 0 and counts
             return None, []
+
+    def _is_decodable(self, packet: AnyPacket) -> bool:
+        """Return whether a packet must be decodable, which the start of a recording need not be.
+
+        What comes before the first key frame, or is shown before it, is built on frames that may
+        have been cut off.
+        """
+        if not self._is_started and packet.size and packet.is_keyframe:
+            self._is_started, self._first_key = True, packet.pts
+        if packet.pts is None or self._first_key is None:
+            return self._is_started
+        return packet.pts >= self._first_key
 
 
 def _put_back(

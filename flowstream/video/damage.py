@@ -46,8 +46,6 @@ class Damage:
     """Errors that FFmpeg logged where it could not read the container and went on behind them."""
     cut_tail: bool = False
     """Whether the last packet gave a damaged frame, or none."""
-    key_seen: bool = False
-    """Whether a key frame's packet was read."""
     _depends: bool = False
 
     @property

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import av.logging
 
-# Decoders that mark damaged frames. They log errors about sound videos, too: where recordings are
-# joined or start between key frames.
-_MARKING = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpegvideo", "vvc"})
+# Decoders that log errors about the start of sound videos, whose first frames may be built on
+# frames that were cut off.
+_STARTING = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpegvideo", "vvc"})
 # Logged for sound videos: cameras write their own data in fields that are for applications.
 _HARMLESS = re.compile(r"unable to decode APP fields|EXIF|ICC profile|Could not find codec param")
 
@@ -45,15 +45,18 @@ _LEVEL = _Level()
 
 
 @contextmanager
-def collect_errors() -> Iterator[list[str]]:
+def collect_errors(*, started: bool) -> Iterator[list[str]]:
     """Yield a list that gets what FFmpeg logs as errors in this thread while the block runs.
 
-    The list is filled when the block ends. What sound videos cause is left out.
+    The list is filled when the block ends. What sound videos cause is left out, which is more
+    until `started`: at what comes before the first key frame or leads it.
     """
     errors: list[str] = []
     with _LEVEL, av.logging.Capture() as logs:
         yield errors
     for level, source, message in logs:
         text = " ".join(message.split())
-        if level <= av.logging.ERROR and source not in _MARKING and not _HARMLESS.search(text):
+        if source in _STARTING and not started:
+            continue
+        if level <= av.logging.ERROR and not _HARMLESS.search(text):
             errors.append(f"{source}: {text}")

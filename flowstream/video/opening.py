@@ -35,7 +35,7 @@ def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
         with open_regular(path) as file:
             if not file.read(1):
                 raise VideoError(f"{path}: not a video: the file is empty")
-        with collect_errors() as errors:
+        with collect_errors(started=False) as errors:
             container = _open(path)
     except VideoError:
         raise

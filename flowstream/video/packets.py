@@ -73,9 +73,10 @@ class PacketReader:
 
     def _demux(self) -> Iterator[AnyPacket]:
         source = self._container.demux(self._stream)
+        started = False
         while True:
             try:
-                with collect_errors() as errors:
+                with collect_errors(started=started) as errors:
                     packet = next(source, None)
             except IndexError:
                 # PyAV cannot name a stream that appears in the middle of the file
@@ -88,6 +89,7 @@ class PacketReader:
             self.faults += errors[:1]
             if packet is None:
                 return
+            started = started or packet.is_keyframe
             yield packet
 
     def _read(self) -> Iterator[AnyPacket]:

@@ -17,6 +17,7 @@ _SEGMENT = 0x18538067
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 # Longest page of an Ogg file: 27 + 255 + 255 * 255 bytes.
 _LONGEST_PAGE = 65_307
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
 _MOV_CONTENT = frozenset({b"mdat", b"moof", b"moov"})
 
 
@@ -142,6 +143,50 @@ def _gif(file: IO[bytes], size: int) -> str:
     return cut
 
 
+def _mpegts(file: IO[bytes], size: int) -> str:
+    """Check that the last packet of a transport stream is whole."""
+    head = file.read(1024)
+    for length, offset in ((188, 0), (192, 4), (204, 0)):
+        if all(head[place : place + 1] == b"G" for place in (offset, offset + length)):
+            break
+    else:
+        return ""
+    rest = size % length
+    file.seek(size - rest + offset)
+    is_aligned = file.read(1) == b"G"
+    return "its last packet is cut off" if rest > offset and is_aligned else ""
+
+
+def _y4m(file: IO[bytes], size: int) -> str:
+    """Check that the last frame is whole: all have the size of the first."""
+    head = file.readline(256)
+    start = file.readline(256)
+    fields = {part[:1]: part[1:] for part in head.split()[1:]}
+    chroma = {b"420": 1.5, b"422": 2.0, b"444": 3.0, b"mono": 1.0}.get(
+        fields.get(b"C", b"420").removesuffix(b"jpeg").removesuffix(b"paldv").removesuffix(b"mpeg2")
+    )
+    sides = fields.get(b"W", b""), fields.get(b"H", b"")
+    if chroma is None or start != b"FRAME\n" or not all(side.isdigit() for side in sides):
+        return ""
+    width, height = map(int, sides)
+    if width % 2 or height % 2:
+        return ""
+    length = len(start) + int(width * height * chroma)
+    return "its last frame is cut off" if (size - len(head)) % length else ""
+
+
+def _mxf(file: IO[bytes], size: int) -> str:
+    """Compare the file with the place of its footer, which an open header leaves at 0."""
+    head = file.read(65_536)
+    place = head.find(_MXF_PARTITION)
+    if place < 0:
+        return ""
+    length = head[place + 16] if len(head) > place + 16 else 0
+    value = place + 17 + (length & 0x7F if length & 0x80 else 0)
+    footer = int.from_bytes(head[value + 24 : value + 32], "big")
+    return _shorter(size, place + footer + 1) if footer else ""
+
+
 def _colours(flags: int) -> int:
     """Return the number of bytes of a GIF's colour table."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
@@ -153,5 +198,8 @@ _CHECKS: dict[str, Callable[[IO[bytes], int], str]] = {
     "gif": _gif,
     "matroska,webm": _matroska,
     "mov,mp4,m4a,3gp,3g2,mj2": _mov,
+    "mpegts": _mpegts,
+    "mxf": _mxf,
     "ogg": _ogg,
+    "yuv4mpegpipe": _y4m,
 }

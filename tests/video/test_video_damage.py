@@ -129,7 +129,7 @@ def test_packets_that_cannot_be_decoded_are_skipped_and_counted(
     for image in images[20:30]:
         content[image.start() : image.end()] = bytes(len(image[0]))
     path.write_bytes(content)
-    with pytest.raises(DamagedVideoError, match=r"of 50 frames .*, 10 packets cannot be read or decoded"):
+    with pytest.raises(DamagedVideoError, match=r"of 50 frames .*, 10 packets cannot"):
         list(read_frames(path))
     assert len(list(read_frames(path, max_corrupt=10))) == 50
     assert numbers(path, allow_truncated=True) == [*range(20), *range(30, 60)]
