@@ -37,6 +37,9 @@ faults: setup  ## inject faults (kills, full disks, damaged files) for about 15 
 docs: setup  ## build the documentation site into site/
 	$(BIN)/mkdocs build --strict
 
+faults: setup  ## damage, kill and fill: campaigns of faults and their table, at most 15 minutes
+	$(BIN)/python -m benchmarks.faults --minutes 15
+
 clean:  ## remove .venv, demo/, site/ and all caches
 	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

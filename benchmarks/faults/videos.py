@@ -102,7 +102,7 @@ def read(path: str) -> list[int]:
     """Return a checksum of each frame, read as extraction does."""
     from flowstream.video import read_frames
 
-    return [zlib.crc32(frame.luma) for frame in read_frames(path) if frame.luma is not None]
+    return [zlib.crc32(frame.luma.tobytes()) for frame in read_frames(path) if frame.luma is not None]
 
 
 def complaints(path: str) -> list[str]:
