@@ -102,7 +102,8 @@ def read(path: str) -> list[int]:
     """Return a checksum of each frame, read as extraction does."""
     from flowstream.video import read_frames
 
-    return [zlib.crc32(frame.luma.tobytes()) for frame in read_frames(path) if frame.luma is not None]
+    lumas = (frame.luma for frame in read_frames(path))
+    return [zlib.crc32(luma.tobytes()) for luma in lumas if luma is not None]
 
 
 def complaints(path: str) -> list[str]:
