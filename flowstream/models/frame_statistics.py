@@ -90,10 +90,6 @@ class StatisticsClassifier(VectorClassifier):
             vectors = torch.stack([self._summarise(view) for view in views]).mean(dim=0)
         return vectors.unsqueeze(1)
 
-    def score_features(self, features: Tensor) -> Tensor:
-        """Return the (N, T, K) scores of (N, T, D) features."""
-        return super().score_features(self.dropout(features))
-
     def _mirror(self, clips: Tensor) -> Tensor:
         """Return mirrored clips; the dx of flow changes its sign."""
         mirrored = clips.flip(-1)

@@ -205,6 +205,7 @@ class VectorClassifier(FeatureClassifier):
     """
 
     linear: nn.Linear
+    dropout: nn.Dropout
 
     @property
     def head(self) -> nn.Module:
@@ -213,7 +214,7 @@ class VectorClassifier(FeatureClassifier):
 
     def score_features(self, features: Tensor) -> Tensor:
         """Return the (N, T, K) scores of (N, T, D) features; T is 1."""
-        scores: Tensor = self.linear(features)
+        scores: Tensor = self.linear(self.dropout(features))
         return scores
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.camera_motion import estimate_camera_motion
+from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.orientation import (
     compute_gradient,
     mirror_orientations,
@@ -57,6 +58,8 @@ class MotionHistograms(Model):
         2013).
     mirror : bool
         Average the features with those of the mirrored clip, so that left and right are one.
+    dropout : float
+        Fraction of features that is dropped when the linear layer is trained by gradients.
     """
 
     name: ClassVar[str] = "motion_histograms"
@@ -71,6 +74,7 @@ class MotionHistograms(Model):
     unit: float = 20.0
     still: float = 0.4
     mirror: bool = True
+    dropout: float = 0.5
 
     def __post_init__(self) -> None:
         for side in self.grid:
@@ -80,6 +84,7 @@ class MotionHistograms(Model):
         check_at_least("block", self.block, 1)
         check_positive("unit", self.unit)
         check_positive("still", self.still)
+        check_dropout(self.dropout)
 
     @property
     def pixels(self) -> PixelStatistics:
@@ -108,6 +113,7 @@ class HistogramClassifier(VectorClassifier):
     def __init__(self, clip: ClipShape, classes: int, *, extractor: Histograms) -> None:
         super().__init__(clip, classes)
         self.histograms = extractor
+        self.dropout = nn.Dropout(extractor.options.dropout)
         self.linear = nn.Linear(extractor.width, classes)
 
     @property
