@@ -87,7 +87,7 @@ class FeatureClips:
 
 
 def locate_features(
-    directory: Path, network: FeatureClassifier, clips: StackClips, recipe: StreamRecipe
+    directory: Path, network: FeatureClassifier, clips: StackClips, *, recipe: StreamRecipe
 ) -> Path:
     """Return the file of these features in a directory that several runs share."""
     text = json.dumps(description(network, clips, recipe), sort_keys=True)

@@ -97,7 +97,7 @@ class LinearTrainer(Trainer):
 
         out, videos = Path(out), compute_fingerprint(split)
         if (out / BEST).exists():
-            _check_same_run(out / BEST, recipe, split, videos)
+            _check_same_run(out / BEST, recipe, split=split, videos=videos)
             return out / BEST
         place = choose_device(device)
         _make_directory(out)
@@ -106,11 +106,11 @@ class LinearTrainer(Trainer):
             network = recipe.architecture.build(recipe.clip, len(split.classes)).to(place)
         assert isinstance(network, VectorClassifier)  # as the recipe has checked
         features, spec = _compute_features(
-            network, recipe, split.train, cache, device=place, progress=progress
+            network, recipe, split.train, cache=cache, device=place, progress=progress
         )
         labels = np.array([sample.label for sample in split.train], np.int64)
         groups = [sample.group for sample in split.train]
-        found = self.choose(features, labels, groups, len(split.classes), seed=recipe.seed)
+        found = self.choose(features, labels, groups, classes=len(split.classes), seed=recipe.seed)
         _set_linear(network, found.classifier)
         weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
         checkpoint = Checkpoint(
@@ -123,7 +123,7 @@ class LinearTrainer(Trainer):
             resume={"videos": videos},
         )
         _write_table(out / "log.csv", found.table)
-        _write_held_out(out / HELD_OUT, found.held_out, checkpoint, split)
+        _write_held_out(out / HELD_OUT, found.held_out, checkpoint, split=split)
         save_checkpoint(out / BEST, checkpoint)
         return out / BEST
 
@@ -148,8 +148,8 @@ class LinearTrainer(Trainer):
         features: Array,
         labels: NDArray[np.int64],
         groups: list[str],
-        classes: int,
         *,
+        classes: int,
         seed: int,
     ) -> Chosen:
         """Choose the cost by cross-validation and fit the classifier to all videos."""
@@ -168,7 +168,9 @@ class LinearTrainer(Trainer):
         rotated, basis = rotate_features((features - mean) * factor)
         table, scores = [], {}
         for cost in self.costs:
-            held = self._cross_validate(rotated, labels, groups, classes, cost=cost, seed=seed)
+            held = self._cross_validate(
+                rotated, labels, groups, classes=classes, cost=cost, seed=seed
+            )
             temperature = fit_temperature(held, labels)
             scores[cost] = held * temperature
             loss = compute_log_loss(scores[cost], labels)
@@ -185,8 +187,8 @@ class LinearTrainer(Trainer):
         features: Array,
         labels: NDArray[np.int64],
         groups: list[str],
-        classes: int,
         *,
+        classes: int,
         cost: float,
         seed: int,
     ) -> Array:
@@ -238,7 +240,7 @@ def _make_directory(path: Path) -> None:
         raise CheckpointError(f"{path}: cannot write there: {error.strerror}") from error
 
 
-def _check_same_run(path: Path, recipe: StreamRecipe, split: Split, videos: str) -> None:
+def _check_same_run(path: Path, recipe: StreamRecipe, *, split: Split, videos: str) -> None:
     from flowstream.train.checkpoint import load_checkpoint
 
     found = load_checkpoint(path)
@@ -257,8 +259,8 @@ def _compute_features(
     network: VectorClassifier,
     recipe: StreamRecipe,
     samples: tuple[Sample, ...],
-    cache: Path,
     *,
+    cache: Path,
     device: torch.device,
     progress: bool,
 ) -> tuple[Array, FlowSpec]:
@@ -271,7 +273,7 @@ def _compute_features(
     clips = viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
     with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
         cached = cached_features(
-            locate_features(cache, network, clips, recipe),
+            locate_features(cache, network, clips, recipe=recipe),
             network,
             clips,
             recipe=recipe,
@@ -301,7 +303,7 @@ def _write_table(path: Path, table: tuple[Tried, ...]) -> None:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _write_held_out(path: Path, scores: Array, checkpoint: Checkpoint, split: Split) -> None:
+def _write_held_out(path: Path, scores: Array, checkpoint: Checkpoint, *, split: Split) -> None:
     from flowstream.scores import Scores, write_scores
 
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -87,7 +87,7 @@ def predict(
     scorer: nn.Module = Scorer(network)
     scored: Clips = clips
     if cache is not None and isinstance(network, VectorClassifier) and processes.count == 1:
-        path = locate_features(cache, network, clips, recipe)
+        path = locate_features(cache, network, clips, recipe=recipe)
         with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
             scored = cached_features(
                 path, network, clips, recipe=recipe, device=place, progress=bar.update
