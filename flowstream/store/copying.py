@@ -82,13 +82,13 @@ def read_fields(
 ) -> dict[str, NDArray[Any]]:
     """Return the values of a run of fields as `StackWriter.add_fields` takes them, by item."""
     return {
-        item.name: _unpack(stack, item.name, start, stop)
+        item.name: _unpack(stack, item.name, start=start, stop=stop)
         for item in writer.items
         if item.dimensions[0] in ("plane", "pair")
     }
 
 
-def _unpack(stack: Stack, name: str, start: int, stop: int) -> NDArray[Any]:
+def _unpack(stack: Stack, name: str, *, start: int, stop: int) -> NDArray[Any]:
     """Return the values of fields as `StackWriter.add_fields` takes them."""
     item = ITEMS[name]
     if item.packing == "codec":

@@ -43,7 +43,7 @@ def verify_stack(path: str | Path) -> None:
             digest = digest_of()
             for start, values in _entries(stack, stored.item, stored.shape[0]):
                 digest.update(values.data.cast("B"))
-                _check_values(stack, stored.item, values, start)
+                _check_values(stack, stored.item, values, start=start)
                 if stored.item.packing == "codec":
                     fields = values.reshape(-1, 2, *stack.size)
                     at_bound[name] = at_bound.get(name, 0) + stack.codec.at_bound(fields)
@@ -76,7 +76,7 @@ def _entries(stack: Stack, item: Item, length: int) -> Iterator[tuple[int, NDArr
         yield start, stack.read(item.name, start, min(length, start + step))
 
 
-def _check_values(stack: Stack, item: Item, values: NDArray[Any], start: int) -> None:
+def _check_values(stack: Stack, item: Item, values: NDArray[Any], *, start: int) -> None:
     if item.check is not None:
         try:
             item.check(values)
