@@ -34,7 +34,7 @@ GROUPS = {
     "Look": {
         "info": ("flowstream.cli.look:info", "Print what a file is and what made it."),
         "stats": ("flowstream.cli.look:stats", "Summarise the motion in stacks."),
-        "show": ("flowstream.cli.look:show", "Draw a flow field of a stack."),
+        "show": ("flowstream.cli.show:show", "Draw flow: picture, film, sheet or terminal."),
         "quality": ("flowstream.cli.quality:quality", "Check flow quality without ground truth."),
     },
     "Train": {

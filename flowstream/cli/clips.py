@@ -1,0 +1,109 @@
+"""Clips that verbs draw: stacks, single fields, and videos whose flow is estimated on the fly."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
+from flowstream.cli.options import GroupedOption, NameIn, progress_is_wanted
+from flowstream.cli.paths import is_stack
+from flowstream.progress import Progress
+
+if TYPE_CHECKING:
+    from flowstream.view.clip import Clip
+    from flowstream.view.selection import Selection
+
+_VIDEOS = "Videos without a stack"
+
+_video = partial(click.option, cls=GroupedOption, group=_VIDEOS)
+
+
+def estimate_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options by which the flow of a video is estimated on the fly."""
+    command = frame_options(_VIDEOS)(command)
+    command = _video("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1.")(command)
+    command = _video(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Parameter of the method; may be repeated.",
+    )(command)
+    return _video(
+        "--method",
+        type=NameIn("flow method", "flowstream.flow:METHODS"),
+        help="Flow method.  [default: tvl1]",
+    )(command)
+
+
+@contextmanager
+def open_any(
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    selection: Selection,
+    ahead: int = 0,
+    name: str | None = None,
+) -> Iterator[tuple[Clip, range]]:
+    """Open a stack or field, or estimate the selected fields of a video into a temporary stack.
+
+    Parameters
+    ----------
+    path : Path
+    options : mapping
+        Of `estimate_options`; they are for videos only.
+    selection : Selection
+    ahead : int
+        Number of fields that a style needs after the selected ones.
+    name : str, optional
+        For captions.
+
+    Yields
+    ------
+    clip, chosen : Clip, range
+        The fields of the clip that are selected.
+    """
+    from flowstream.view.clip import FLOW_SUFFIXES, open_clip
+
+    if path.is_file() and (is_stack(path) or path.suffix.lower() in FLOW_SUFFIXES):
+        with open_clip(path, name=name) as clip:
+            times = clip.times if clip.is_timed else range(clip.num_fields + 1)
+            yield clip, selection.resolve(times, str(path))
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="flowstream-") as directory,
+        _estimated(path, Path(directory), options, selection, ahead, name) as found,
+    ):
+        yield found
+
+
+@contextmanager
+def _estimated(
+    path: Path, directory: Path, options: Mapping[str, Any], *rest: Any
+) -> Iterator[tuple[Clip, range]]:
+    from flowstream.view.clip import open_clip
+    from flowstream.view.estimate import estimate_stack
+
+    selection, ahead, name = rest
+    with usage_errors():
+        method, sampling = read_flow(options)
+    title = f"{path.name}: {method.name}"
+    with Progress(title=title, unit="field", enabled=progress_is_wanted(), keep=False) as bar:
+        made = estimate_stack(
+            path,
+            directory / "clip.h5",
+            method,
+            sampling=sampling,
+            selection=selection,
+            ahead=ahead,
+            progress=bar.update,
+        )
+    with open_clip(made.path, name=name or path.stem, skipped=made.skipped) as clip:
+        yield clip, range(made.fields)

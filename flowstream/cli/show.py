@@ -1,0 +1,264 @@
+"""`flowstream show`: draw flow as a picture, a film, a contact sheet or in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstream.cli.clips import estimate_options, open_any
+from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn, progress_is_wanted
+from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
+from flowstream.cli.terminal import KINDS, choose_kind, draw
+from flowstream.cli.text import escape_controls, paint
+from flowstream.errors import ParameterError
+from flowstream.progress import Progress
+
+if TYPE_CHECKING:
+    from flowstream.types import Images
+    from flowstream.view.clip import Clip
+    from flowstream.view.moment import Style
+    from flowstream.view.selection import Selection
+
+EXAMPLE = """\
+flowstream show stacks/clip.h5 --at 2.5s
+flowstream show clip.mp4 --style arrows --with-rgb -o arrows.png
+flowstream show stacks/clip.h5 --style overlay -o overlay.mp4
+flowstream show stacks/ --sheet sheet.png"""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_FILMS = (".mp4", ".gif", ".webp")
+_SUFFIXES = dict.fromkeys((*_PICTURES, *_FILMS))
+
+_what = partial(click.option, cls=GroupedOption, group="What to draw")
+_where = partial(click.option, cls=GroupedOption, group="Where to")
+
+
+class _Output(click.Path):
+    """Path whose suffix names a kind of picture or film."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; another suffix is a usage error."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.suffix.lower() not in _SUFFIXES:
+            kinds = ", ".join(_SUFFIXES)
+            self.fail(f"{str(path)!r}: expected a name that ends in {kinds}", param, ctx)
+        return path
+
+
+class _Scale(click.ParamType):  # type: ignore[type-arg]
+    """`auto`, or the value of full colour."""
+
+    name = "auto|VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a number, or None for an automatic scale."""
+        if value is None or value in ("auto", "p99"):
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            self.fail(f"got {value!r}, expected 'auto' or a number above 0", param, ctx)
+        return number
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@paths_argument("PATH")
+@_what(
+    "--at",
+    metavar="K|T.Ts|A:B|all",
+    help="Field number, time in seconds, or a range of either.  [default: 0; a film: all]",
+)
+@_what(
+    "--style",
+    default="wheel",
+    show_default=True,
+    type=NameIn("style", "flowstream.view:STYLES"),
+    help="wheel, arrows, hsv, magnitude, dxdy, overlay, warp-error, trajectories, streamlines or "
+    "strain.",
+)
+@_what("--with-rgb", is_flag=True, help="Show the frame beside the drawing.")
+@_what(
+    "--scale",
+    type=_Scale(),
+    default="auto",
+    show_default=True,
+    help="Value of full colour; auto: the 99th percentile over all selected fields.",
+)
+@_where(
+    "-o",
+    "--out",
+    type=_Output(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Picture (.png .jpg .webp) or film (.mp4 .gif .webp). Without it: the terminal.",
+)
+@_where(
+    "--sheet",
+    type=_Output(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Contact sheet of all clips, one row each.",
+)
+@_where("--speed", type=float, default=1.0, show_default=True, help="Of a film; 0.5 is slow.")
+@_where(
+    "--terminal",
+    type=click.Choice(KINDS),
+    default="auto",
+    show_default=True,
+    help="How to draw in the terminal.",
+)
+@estimate_options
+def show(paths: tuple[Path, ...], **options: Any) -> None:
+    """Draw flow: as a picture, a film, a contact sheet, or here in the terminal.
+
+    PATH is a stack, a video (its flow is then estimated and not kept), a flow field (.flo, .pfm,
+    KITTI .png), or a directory of these. Hue is direction, saturation is speed; the legend and
+    the caption say what was drawn and what is beyond the scale. The paths of written files are
+    printed.
+    """
+    found = find_inputs(paths)
+    if options["speed"] <= 0:
+        raise click.UsageError(f"--speed: got {options['speed']}, expected above 0.")
+    if options["sheet"] is not None:
+        _write_sheet(found, options)
+        return
+    out: Path | None = options["out"]
+    if out is not None and len(found) > 1:
+        raise click.UsageError(
+            f"--out is for one clip, but PATH names {len(found)}; use --sheet for all."
+        )
+    for path, name in zip(found, distinct_names(found), strict=True):
+        if out is not None and out.exists() and out.samefile(path):
+            raise click.UsageError("--out is the file to be drawn; name another.")
+        _show_clip(path, name if len(found) > 1 else path.stem, options)
+
+
+def _show_clip(path: Path, name: str, options: Mapping[str, Any]) -> None:
+    from flowstream.view import STYLES
+
+    out: Path | None = options["out"]
+    selection = _select(options["at"], out)
+    style = STYLES[options["style"]]
+    with open_any(path, options, selection=selection, ahead=style.fields - 1, name=name) as found:
+        clip, chosen = found
+        if style.needs_frames and not clip.has_frames:
+            raise ParameterError(
+                f"{path}: style {options['style']!r} needs the frames, which are not stored; "
+                "extract with --rgb, or show the video itself"
+            )
+        scale = options["scale"] or _find_scale(clip, style, chosen)
+        if out is None:
+            _draw_here(clip, chosen[0], style, scale=scale, options=options)
+        elif selection.is_range:
+            _write_film(clip, chosen, style, scale=scale, options=options)
+        else:
+            from flowstream.view.panel import draw_panel
+            from flowstream.view.picture import write_picture
+
+            picture = draw_panel(clip, chosen[0], style, scale=scale, with_rgb=options["with_rgb"])
+            write_picture(out, picture)
+            click.echo(out)
+
+
+def _select(at: str | None, out: Path | None) -> Selection:
+    """Return the selected fields; a selection that does not fit the output is a usage error."""
+    from flowstream.view.selection import parse_selection
+
+    suffix = "" if out is None else out.suffix.lower()
+    film = suffix in _FILMS and suffix not in _PICTURES
+    try:
+        selection = parse_selection(at or ("all" if film else "0"))
+    except ParameterError as error:
+        raise click.UsageError(str(error)) from error
+    if selection.is_range and suffix not in _FILMS:
+        raise click.UsageError(
+            f"--at {at} selects a range, which needs a film; use -o with {', '.join(_FILMS)}."
+        )
+    if film and not selection.is_range:
+        raise click.UsageError(f"--at {at} is one field, but {suffix} is a film; use A:B or all.")
+    return selection
+
+
+def _find_scale(clip: Clip, style: Style, chosen: range) -> float:
+    from flowstream.view.scale import find_scale
+
+    # a still is scaled like the others of its clip, where these are there to be looked at
+    whole = clip.stack is not None and clip.num_fields > len(chosen) and not clip.skipped
+    return find_scale(clip, style, range(clip.num_fields) if whole and len(chosen) == 1 else chosen)
+
+
+def _draw_here(
+    clip: Clip, k: int, style: Style, *, scale: float, options: Mapping[str, Any]
+) -> None:
+    """Draw one field in the terminal, with its caption below."""
+    from flowstream.view.panel import beyond_text
+
+    kind = options["terminal"]
+    if kind == "auto":
+        kind = choose_kind()
+    # pixels of a drawing become characters, so lines must be wide for the size of the terminal
+    moment = clip.moment(k, style, scale=scale, factor=1 if kind in ("truecolour", "256") else 2)
+    picture = style.draw(moment)
+    if options["with_rgb"] and moment.first is not None:
+        import numpy as np
+
+        picture = np.concatenate([moment.smooth(moment.first), picture], axis=1)
+    click.echo(draw(kind, picture, moment.known_vectors, scale=scale), color=kind != "arrows")
+    click.echo(paint(escape_controls(clip.caption(k)), bold=True))
+    wheel = "red right, yellow down, cyan left, violet up; " if style.unit == "px/frame" else ""
+    colours = wheel if kind != "arrows" and options["style"] not in ("magnitude", "dxdy") else ""
+    click.echo(paint(f"{colours}{beyond_text(moment, style, scale)}", dim=True))
+
+
+def _write_film(
+    clip: Clip, chosen: range, style: Style, *, scale: float, options: Mapping[str, Any]
+) -> None:
+    from flowstream.view.film import write_film
+    from flowstream.view.panel import draw_panel
+
+    def pictures() -> Iterator[Images]:
+        total = len(chosen)
+        enabled = progress_is_wanted()
+        with Progress(total, title="draw", unit="field", enabled=enabled, keep=False) as bar:
+            for k in chosen:
+                yield draw_panel(clip, k, style, scale=scale, with_rgb=options["with_rgb"])
+                bar.update()
+
+    fps = (clip.fields_per_second or 25.0) * options["speed"]
+    write_film(options["out"], pictures(), fps=fps)
+    click.echo(options["out"])
+
+
+def _write_sheet(found: list[Path], options: Mapping[str, Any]) -> None:
+    """Write a contact sheet; a clip that cannot be read does not stop the others."""
+    from flowstream.errors import FlowstreamError
+    from flowstream.view import STYLES
+    from flowstream.view.picture import write_picture
+    from flowstream.view.selection import parse_selection
+    from flowstream.view.sheet import draw_row, stack_rows
+
+    sheet: Path = options["sheet"]
+    if sheet.suffix.lower() not in _PICTURES:
+        raise click.UsageError(f"--sheet: expected a picture ({', '.join(_PICTURES)}).")
+    style, everything = STYLES[options["style"]], parse_selection("all")
+    rows, failed = [], 0
+    enabled = progress_is_wanted()
+    with Progress(len(found), title="draw", unit="clip", enabled=enabled, keep=False) as bar:
+        for path, name in zip(found, distinct_names(found), strict=True):
+            try:
+                with open_any(path, options, selection=everything, name=name) as (clip, _):
+                    rows.append(draw_row(clip, style, scale=options["scale"]))
+            except FlowstreamError as error:
+                failed += 1
+                click.echo(f"failed: {escape_controls(str(error))}", err=True)
+            bar.update()
+    if rows:
+        write_picture(sheet, stack_rows(rows))
+        click.echo(sheet)
+    if failed:
+        raise ParameterError(f"{failed} of {len(found)} clips could not be drawn; see above")

@@ -1,0 +1,24 @@
+"""Middlebury's colours over the frame: what is still stays grey."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flowstream.flow.draw import draw_hues
+from flowstream.types import Images
+from flowstream.view.legends import wheel_legend
+from flowstream.view.moment import Moment, Style, measure_speed
+
+_OPACITY = 0.85
+
+
+def draw(moment: Moment) -> Images:
+    """Lay the direction's colour over the grey frame, the more opaque the faster."""
+    hues = moment.enlarge(draw_hues(moment.known_vectors)).astype(np.float32)
+    share = np.minimum(moment.speed / moment.scale, 1) ** 0.75 * _OPACITY
+    opacity = moment.enlarge((255 * share).astype(np.uint8))[..., None] / np.float32(255)
+    mixed = moment.background(contrast=0.8) * (1 - opacity) + hues * opacity
+    return mixed.astype(np.uint8)
+
+
+OVERLAY = Style(draw=draw, measure=measure_speed, legend=wheel_legend, beyond="as the rim")
