@@ -32,9 +32,10 @@ GROUPS = {
         "convert": ("flowstream.cli.convert:convert", "Convert stacks to and from other formats."),
     },
     "Look": {
-        "info": ("flowstream.cli.look:info", "Print what a file is and what made it."),
-        "stats": ("flowstream.cli.look:stats", "Summarise the motion in stacks."),
+        "info": ("flowstream.cli.info:info", "Print what a file is and what made it."),
+        "stats": ("flowstream.cli.stats:stats", "Summarise the motion in stacks."),
         "show": ("flowstream.cli.show:show", "Draw flow: picture, film, sheet or terminal."),
+        "compare": ("flowstream.cli.compare:compare", "Compare flow methods or two fields."),
         "quality": ("flowstream.cli.quality:quality", "Check flow quality without ground truth."),
     },
     "Train": {

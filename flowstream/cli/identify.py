@@ -14,7 +14,7 @@ from flowstream.plugins import provenance
 _HEAD = 4096
 
 
-def describe(path: Path, *, count: bool = False) -> dict[str, Any]:
+def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
     """Kind and facts of a video, stack, checkpoint, score file, report or flow field.
 
     Parameters

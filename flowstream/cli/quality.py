@@ -1,10 +1,10 @@
-"""`flowstream quality`: how good flow is where no truth is known."""
+"""`flowstream quality`: how good flow is where there is no ground truth."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -13,185 +13,244 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
-from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
-from flowstream.cli.text import wrap_text
-from flowstream.disk import open_regular
+from flowstream.cli.clips import estimate_options
+from flowstream.cli.flow_options import read_flow, usage_errors
+from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
+from flowstream.cli.paths import distinct_names, find_inputs, is_stack, paths_argument
+from flowstream.cli.text import escape_controls, format_table, paint, wrap_text
 from flowstream.errors import FlowstreamError, ParameterError
-from flowstream.progress import track
+from flowstream.progress import Progress
 
 if TYPE_CHECKING:
     from flowstream.flow import FlowMethod
-    from flowstream.report.quality import FieldQuality, Quality
     from flowstream.video import Sampling
+    from flowstream.view.quality import FieldQuality, Quality
+    from flowstream.view.verdict import Verdict
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+EXAMPLE = """\
+flowstream quality stacks/
+flowstream quality stacks/clip.h5 --per-frame
+flowstream quality clip.mp4 --method dis --short-side 256 --limit 100"""
 
-_videos = partial(click.option, cls=GroupedOption, group="Videos")
+_COLOURS = {"good": "green", "check": "yellow", "bad": "red"}
+
 _output = partial(click.option, cls=GroupedOption, group="Output")
 
 
-@click.command(
-    cls=GroupedCommand,
-    example="flowstream quality stacks/clip.h5\n"
-    "flowstream quality clip.mp4 --method dis --short-side 256 --limit 100\n"
-    "flowstream quality stacks/*.h5 --json",
-)
-@click.argument(
-    "sources",
-    metavar="SOURCE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
-@_videos(
-    "--method",
-    type=NameIn("flow method", "flowstream.flow:METHODS"),
-    help="How flow is estimated.  [default: tvl1]",
-)
-@_videos("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the method.")
-@_videos("--device", metavar="NAME", help="Where the method computes: auto, cpu, cuda, cuda:1.")
-@frame_options("Videos")
+@dataclasses.dataclass(frozen=True)
+class _Result:
+    path: Path
+    method: str
+    summary: Quality
+    verdict: Verdict
+    fields: tuple[FieldQuality, ...]
+    below_step: float | None
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@paths_argument("PATH")
+@estimate_options
 @_output(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Judge only the first N fields of each.",
+    help="Check only the first N fields of each clip.",
 )
-@_output("--per-frame", is_flag=True, help="A line for each field.")
+@_output("--per-frame", is_flag=True, help="Print a line for each field.")
 @_output("--json", "as_json", is_flag=True, help="Print JSON.")
 def quality(
-    sources: tuple[Path, ...], limit: int | None, per_frame: bool, as_json: bool, **options: Any
+    paths: tuple[Path, ...], limit: int | None, per_frame: bool, as_json: bool, **options: Any
 ) -> None:
-    """Judge flow without a truth: does it carry each frame onto the next, and back?
+    """Check flow without ground truth: does it map each frame to the next one, and back?
 
-    SOURCE is a stack of 'flowstream extract', or a video, whose flow is then estimated here and not
-    kept.
+    PATH is a stack, a video, whose flow is then estimated and not kept, or a directory of these.
+    Several clips are printed as one row each, the worst first.
 
-    'error' is the mean difference of luma between a frame and the next one warped onto it, in grey
-    levels, 'unmoved' that of the frames as they are, both of the pixels whose flow ends 'inside'
-    the frame. 'consistent' is the share of the pixels that the backward flow returns, 'clipped'
-    that of the vectors at the codec's bound (a video's: 20 px), 'textured' that of the pixels with
-    a gradient of 2 levels a pixel or more: of flat ones a low error proves nothing. What a stack
-    does not hold (frames, backward flow) is not judged. The two worst fields are named: look at
-    them with 'flowstream show STACK --at FIELD'. A cut between scenes is one.
+    'error' is the mean difference of luma between a frame and the next one warped to it, in grey
+    levels, 'unmoved' that without warping, both over the pixels whose flow ends 'inside' the frame.
+    'consistent' is the share of the pixels that the backward flow returns, 'clipped' that of the
+    vectors at the codec's bound (of a video: 20 px), 'textured' that of the pixels with a gradient
+    of 2 levels per pixel or more: in flat areas a small error proves nothing. What a stack does not
+    hold (frames, backward flow) is not checked. The two worst fields are named; look at them with
+    'flowstream show STACK --at FIELD'. A cut between scenes is one.
     """
-    from flowstream.report.quality import QualityCounter, as_record
-
-    asked = _asked(sources, options)
-    records: list[dict[str, Any]] = []
+    found = find_inputs(paths)
+    flow = _read_flow(found, options)
+    results: list[_Result] = []
     failures = 0
-    for path in sources:
-        counter, fields = QualityCounter(), []
+    for path in found:
         try:
-            with _judged(path, asked) as (name, found):
-                for field in track(islice(found, limit), title=path.name, unit="field"):
-                    counter.add(field)
-                    if per_frame:
-                        fields.append(field)
+            results.append(_check(path, flow, limit=limit, keep=per_frame))
         except FlowstreamError as error:
             failures += 1
-            click.echo(f"failed: {error}", err=True)
-            continue
-        summary = counter.summary()
-        frames = {"frames": list(map(dataclasses.asdict, fields))} if per_frame else {}
-        records.append({"path": str(path), "method": name, **as_record(summary), **frames})
-        if not as_json:
-            lines = [f"{path}: flow by {name}", *map(_row, fields), _text(summary)]
-            click.echo("\n".join(lines) + ("" if path == sources[-1] else "\n"))
-            _warn_below_step(path)
+            click.echo(f"failed: {escape_controls(str(error))}", err=True)
     if as_json:
-        click.echo(json.dumps({"sources": records}, indent=2))
+        click.echo(json.dumps({"sources": list(map(_as_data, results))}, indent=2))
+    elif len(found) > 1 and not per_frame:
+        click.echo(_table(results)) if results else None
+    else:
+        click.echo("\n\n".join(map(_block, results))) if results else None
     if failures:
-        raise ParameterError(f"{failures} of {len(sources)} sources could not be judged")
+        raise ParameterError(f"{failures} of {len(found)} clips could not be checked")
 
 
-def _warn_below_step(path: Path) -> None:
-    """Print a warning if the codec of a stack stores much of the motion as zero."""
-    from flowstream.codec import below_step_warning
-    from flowstream.store import open_stack
-
-    if _is_stack(path):
-        with open_stack(path) as stack:
-            warning = below_step_warning(stack.codec, stack.below_step)
-        if warning:
-            click.echo(f"{path}: {warning}", err=True)
-
-
-def _asked(
-    sources: tuple[Path, ...], options: dict[str, Any]
-) -> tuple[FlowMethod, Sampling] | None:
-    """The method and sampling of videos, if there are any; what does not fit is a usage error."""
-    given = {name: value for name, value in options.items() if value not in (None, (), False)}
-    if all(map(_is_stack, sources)):
-        for name in given:
+def _read_flow(found: list[Path], options: Mapping[str, Any]) -> tuple[FlowMethod, Sampling] | None:
+    """Return the method and sampling for videos, if there are any."""
+    if not all(map(is_stack, found)):
+        with usage_errors():
+            return read_flow({**options, "method": options["method"] or "tvl1"})
+    for name, value in options.items():
+        if value not in (None, ()):
             option = "set" if name == "settings" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for videos; a stack's flow is made already.")
-        return None
-    with usage_errors():
-        return read_flow(options)
+            raise click.UsageError(f"--{option} is for videos, but all clips are stacks.")
+    return None
 
 
-def _is_stack(path: Path) -> bool:
-    if path.is_dir():
-        return False
-    try:
-        with open_regular(path) as file:
-            return file.read(len(_HDF5)) == _HDF5
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot read it: {error.strerror}") from error
+def _check(
+    path: Path, flow: tuple[FlowMethod, Sampling] | None, *, limit: int | None, keep: bool
+) -> _Result:
+    from flowstream.view.quality import QualityCounter
+    from flowstream.view.verdict import judge
+
+    counter, fields = QualityCounter(), []
+    with (
+        _open(path, flow) as (name, below_step, total, found),
+        Progress(
+            total, title=path.name, unit="field", enabled=progress_is_wanted(), keep=False
+        ) as bar,
+    ):
+        for field in islice(found, limit):
+            counter.add(field)
+            if keep:
+                fields.append(field)
+            bar.update()
+    summary = counter.summary()
+    verdict = judge(summary, below_step=below_step or 0.0)
+    return _Result(path, name, summary, verdict, tuple(fields), below_step)
 
 
 @contextmanager
-def _judged(
-    path: Path, asked: tuple[FlowMethod, Sampling] | None
-) -> Iterator[tuple[str, Iterator[FieldQuality]]]:
-    """The name of the method, and the quality of each field as it is found."""
+def _open(
+    path: Path, flow: tuple[FlowMethod, Sampling] | None
+) -> Iterator[tuple[str, float | None, int | None, Iterator[FieldQuality]]]:
+    """Yield the method's name, what is below the codec's step, the number of fields, the fields."""
     from flowstream.codec.centred8 import Centred8
-    from flowstream.report.quality import stack_quality, video_quality
     from flowstream.store import open_stack
+    from flowstream.view.quality import stack_quality, video_quality
 
-    if asked is None or _is_stack(path):
+    if flow is None or is_stack(path):
         with open_stack(path) as stack:
-            yield stack.method["name"], stack_quality(stack)
+            name = str(stack.method["name"])
+            yield name, stack.below_step, stack.num_fields, stack_quality(stack)
     else:
-        method, sampling = asked
-        yield method.name, video_quality(path, method, sampling=sampling, codec=Centred8())
+        method, sampling = flow
+        fields = video_quality(path, method, sampling=sampling, codec=Centred8())
+        yield method.name, None, None, fields
 
 
-def _row(field: FieldQuality) -> str:
-    """A line that says all about a field."""
+def _as_data(result: _Result) -> dict[str, Any]:
+    from flowstream.view.quality import as_record
+
+    frames = {"frames": list(map(dataclasses.asdict, result.fields))} if result.fields else {}
+    return {
+        "path": str(result.path),
+        "method": result.method,
+        "verdict": result.verdict.level,
+        "reason": result.verdict.reason,
+        **as_record(result.summary),
+        "below_step": result.below_step,
+        **frames,
+    }
+
+
+def _table(results: list[_Result]) -> str:
+    """Return one row per clip, the worst first."""
+    names = dict(
+        zip(
+            (result.path for result in results),
+            distinct_names(result.path for result in results),
+            strict=True,
+        )
+    )
+    ordered = sorted(results, key=lambda result: (result.verdict.order, -_unexplained(result)))
+    rows = []
+    for result in ordered:
+        summary = result.summary
+        shares = (summary.inside, summary.consistent, summary.clipped, summary.textured)
+        numbers = [
+            *(
+                "–" if value is None else f"{value:.2f}"
+                for value in (summary.error, summary.unmoved)
+            ),
+            *("–" if value is None else f"{100 * value:.1f}" for value in shares),
+        ]
+        rows.append([names[result.path], result.verdict.level, *numbers, result.verdict.reason])
+    head = [
+        ["clip", "verdict", "error", "unmoved", "inside", "consistent", "clipped", "textured", ""],
+        ["", "", "levels", "levels", "%", "%", "%", "%", ""],
+    ]
+    # the reason is text: it is aligned to the left by hand
+    width = max(len(row[-1]) for row in rows)
+    rows = [[*row[:-1], row[-1].ljust(width)] for row in rows]
+    lines = format_table(rows, head=head, left=2).splitlines()
+    return "\n".join(
+        [
+            *lines[:2],
+            *(
+                paint(line.rstrip(), fg=_COLOURS[result.verdict.level])
+                for line, result in zip(lines[2:], ordered, strict=True)
+            ),
+        ]
+    )
+
+
+def _unexplained(result: _Result) -> float:
+    summary = result.summary
+    if summary.error is None or not summary.unmoved:
+        return 0.0
+    return summary.error / summary.unmoved
+
+
+def _block(result: _Result) -> str:
+    """Return all about one clip, with a line for each field where they were kept."""
+    name = escape_controls(str(result.path))
+    lines = [f"{paint(name, bold=True)}: flow by {result.method}"]
+    return "\n".join([*lines, *map(_format_field, result.fields), _format_summary(result)])
+
+
+def _format_field(field: FieldQuality) -> str:
     place = f"field {field.field} (frame {field.frame}, {field.time:.2f} s)"
-    return f"{place}: {', '.join(_facts(field))}"
-
-
-def _facts(field: FieldQuality) -> Iterator[str]:
+    facts = [f"inside {field.inside:.1%}"]
     if field.error is not None:
-        yield f"error {field.error:.2f}, unmoved {field.unmoved:.2f}"
-    yield f"inside {field.inside:.1%}"
+        facts.insert(0, f"error {field.error:.2f}, unmoved {field.unmoved:.2f}")
     if field.consistent is not None:
-        yield f"consistent {field.consistent:.1%}"
-    yield f"clipped {field.clipped:.2%}"
+        facts.append(f"consistent {field.consistent:.1%}")
+    return f"{place}: {', '.join([*facts, f'clipped {field.clipped:.2%}'])}"
 
 
-def _text(summary: Quality) -> str:
-    """The summary as names and values."""
-    error = "unknown: there are no frames in it"
+def _format_summary(result: _Result) -> str:
+    summary, verdict = result.summary, result.verdict
+    error = "unknown: the stack holds no frames"
     if summary.error is not None:
         error = f"{summary.error:.2f} grey levels, {summary.unmoved:.2f} unmoved"
-    consistent = "unknown: there is no backward flow in it"
+    consistent = "unknown: the stack holds no backward flow"
     if summary.consistent is not None:
         consistent = f"{summary.consistent:.1%}"
+    level = paint(verdict.level, fg=_COLOURS[verdict.level])
     facts = {
+        "verdict": level + (f": {verdict.reason}" if verdict.reason else ""),
         "fields": f"{summary.fields}",
         "error": error,
         "inside": f"{summary.inside:.1%}",
         "consistent": consistent,
         "clipped": f"{summary.clipped:.3%}",
     }
+    if result.below_step is not None:
+        facts["below step"] = f"{result.below_step:.1%}"
     if summary.textured is not None:
         facts["textured"] = f"{summary.textured:.1%}"
     lines = [f"{name:<12}{value}" for name, value in facts.items()]
     for number, field in enumerate(summary.worst):
-        lines.append(wrap_text(f"{'' if number else 'worst':<12}{_row(field)}", indent=12))
+        line = f"{'' if number else 'worst':<12}{_format_field(field)}"
+        lines.append(wrap_text(line, indent=12))
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -65,6 +66,22 @@ def text_width(text: str) -> int:
         0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
         for letter in text
     )
+
+
+def sparkline(values: Sequence[float], columns: int) -> str:
+    """Return values as a line of bars that start at 0, at most so many characters wide."""
+    bars = "▁▂▃▄▅▆▇█" if _is_unicode() else "_.-=+*%#"
+    if not values:
+        return ""
+    count = min(columns, len(values))
+    ends = [len(values) * place // count for place in range(count + 1)]
+    means = [sum(values[start:stop]) / (stop - start) for start, stop in itertools.pairwise(ends)]
+    top = max(means) or 1.0
+    return "".join(bars[min(7, int(8 * mean / top))] for mean in means)
+
+
+def _is_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def format_record(record: Mapping[str, Any]) -> str:

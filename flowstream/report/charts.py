@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from flowstream.report.curves import Panel
-from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Agreement, Measures, Share
+from flowstream.view.markup import Markup, element
 
 # Pixels a character of the 11 px labels takes at most; labels are not measured, only bounded.
 _CHARACTER = 7.0

@@ -15,9 +15,9 @@ from flowstream import __version__
 from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.charts import percent
-from flowstream.report.document import document
-from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Share
+from flowstream.view.document import document
+from flowstream.view.markup import Markup, element
 
 FORMAT = "flowstream.comparison 1"
 

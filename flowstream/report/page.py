@@ -9,9 +9,9 @@ from typing import Any
 from flowstream import __version__
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
 from flowstream.report.curves import Panel
-from flowstream.report.document import document
-from flowstream.report.markup import Markup, element
 from flowstream.report.measures import Agreement, Confusion, Measures
+from flowstream.view.document import document
+from flowstream.view.markup import Markup, element
 
 # The pairs of classes, and the videos of each, that the page names; report.json has them all.
 _MOST_CONFUSIONS = 15

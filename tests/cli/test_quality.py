@@ -13,7 +13,7 @@ from flowstream import synthetic
 from flowstream.cli import VERBS
 from flowstream.codec.centred8 import Centred8
 from flowstream.flow.dis import DIS
-from flowstream.report.quality import as_record, stack_quality, summed, video_quality
+from flowstream.view.quality import as_record, stack_quality, summarise, video_quality
 from flowstream.store import Header, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
 from tests.command_line import call, data, output
@@ -65,7 +65,7 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
+def test_a_stack_is_summarise_up_and_its_worst_field_named(stack: Path) -> None:
     text = output("quality", stack)
     assert text.startswith(f"{stack}: flow by known\n")
     (worst,) = [line for line in text.splitlines() if line.startswith("worst")]
@@ -73,7 +73,7 @@ def test_a_stack_is_summed_up_and_its_worst_field_named(stack: Path) -> None:
     assert "consistent  unknown: there is no backward flow in it" in text
     assert max(map(len, text.splitlines()[1:])) <= 80
     with open_stack(stack) as opened:
-        expected = as_record(summed(stack_quality(opened)))
+        expected = as_record(summarise(stack_quality(opened)))
     assert sources(stack) == [plain({"path": str(stack), "method": "known", **expected})]
 
 
@@ -102,7 +102,7 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
 def test_a_videos_flow_is_estimated_as_asked(video: Path) -> None:
     (found,) = sources(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
     fields = video_quality(video, DIS(preset="fast"), sampling=Sampling(step=2), codec=Centred8())
-    expected = as_record(summed(fields))
+    expected = as_record(summarise(fields))
     assert found == plain({"path": str(video), "method": "dis", **expected})
     assert found["fields"] == 2
     (small,) = sources(video, "--method", "dis", "--size", "32x24")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.report.markup import Markup, element, joined
+from flowstream.view.markup import Markup, element, joined
 
 # What XML cannot hold at all, a page cannot show either.
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))

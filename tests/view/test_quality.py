@@ -20,12 +20,12 @@ from flowstream.flow import motion
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
 from flowstream.flow.method import FlowMethod, as_luma
-from flowstream.report.quality import (
+from flowstream.view.quality import (
     FieldQuality,
     QualityCounter,
     as_record,
     stack_quality,
-    summed,
+    summarise,
     video_quality,
 )
 from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
@@ -147,7 +147,7 @@ def test_the_two_worst_fields_are_named_the_worst_first(write: Write) -> None:
     fields[4, 0] -= 6
     with write(fields) as stack:
         judged = list(stack_quality(stack))
-        summary = summed(stack_quality(stack))
+        summary = summarise(stack_quality(stack))
     assert [field.field for field in summary.worst] == [4, 1]
     assert summary.worst == (judged[4], judged[1])
     assert summary.fields == 6
@@ -162,14 +162,14 @@ def test_without_frames_the_least_consistent_are_worst_and_then_the_clipped(writ
     back = -fields
     back[3, 1, :10] += 9
     with write(fields, rgb=False, back=back) as stack:
-        summary = summed(stack_quality(stack))
+        summary = summarise(stack_quality(stack))
     assert (summary.error, summary.unmoved, summary.textured) == (None, None, None)
     assert summary.worst[0].field == 3
     share = (SIZE[0] - 2) * (SIZE[1] - 3) / (SIZE[0] * SIZE[1])
     assert summary.inside == pytest.approx(share)
     fields[2, 0, :12] = 30  # a quarter of it beyond the bound
     with write(fields, rgb=False, codec=Centred8()) as stack:
-        summary = summed(stack_quality(stack))
+        summary = summarise(stack_quality(stack))
     assert summary.consistent is None
     assert summary.worst[0].field == 2
     assert summary.worst[0].clipped == 0.25
@@ -195,7 +195,7 @@ def test_a_stabilised_stack_is_judged_by_the_flow_between_its_frames(write: Writ
 def test_texture_is_told_by_the_gradient(slope: int, textured: float, tmp_path: Path) -> None:
     ramp = np.broadcast_to((slope * np.arange(64)).astype(np.uint8), (3, *SIZE))
     synthetic.write_video(tmp_path / "ramp.mkv", ramp, fps=25, codec="ffv1")
-    summary = summed(video_quality(tmp_path / "ramp.mkv", Farneback(), codec=Centred8()))
+    summary = summarise(video_quality(tmp_path / "ramp.mkv", Farneback(), codec=Centred8()))
     # but for the first and last columns, whose neighbours are mirrored: they have no slope
     assert summary.textured == pytest.approx(textured * 62 / 64)
     assert summary.error == 0
@@ -277,7 +277,7 @@ def test_a_counter_holds_the_worst_two_of_any_number_and_of_equals_the_first() -
 
 
 def test_flow_that_leaves_the_frame_entirely_has_no_error() -> None:
-    summary = summed([quality(0, inside=0.0), quality(1, error=2.0)])
+    summary = summarise([quality(0, inside=0.0), quality(1, error=2.0)])
     assert summary.error == 2.0
     assert summary.fields == 2
     record = as_record(summary)
@@ -286,7 +286,7 @@ def test_flow_that_leaves_the_frame_entirely_has_no_error() -> None:
 
 def test_real_flow_beats_no_flow_and_a_cut_is_found(shared_data: Path) -> None:
     path = shared_data / "samples/carphone_pristine.mp4"
-    summary = summed(islice(video_quality(path, DIS(), codec=Centred8()), 20))
+    summary = summarise(islice(video_quality(path, DIS(), codec=Centred8()), 20))
     assert summary.error is not None
     assert summary.unmoved is not None
     assert summary.error < summary.unmoved / 1.5
@@ -294,5 +294,5 @@ def test_real_flow_beats_no_flow_and_a_cut_is_found(shared_data: Path) -> None:
     assert summary.consistent > 0.85
     # a basketball scene that dissolves into another after 39 frames
     path = shared_data / "ucf101/videos/BasketballDunk/v_BasketballDunk_g01_c01.mp4"
-    summary = summed(video_quality(path, DIS(), sampling=Sampling(step=3), codec=Centred8()))
+    summary = summarise(video_quality(path, DIS(), sampling=Sampling(step=3), codec=Centred8()))
     assert {field.frame for field in summary.worst} <= {39, 42, 45}

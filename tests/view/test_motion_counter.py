@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flowstream.codec import CODECS
 from flowstream.errors import ParameterError, ShapeError
-from flowstream.report.motion import (
+from flowstream.view.motion import (
     PERCENTILES,
     MotionCounter,
     as_record,

@@ -1,8 +1,8 @@
-"""How good flow is where no truth is known: does it carry each frame onto the next, and back?
+"""Quality of flow without ground truth: does it map each frame to the next one, and back?
 
-Low errors do not prove that flow is right, for flat areas look alike wherever they are moved from;
-the share of textured pixels says how much of the frame speaks. High errors show that it is wrong,
-or that the video does not move smoothly there: cuts, flashes, dissolves.
+Small errors do not prove that flow is right, because flat areas look alike wherever they come
+from; the fraction of textured pixels says how much of a frame is informative. Large errors show
+that the flow is wrong, or that the video does not move smoothly there: cuts, flashes, dissolves.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ from flowstream.video import Frame, Sampling, read_frames
 
 TEXTURED = 2.0
 """Grey levels per pixel from which a pixel counts as textured: half a pixel of motion then changes
-it by one level, the least that 8 bits tell."""
+it by one level, the smallest difference that 8 bits can represent."""
 
 WORST = 2
-"""How many of the worst fields are named."""
+"""Number of fields that are named as the worst."""
 
 
 @dataclass(frozen=True)
 class FieldQuality:
-    """How good one field is; shares are of all its pixels, 0 to 1, None where it cannot be told."""
+    """Quality of one field; fractions are of all its pixels, None where they are unknown."""
 
     field: int
     frame: int
-    """Index in the source of the frame that it starts from."""
+    """Index in the source of the frame that the field leads from."""
     time: float
-    """Of that frame, seconds."""
+    """Time of that frame, seconds."""
     error: float | None
-    """Mean absolute difference of luma between the first frame and the second one warped onto it,
-    in grey levels, of the pixels whose flow ends inside the frame."""
+    """Mean absolute difference of luma between the first frame and the warped second frame, in
+    grey levels, over the pixels whose flow ends inside the frame."""
     unmoved: float | None
-    """The same between the frames as they are, of the same pixels."""
+    """The same without warping, over the same pixels."""
     inside: float
-    """Share of the pixels whose flow ends inside the frame."""
+    """Fraction of the pixels whose flow ends inside the frame."""
     consistent: float | None
-    """Share of the pixels that the flow back returns; see `motion.consistency`."""
+    """Fraction of the pixels that the backward flow returns; see `motion.consistency`."""
     clipped: float
-    """Share of the vectors at the codec's bound."""
+    """Fraction of the vectors at the codec's bound."""
     textured: float | None
-    """Share of the pixels with a gradient of at least `TEXTURED`."""
+    """Fraction of the pixels with a gradient of at least `TEXTURED`."""
 
     @property
     def badness(self) -> float:
-        """By what the worst are found: the error, or else what is not consistent, or clipped."""
+        """Key by which the worst fields are found: the error, else inconsistency, else clipping."""
         if self.error is not None:
             return self.error
         return self.clipped if self.consistent is None else 1 - self.consistent
@@ -66,7 +66,7 @@ class FieldQuality:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the flow of a video is: means over its fields, and the worst of them."""
+    """Quality of the flow of a video: means over its fields, and its worst fields."""
 
     fields: int
     error: float | None
@@ -83,7 +83,7 @@ _MEANS = ("error", "unmoved", "inside", "consistent", "clipped", "textured")
 
 
 class QualityCounter:
-    """Sums up fields; holds the sums and the worst of them, whatever it is given."""
+    """Sums and worst fields; its size does not grow with what is counted."""
 
     def __init__(self) -> None:
         self._fields = 0
@@ -99,21 +99,21 @@ class QualityCounter:
             if value is not None:
                 self._sums[name] += value
                 self._known[name] += 1
-        # of equals the earlier is named
+        # of equal fields the earlier one is named
         heapq.heappush(self._worst, (field.badness, -field.field, field))
         if len(self._worst) > WORST:
             heapq.heappop(self._worst)
 
     def summary(self) -> Quality:
-        """What was counted.
+        """Return the summary of what was counted.
 
         Raises
         ------
         ParameterError
-            If nothing was.
+            If nothing was counted.
         """
         if not self._fields:
-            raise ParameterError("no flow to judge; add a field first")
+            raise ParameterError("no flow to check; add a field first")
         means = {
             name: self._sums[name] / self._known[name] if self._known[name] else None
             for name in _MEANS
@@ -123,10 +123,10 @@ class QualityCounter:
 
 
 def stack_quality(stack: Stack) -> Iterator[FieldQuality]:
-    """Judge each field of a stack, in order; memory holds one of them.
+    """Yield the quality of each field of a stack, in order; memory holds one field.
 
-    Errors and texture are known where the stack holds frames, consistency where it holds the flow
-    back. Frames are JPEG, which adds about a grey level to errors.
+    Errors and texture are known where the stack holds frames, consistency where it holds the
+    backward flow. Frames are JPEG images, which adds about one grey level to errors.
 
     Raises
     ------
@@ -135,16 +135,16 @@ def stack_quality(stack: Stack) -> Iterator[FieldQuality]:
     """
     places = zip(stack.frame_index.tolist(), stack.time.tolist(), strict=True)
     cameras = None if stack.stabiliser is None else stack.homographies
-    before = _stored_luma(stack, 0)
+    before = _read_luma(stack, 0)
     for k, (frame, time) in zip(range(stack.num_fields), places, strict=False):
-        vectors, clipped = _stored(stack.codes(k, 1), stack.codec)
+        vectors, clipped = _decode(stack.codes(k, 1), stack.codec)
         back = stack.backward_field(k) if stack.has_backward else None
         if cameras is not None:
-            # the frames are as the camera saw them
+            # the frames still contain the motion of the camera
             vectors = motion.with_camera(vectors, cameras[k])
             back = None if back is None else motion.with_camera(back, np.linalg.inv(cameras[k]))
-        after = _stored_luma(stack, k + 1)
-        measured = _measured(before, after, vectors, back=back)
+        after = _read_luma(stack, k + 1)
+        measured = _measure(before, after, vectors, back=back)
         yield FieldQuality(field=k, frame=frame, time=time, clipped=clipped, **measured)
         before = after
 
@@ -156,7 +156,9 @@ def video_quality(
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     codec: Codec,
 ) -> Iterator[FieldQuality]:
-    """Estimate the flow of a video both ways and judge each field; memory holds one batch.
+    """Estimate the flow of a video in both directions and yield the quality of each field.
+
+    Memory holds one batch of the method.
 
     Parameters
     ----------
@@ -164,37 +166,37 @@ def video_quality(
     method : FlowMethod
     sampling : Sampling
     codec : Codec
-        By whose bound `clipped` is told; nothing is quantised.
+        Codec whose bound decides what is clipped; nothing is quantised.
 
     Raises
     ------
     VideoError
-        If it cannot be read, or has fewer than two frames after sampling.
+        If the video cannot be read, or has fewer than two frames after sampling.
     """
     window: list[Frame] = []
-    judged = 0
+    done = 0
     for frame in read_frames(path, sampling, luma=True, rgb=method.colour):
         window.append(frame)
         if len(window) > method.batch:
-            yield from _judged(window, method, codec, start=judged)
-            judged += len(window) - 1
+            yield from _check_window(window, method, codec, start=done)
+            done += len(window) - 1
             window = window[-1:]
     if len(window) > 1:
-        yield from _judged(window, method, codec, start=judged)
-    elif not judged:
+        yield from _check_window(window, method, codec, start=done)
+    elif not done:
         raise VideoError(
-            f"{path}: 1 frame after sampling, expected at least 2: "
-            "flow goes from one frame to the next"
+            f"{path}: expected at least 2 frames after sampling, because flow leads from one "
+            "frame to the next, got 1"
         )
 
 
 def as_record(quality: Quality) -> dict[str, Any]:
-    """A summary as plain data."""
+    """Return a summary as plain data."""
     return dataclasses.asdict(quality)
 
 
-def summed(fields: Iterable[FieldQuality]) -> Quality:
-    """The summary of fields.
+def summarise(fields: Iterable[FieldQuality]) -> Quality:
+    """Return the summary of fields.
 
     Raises
     ------
@@ -207,44 +209,44 @@ def summed(fields: Iterable[FieldQuality]) -> Quality:
     return counter.summary()
 
 
-def _judged(
+def _check_window(
     window: list[Frame], method: FlowMethod, codec: Codec, *, start: int
 ) -> Iterator[FieldQuality]:
-    """The quality of the fields between frames that follow one another."""
+    """Yield the quality of the fields between successive frames."""
     images = np.stack([_image(frame, colour=method.colour) for frame in window])
     lumas = [_image(frame, colour=False) for frame in window]
-    there, back = method.both_directions(images[:-1], images[1:])
+    forward, back = method.both_directions(images[:-1], images[1:])
     for k, frame in enumerate(window[:-1]):
-        _, clipped = _stored(codec.encode(there[k]), codec)
-        measured = _measured(lumas[k], lumas[k + 1], there[k], back=back[k])
+        _, clipped = _decode(codec.encode(forward[k]), codec)
+        measured = _measure(lumas[k], lumas[k + 1], forward[k], back=back[k])
         yield FieldQuality(
             field=start + k, frame=frame.index, time=frame.seconds, clipped=clipped, **measured
         )
 
 
-def _stored(codes: Codes, codec: Codec) -> tuple[Vectors, float]:
-    """One field of codes as vectors, and the share of these at the bound."""
+def _decode(codes: Codes, codec: Codec) -> tuple[Vectors, float]:
+    """Return the vectors of one field, and the fraction of them at the bound."""
     vectors = codec.decode(codes)
     return vectors, codec.at_bound(codes) / vectors[0].size
 
 
 def _image(frame: Frame, *, colour: bool) -> Images:
     image = frame.rgb if colour else frame.luma
-    assert image is not None, "read_frames gives the kinds that it is asked for"
+    assert image is not None, "frames are read with what is needed"
     return image
 
 
-def _stored_luma(stack: Stack, t: int) -> Images | None:
+def _read_luma(stack: Stack, t: int) -> Images | None:
     return as_luma(stack.rgb(t)[None])[0] if stack.has_rgb else None
 
 
-def _measured(
+def _measure(
     first: Images | None, second: Images | None, vectors: Vectors, *, back: Vectors | None
 ) -> dict[str, Any]:
-    """What can be told of one field: see `FieldQuality`."""
+    """Measure what is known of one field; see `FieldQuality`."""
     consistent = None if back is None else float(motion.consistency(vectors, back).mean())
     if first is None or second is None:
-        # any image tells what ends inside
+        # any image shows which pixels end inside
         _, inside = motion.warp(vectors[0], vectors)
         unknown = dict.fromkeys(("error", "unmoved", "textured"))
         return {**unknown, "inside": float(inside.mean()), "consistent": consistent}
@@ -255,12 +257,12 @@ def _measured(
         "unmoved": float(cv2.absdiff(second, first)[inside].mean()) if some else None,
         "inside": float(inside.mean()),
         "consistent": consistent,
-        "textured": _textured(first),
+        "textured": _texture(first),
     }
 
 
-def _textured(luma: Images) -> float:
-    # an eighth: Sobel's weights are those of eight differences over one pixel
+def _texture(luma: Images) -> float:
+    # 1/8, because Sobel's weights are those of eight differences over one pixel
     across = cv2.Sobel(luma, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     down = cv2.Sobel(luma, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     return float((cv2.magnitude(across, down) >= TEXTURED).mean())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flowstream import __version__
-from flowstream.report.markup import Markup, element
-from flowstream.report.style import SCRIPT, STYLE
+from flowstream.view.markup import Markup, element
+from flowstream.view.stylesheet import SCRIPT, STYLE
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
