@@ -35,6 +35,7 @@ GROUPS = {
         "info": ("flowstream.cli.info:info", "Print what a file is and what made it."),
         "stats": ("flowstream.cli.stats:stats", "Summarise the motion in stacks."),
         "show": ("flowstream.cli.show:show", "Draw flow: picture, film, sheet or terminal."),
+        "view": ("flowstream.cli.view:view", "Write pages to look at flow in a browser."),
         "compare": ("flowstream.cli.compare:compare", "Compare flow methods or two fields."),
         "quality": ("flowstream.cli.quality:quality", "Check flow quality without ground truth."),
     },

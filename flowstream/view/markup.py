@@ -1,4 +1,4 @@
-"""HTML and SVG elements whose text is escaped by construction."""
+"""HTML and SVG elements; their text is escaped by construction."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 # Elements that HTML writes without an end tag.
-_VOID = {"meta", "br", "link"}
+_VOID = {"meta", "br", "link", "img", "input"}
 
 
 class Markup(str):
-    """Text that is HTML already; any other text is escaped when it becomes part of an element."""
+    """Text that is HTML already; other text is escaped when it becomes part of an element."""
 
     __slots__ = ()
 
@@ -20,7 +20,7 @@ Child: TypeAlias = str | int | float | Iterable["Child"]
 
 
 def element(tag: str, *children: Child, **attributes: str | int | float) -> Markup:
-    """`<tag attributes>children</tag>`, children and values escaped unless they are `Markup`.
+    """Return `<tag attributes>children</tag>`; what is not `Markup` is escaped.
 
     `class_` writes `class`; other underscores become hyphens. Nested sequences of children are
     written one after another.
@@ -35,7 +35,7 @@ def element(tag: str, *children: Child, **attributes: str | int | float) -> Mark
 
 
 def joined(children: Child) -> Markup:
-    """The children one after another, escaped unless they are `Markup`."""
+    """Return the children one after another; what is not `Markup` is escaped."""
     if isinstance(children, Markup):
         return children
     if isinstance(children, str | int | float):

@@ -122,8 +122,8 @@ class QualityCounter:
         return Quality(fields=self._fields, worst=worst, **means)  # type: ignore[arg-type]
 
 
-def stack_quality(stack: Stack) -> Iterator[FieldQuality]:
-    """Yield the quality of each field of a stack, in order; memory holds one field.
+def stack_quality(stack: Stack, chosen: Iterable[int] | None = None) -> Iterator[FieldQuality]:
+    """Yield the quality of each chosen field of a stack (by default all), in order.
 
     Errors and texture are known where the stack holds frames, consistency where it holds the
     backward flow. Frames are JPEG images, which adds about one grey level to errors.
@@ -133,20 +133,20 @@ def stack_quality(stack: Stack) -> Iterator[FieldQuality]:
     StackError
         If the stack cannot be read to its end.
     """
-    places = zip(stack.frame_index.tolist(), stack.time.tolist(), strict=True)
+    frames, times = stack.frame_index.tolist(), stack.time.tolist()
     cameras = None if stack.stabiliser is None else stack.homographies
-    before = _read_luma(stack, 0)
-    for k, (frame, time) in zip(range(stack.num_fields), places, strict=False):
+    last, after = -1, None
+    for k in range(stack.num_fields) if chosen is None else chosen:
+        before = after if k == last else _read_luma(stack, k)
         vectors, clipped = _decode(stack.codes(k, 1), stack.codec)
         back = stack.backward_field(k) if stack.has_backward else None
         if cameras is not None:
             # the frames still contain the motion of the camera
             vectors = motion.with_camera(vectors, cameras[k])
             back = None if back is None else motion.with_camera(back, np.linalg.inv(cameras[k]))
-        after = _read_luma(stack, k + 1)
+        last, after = k + 1, _read_luma(stack, k + 1)
         measured = _measure(before, after, vectors, back=back)
-        yield FieldQuality(field=k, frame=frame, time=time, clipped=clipped, **measured)
-        before = after
+        yield FieldQuality(field=k, frame=frames[k], time=times[k], clipped=clipped, **measured)
 
 
 def video_quality(

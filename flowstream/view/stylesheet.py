@@ -1,8 +1,8 @@
-"""The look of a report: its style sheet and the few lines of script that sort its tables.
+"""The common style sheet of all pages, and the lines of script that sort their tables.
 
-Kept as text beside the pages that use it, so that a report is one file that asks the network for
-nothing. Colours are variables with a light and a dark value; series colours follow Okabe and Ito's
-palette, which readers with any colour vision can tell apart.
+Pages contain both, so that a page is one file that needs no network. Colours are variables with a
+light and a dark value; the colours of series follow the palette of Okabe and Ito, which readers
+with any colour vision can distinguish.
 """
 
 from __future__ import annotations
