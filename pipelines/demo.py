@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from flowstream.cli.look import show
 
 from flowstream.cli import Program
-from flowstream.cli.look import show
 from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
 from flowstream.recipes import recipe_path

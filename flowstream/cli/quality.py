@@ -100,7 +100,7 @@ def _read_flow(found: list[Path], options: Mapping[str, Any]) -> tuple[FlowMetho
         with usage_errors():
             return read_flow({**options, "method": options["method"] or "tvl1"})
     for name, value in options.items():
-        if value not in (None, ()):
+        if value not in (None, (), False):
             option = "set" if name == "settings" else name.replace("_", "-")
             raise click.UsageError(f"--{option} is for videos, but all clips are stacks.")
     return None

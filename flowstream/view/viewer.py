@@ -70,8 +70,15 @@ def build_page(
         _header(clip, note, back),
         element(
             "div",
-            element("div", _stage(), _controls(scale), _time(len(kept)), class_="main"),
-            element("aside", _side(clip)),
+            element(
+                "div",
+                _stage(),
+                _controls(scale),
+                _time(len(kept)),
+                _provenance(clip),
+                style="min-width:0",
+            ),
+            element("aside", _side()),
             class_="layout",
         ),
         element("footer", f"flowstream {__version__}. This file needs no network."),
@@ -93,8 +100,8 @@ def _ordinal(number: int) -> str:
 def _data(clip: Clip, kept: list[int], scale: float) -> dict[str, Any]:
     samples = sample_values(clip, kept)
     images, ends = sample_images(clip, kept)
-    speeds = [clip.field(k)[:, known(clip.field(k))] for k in kept]
-    speeds = [np.hypot(*one) for one in speeds]
+    fields = (clip.field(k) for k in kept)
+    speeds = [np.hypot(*vectors[:, known(vectors)]) for vectors in fields]
     span = clip.times[kept[-1]] - clip.times[kept[0]]
     return {
         "name": clip.name,
@@ -210,7 +217,7 @@ def _time(count: int) -> Markup:
     )
 
 
-def _side(clip: Clip) -> Markup:
+def _side() -> Markup:
     wheel = element(
         "section",
         element("h2", "Colours"),
@@ -235,20 +242,23 @@ def _side(clip: Clip) -> Markup:
             ("directions", "Directions of this field, weighted by speed"),
         )
     ]
+    return Markup("".join([wheel, *histograms]))
+
+
+def _provenance(clip: Clip) -> Markup:
     rows = [
         element("tr", element("th", name, scope="row"), element("td", value))
-        for name, value in _provenance(clip).items()
+        for name, value in _facts(clip).items()
     ]
-    table = element(
+    return element(
         "section",
         element("h2", "What made this"),
         element("table", element("tbody", rows)),
         class_="panel",
     )
-    return Markup("".join([wheel, *histograms, table]))
 
 
-def _provenance(clip: Clip) -> dict[str, str]:
+def _facts(clip: Clip) -> dict[str, str]:
     """Return what the stack says about itself, as text."""
     if clip.stack is None:
         return {"file": clip.name}
@@ -261,6 +271,8 @@ def _provenance(clip: Clip) -> dict[str, str]:
 
 
 def _format(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(
             f"{key} {_format(item)}" for key, item in value.items() if item is not None

@@ -13,9 +13,9 @@ from flowstream import synthetic
 from flowstream.cli import VERBS
 from flowstream.codec.centred8 import Centred8
 from flowstream.flow.dis import DIS
-from flowstream.view.quality import as_record, stack_quality, summarise, video_quality
 from flowstream.store import Header, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
+from flowstream.view.quality import as_record, stack_quality, summarise, video_quality
 from tests.command_line import call, data, output
 
 SIZE = (48, 64)

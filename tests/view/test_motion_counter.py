@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from flowstream.codec import CODECS
 from flowstream.errors import ParameterError, ShapeError
+from flowstream.store import Header, create_stack, open_stack
+from flowstream.types import Vectors
 from flowstream.view.motion import (
     PERCENTILES,
     MotionCounter,
@@ -18,8 +20,6 @@ from flowstream.view.motion import (
     count_motion,
     steps_per_second,
 )
-from flowstream.store import Header, create_stack, open_stack
-from flowstream.types import Vectors
 
 # Speeds are rounded to 1/128 px: off by half of it at most, and by float32's last bits.
 ROUNDING = 0.5 / 128 + 1e-5

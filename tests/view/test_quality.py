@@ -20,6 +20,8 @@ from flowstream.flow import motion
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
 from flowstream.flow.method import FlowMethod, as_luma
+from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
+from flowstream.video import Sampling
 from flowstream.view.quality import (
     FieldQuality,
     QualityCounter,
@@ -28,8 +30,6 @@ from flowstream.view.quality import (
     summarise,
     video_quality,
 )
-from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
-from flowstream.video import Sampling
 
 SIZE = (48, 64)
 DX, DY = 3, -2
