@@ -118,7 +118,7 @@ def open_browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed: pages are not tested in a browser")
+        pytest.skip("chromium or chromedriver is not installed: no browser to test pages in")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -135,10 +135,10 @@ def show(paths: tuple[Path, ...], **options: Any) -> None:
     for path, name in zip(found, distinct_names(found), strict=True):
         if out is not None and out.exists() and out.samefile(path):
             raise click.UsageError("--out is the file to be drawn; name another.")
-        _show_clip(path, name if len(found) > 1 else path.stem, options)
+        _show_clip(path, name if len(found) > 1 else None, options)
 
 
-def _show_clip(path: Path, name: str, options: Mapping[str, Any]) -> None:
+def _show_clip(path: Path, name: str | None, options: Mapping[str, Any]) -> None:
     from flowstream.view import STYLES
 
     out: Path | None = options["out"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -129,7 +130,7 @@ def _write_index(found: list[Path], out: Path, options: Mapping[str, Any]) -> Pa
                     path,
                     out / "clips" / file,
                     options,
-                    name=name,
+                    name=name.removesuffix(".h5"),
                     index=(path.parent.name, f"clips/{file}"),
                 )
                 if entry is not None:
@@ -140,10 +141,15 @@ def _write_index(found: list[Path], out: Path, options: Mapping[str, Any]) -> Pa
             bar.update()
     index = out / "index.html"
     if entries:
-        _write_text(index, build_index(entries, title=found[0].resolve().parents[1].name or "Flow"))
+        _write_text(index, build_index(entries, title=_shared_directory(found)))
     if failures:
         raise ParameterError(f"{failures} of {len(found)} clips have no page; see above")
     return index
+
+
+def _shared_directory(found: list[Path]) -> str:
+    """Return the name of the directory that holds all clips."""
+    return Path(os.path.commonpath([path.absolute().parent for path in found])).name or "Flow"
 
 
 def _file_names(names: list[str]) -> list[str]:

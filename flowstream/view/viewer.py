@@ -24,6 +24,7 @@ FIELDS = 300
 """Number of fields of a page; longer clips are sampled evenly."""
 
 _MODES = (("frame", "Frame"), ("flow", "Flow"), ("overlay", "Overlay"), ("split", "Split"))
+_LEFT_OUT = ("path", "size", "num_fields", "source_modified", "source_size")
 _KEYS = (
     ("Space", "play or pause"),
     ("← →", "one field"),
@@ -265,14 +266,23 @@ def _facts(clip: Clip) -> dict[str, str]:
     facts = {
         name: value
         for name, value in clip.stack.summary().items()
-        if name not in ("path", "size", "num_fields") and value not in (None, "", {})
+        if name not in _LEFT_OUT and value not in (None, "", {}, 0)
     }
-    return {name.replace("_", " "): _format(value) for name, value in facts.items()}
+    return {name.replace("_", " "): _format_fact(name, value) for name, value in facts.items()}
+
+
+def _format_fact(name: str, value: Any) -> str:
+    if name.endswith("bytes"):
+        return f"{value / 1e6:.2f} MB"
+    return f"{value:.2%}" if name in ("clipped", "below_step") else _format(value)
 
 
 def _format(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping) and "name" in value:
+        rest = _format({key: item for key, item in value.items() if key != "name"})
+        return f"{value['name']}: {rest}" if rest else str(value["name"])
     if isinstance(value, Mapping):
         return ", ".join(
             f"{key} {_format(item)}" for key, item in value.items() if item is not None

@@ -225,11 +225,11 @@ def test_info_refuses_other_archives_and_folders(tmp_path: Path) -> None:
         archive.writestr("readme", "hello")
     assert "neither a score file nor a checkpoint" in refusal(1, "info", tmp_path / "a.zip")
     (tmp_path / "folder").mkdir()
-    assert "without numbered images" in refusal(1, "info", tmp_path / "folder")
+    assert "in this directory" in refusal(1, "info", tmp_path / "folder")
 
 
 def test_info_of_what_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(2, "info", tmp_path / "nothing.mp4")
+    assert "no such file" in refusal(2, "info", tmp_path / "nothing.mp4")
 
 
 def test_info_tells_real_headers_that_claim_a_frame_too_many(shared_data: Path) -> None:

@@ -65,16 +65,18 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_stack_is_summarise_up_and_its_worst_field_named(stack: Path) -> None:
+def test_a_stack_is_summarised_and_its_worst_field_named(stack: Path) -> None:
     text = output("quality", stack)
     assert text.startswith(f"{stack}: flow by known\n")
     (worst,) = [line for line in text.splitlines() if line.startswith("worst")]
     assert worst.split()[1:6] == ["field", "2", "(frame", "20,", "0.80"]
-    assert "consistent  unknown: there is no backward flow in it" in text
+    assert "consistent  unknown: the stack holds no backward flow" in text
     assert max(map(len, text.splitlines()[1:])) <= 80
     with open_stack(stack) as opened:
         expected = as_record(summarise(stack_quality(opened)))
-    assert sources(stack) == [plain({"path": str(stack), "method": "known", **expected})]
+    (found,) = sources(stack)
+    assert found.items() >= plain({"path": str(stack), "method": "known", **expected}).items()
+    assert found["verdict"] in ("good", "check", "bad")
 
 
 def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
             writer.add_frame(t, t / 25)
         writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
     text = output("quality", path)
-    assert "error       unknown: there are no frames in it" in text
+    assert "error       unknown: the stack holds no frames" in text
     assert "textured" not in text
     assert sources(path)[0]["error"] is None
 
@@ -103,7 +105,7 @@ def test_a_videos_flow_is_estimated_as_asked(video: Path) -> None:
     (found,) = sources(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
     fields = video_quality(video, DIS(preset="fast"), sampling=Sampling(step=2), codec=Centred8())
     expected = as_record(summarise(fields))
-    assert found == plain({"path": str(video), "method": "dis", **expected})
+    assert found.items() >= plain({"path": str(video), "method": "dis", **expected}).items()
     assert found["fields"] == 2
     (small,) = sources(video, "--method", "dis", "--size", "32x24")
     assert small["error"] != found["error"]
@@ -133,14 +135,24 @@ def test_one_bad_source_leaves_the_others_and_fails(stack: Path, video: Path) ->
     assert [record["path"] for record in records] == [str(stack), str(video)]
     assert f"failed: {broken}" in result.stderr
     assert f"failed: {text}" in result.stderr
-    assert "2 of 4 sources could not be judged" in result.stderr
+    assert "2 of 4 clips could not be checked" in result.stderr
 
 
-def test_nothing_is_printed_of_a_source_that_cannot_be_judged(stack: Path) -> None:
-    text = stack.with_name("text.mp4")
-    text.write_text("hello")
-    lines = call("quality", text, stack, "--method", "dis").stdout.splitlines()
-    assert [line.split(":")[0] for line in lines if "flow by" in line] == [str(stack)]
+def test_a_directory_has_a_row_per_clip_the_worst_first(stack: Path) -> None:
+    wrong = np.zeros((4, 2, *SIZE), np.float32)
+    wrong[:, 0] = 30  # beyond the bound of the codec
+    with open_stack(stack) as opened:
+        frames = [opened.jpeg(t) for t in range(5)]
+        header = opened.header
+    with create_stack(stack.with_name("wrong.h5"), header) as writer:
+        for t, jpeg in enumerate(frames):
+            writer.add_frame(10 * t, 0.4 * t, jpeg)
+        writer.add_fields(wrong)
+    lines = output("quality", stack.parent).splitlines()
+    assert lines[0].split()[:2] == ["clip", "verdict"]
+    assert [line.split()[0] for line in lines[2:]] == ["wrong.h5", "clip.h5"]
+    assert lines[2].split()[1] == "bad"
+    assert "--bound" in lines[2]
 
 
 def test_options_of_videos_are_refused_for_stacks_and_checked(stack: Path, video: Path) -> None:

@@ -246,7 +246,7 @@ def test_videos_are_sampled_as_asked_and_read_no_further_than_needed(tmp_path: P
     fields = video_quality(tmp_path / "pan.mkv", DIS(), sampling=sampling, codec=Centred8())
     assert [field.frame for field in islice(fields, 3)] == [0, 2, 4]
     alone = Sampling(step=20)
-    with pytest.raises(VideoError, match="1 frame after sampling, expected at least 2"):
+    with pytest.raises(VideoError, match=r"at least 2 frames after sampling.*got 1"):
         list(video_quality(tmp_path / "pan.mkv", DIS(), sampling=alone, codec=Centred8()))
 
 
@@ -272,7 +272,7 @@ def test_a_counter_holds_the_worst_two_of_any_number_and_of_equals_the_first() -
     assert [field.field for field in counter.summary().worst] == [49, 99]
     assert counter.summary().error == pytest.approx(24.5)
     assert sum(isinstance(value, list) and len(value) for value in vars(counter).values()) == 2
-    with pytest.raises(ParameterError, match="no flow to judge"):
+    with pytest.raises(ParameterError, match="no flow to check"):
         QualityCounter().summary()
 
 

@@ -37,12 +37,12 @@ def draw(moment: Moment) -> Images:
         for column in range(across):
             x, y = (column + 0.5) * columns / across, (row + 0.5) * rows / down
             vector = cells[:, row, column] / moment.scale
-            _draw_arrow(canvas, (x, y), vector, colours[row, column].tolist())
+            _draw_arrow(canvas, (x, y), vector, colour=colours[row, column].tolist())
     return canvas
 
 
 def _draw_arrow(
-    canvas: Images, place: tuple[float, float], vector: np.ndarray, colour: list[int]
+    canvas: Images, place: tuple[float, float], vector: np.ndarray, *, colour: list[int]
 ) -> None:
     speed = float(np.hypot(*vector))
     start = round(place[0]), round(place[1])
