@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from flowstream.cli.look import show
 
 from flowstream.cli import Program
+from flowstream.cli.show import show
 from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
 from flowstream.recipes import recipe_path
@@ -38,9 +38,8 @@ def main(context: click.Context, videos: Path | None) -> None:
         write_action_set(recipe.out / "videos", test=20)
     result = run_stages(recipe)
     stacks = sorted(recipe.stack_directory.rglob("*.h5"))
-    for stack in stacks[:: max(1, len(stacks) // 4)][:4]:
-        name = f"{stack.parent.name}_{stack.stem}.png"
-        context.invoke(show, path=stack, at=5, out=recipe.out / "pictures" / name, max_speed=None)
+    shown = tuple(stacks[:: max(1, len(stacks) // 8)][:8])
+    context.invoke(show, paths=shown, sheet=recipe.out / "pictures" / "sheet.png")
     click.echo(describe(result))
     if not videos:
         click.echo(ceilings(recipe.out))

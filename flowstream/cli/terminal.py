@@ -43,26 +43,21 @@ def choose_kind() -> str:
 def draw(kind: str, picture: Images, vectors: Vectors, *, scale: float) -> str:
     """Return a field for the terminal: its picture, or arrows where no colour is shown."""
     from flowstream.view import ansi
+    from flowstream.view.resizing import fit_columns, resize_picture
 
     size = shutil.get_terminal_size()
     # the caption and the prompt take three lines
     high = max(4, size.lines - 4)
     columns = int(min(size.columns, _WIDEST, 2 * high * picture.shape[1] / picture.shape[0]))
     if kind in ("kitty", "sixel"):
-        return getattr(ansi, kind)(_scale(picture, columns * _CELL_PIXELS))  # type: ignore[no-any-return]
+        wide = resize_picture(
+            picture, fit_columns(picture, columns * _CELL_PIXELS), enlarge="pixels"
+        )
+        return ansi.kitty(wide) if kind == "kitty" else ansi.sixel(wide)
     if kind in ("truecolour", "256"):
         return ansi.half_blocks(picture, columns, depth=24 if kind == "truecolour" else 8)
     encoding = (sys.stdout.encoding or "").lower()
     return ansi.arrows(vectors, columns, scale=scale, unicode=encoding.startswith("utf"))
-
-
-def _scale(picture: Images, columns: int) -> Images:
-    import cv2
-
-    rows = round(picture.shape[0] * columns / picture.shape[1])
-    how = cv2.INTER_AREA if columns < picture.shape[1] else cv2.INTER_NEAREST
-    scaled: Images = cv2.resize(picture, (columns, rows), interpolation=how)
-    return scaled
 
 
 def _has_sixel() -> bool:

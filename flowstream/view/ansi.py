@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from flowstream.types import Images, Vectors
+from flowstream.view.resizing import fit_columns, resize_picture
 
 _UPPER_HALF = "▀"
 _ARROWS = "→↘↓↙←↖↑↗"
@@ -31,7 +32,9 @@ def half_blocks(picture: Images, columns: int, *, depth: int) -> str:
     depth : {24, 8}
         Bits of a colour: 24 (true colour) or 8 (the 256 colours of xterm).
     """
-    small = _shrink(picture, columns, 2 * max(1, round(_rows(picture, columns))))
+    # two rows of pixels in each line of characters, which are twice as high as wide
+    rows = 2 * max(1, round(fit_columns(picture, columns)[0] / 2))
+    small = resize_picture(picture, (rows, columns), enlarge="pixels")
     write = _true_colour if depth == 24 else _xterm_colour
     lines = []
     for upper, lower in zip(small[::2], small[1::2], strict=True):
@@ -130,15 +133,3 @@ def arrows(vectors: Vectors, columns: int, *, scale: float, unicode: bool = True
     letters = np.array(list(_ARROWS if unicode else _ASCII_ARROWS))[octants]
     letters[still] = "·" if unicode else "."
     return "\n".join(" ".join(row) for row in letters)
-
-
-def _rows(picture: Images, columns: int) -> float:
-    """Return the number of lines, for characters twice as high as wide."""
-    return columns * picture.shape[0] / picture.shape[1] / 2
-
-
-def _shrink(picture: Images, columns: int, rows: int) -> Images:
-    shrinks = columns < picture.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
-    small: Images = cv2.resize(picture, (columns, rows), interpolation=how)
-    return small

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-import cv2
 import numpy as np
 
 from flowstream import __version__
@@ -18,6 +17,7 @@ from flowstream.view.markup import Markup, element
 from flowstream.view.motion import MotionCounter
 from flowstream.view.picture import encode_picture
 from flowstream.view.quality import stack_quality, summarise
+from flowstream.view.resizing import fit_columns, resize_picture
 from flowstream.view.scale import find_scale
 from flowstream.view.styles.overlay import OVERLAY
 from flowstream.view.verdict import Verdict, judge
@@ -91,11 +91,8 @@ def _thumbnail(clip: Clip) -> Images:
     k = max(sampled, key=lambda one: float(np.abs(np.nan_to_num(clip.field(one))).mean()))
     scale = find_scale(clip, OVERLAY, range(k, k + 1))
     picture = OVERLAY.draw(clip.moment(k, OVERLAY, scale=scale))
-    rows = round(_THUMBNAIL * picture.shape[0] / picture.shape[1])
-    size = (2 * _THUMBNAIL, 2 * rows)
-    how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
-    small: Images = cv2.resize(picture, size, interpolation=how)
-    return small
+    # twice the columns that are shown, for screens with small pixels
+    return resize_picture(picture, fit_columns(picture, 2 * _THUMBNAIL), enlarge="linear")
 
 
 def build_index(entries: Sequence[Entry], *, title: str) -> str:

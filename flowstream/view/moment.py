@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from flowstream.flow import motion
 from flowstream.flow.measure import known
 from flowstream.flow.method import as_luma
 from flowstream.types import Images, Size, Vectors
+from flowstream.view.resizing import resize_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +83,7 @@ class Moment:
         rows, columns = self.canvas_size
         if image.shape[:2] == (rows, columns):
             return image
-        resized: Images = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_CUBIC)
-        return resized
+        return resize_picture(image, (rows, columns), enlarge="cubic")
 
     def background(self, *, contrast: float = 0.45) -> Images:
         """Return the first frame in pale grey at canvas size; plain off-white without frames."""

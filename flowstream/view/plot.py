@@ -51,7 +51,7 @@ def plot_speeds(target: Path, lines: Mapping[str, tuple[Sequence[float], Sequenc
             linewidth=1.4 if few else 0.7,
             alpha=1.0 if few else 0.5,
             label=name if few else None,
-            **({} if few else {"color": "#0072b2"}),
+            color=None if few else "#0072b2",
         )
     axes.set(xlabel="time, s", ylabel="mean speed, px/frame", ylim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)

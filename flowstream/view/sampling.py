@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.types import Images
 from flowstream.view.clip import Clip, sample_fields
 from flowstream.view.picture import encode_picture
+from flowstream.view.resizing import fit_columns, resize_picture
 
 CODE_BYTES = 950_000
 """Compressed bytes of the values of a page."""
@@ -85,8 +85,8 @@ def _reader(
     largest = max(float(np.abs(np.nan_to_num(clip.field(k))).max()) for k in chosen)
     step = (largest or 1.0) / 32767
 
-    def quantise(k: int) -> NDArray[np.int16]:
-        return np.rint(np.nan_to_num(clip.field(k)) / step).astype(np.int16)
+    def quantise(k: int) -> NDArray[Any]:
+        return np.rint(np.nan_to_num(clip.field(k)) / step).astype(np.int16)  # type: ignore[no-any-return]
 
     return quantise, None, step
 
@@ -124,9 +124,9 @@ def _shrink(clip: Clip, t: int) -> Images:
     factor = LONGEST_SIDE / max(image.shape[:2])
     if factor >= 1:
         return image
-    size = round(image.shape[1] * factor), round(image.shape[0] * factor)
-    small: Images = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return small
+    return resize_picture(
+        image, fit_columns(image, round(image.shape[1] * factor)), enlarge="cubic"
+    )
 
 
 def as_text(data: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from flowstream.types import Images
@@ -13,6 +12,7 @@ from flowstream.view.clip import Clip
 from flowstream.view.legends import format_scale
 from flowstream.view.lettering import SOFT, draw_text, fit_text
 from flowstream.view.moment import Style
+from flowstream.view.resizing import resize_picture
 from flowstream.view.scale import find_scale
 
 CELL = 150
@@ -82,7 +82,4 @@ def _spread(clip: Clip, chosen: range) -> list[int]:
 
 
 def _fit(picture: Images, rows: int) -> Images:
-    shrinks = picture.shape[1] > CELL
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    fitted: Images = cv2.resize(picture, (CELL, rows), interpolation=how)
-    return fitted
+    return resize_picture(picture, (rows, CELL), enlarge="linear")

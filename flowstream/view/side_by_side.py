@@ -19,7 +19,7 @@ from flowstream.flow.measure import end_point_error, fl_all, known
 from flowstream.flow.method import as_luma
 from flowstream.types import Images, Vectors
 from flowstream.view.legends import WIDTH, bar_legend, format_scale, wheel_legend
-from flowstream.view.lettering import SOFT, draw_text, fit_text
+from flowstream.view.lettering import INK, SOFT, draw_text, fit_text
 from flowstream.view.styles.maps import colour, sequential
 
 _COLUMNS = 320
@@ -118,7 +118,7 @@ def _score(
     ]
     errors = None
     if frames is not None:
-        lumas = as_luma(np.stack(list(frames)))  # type: ignore[arg-type]
+        lumas = as_luma(np.stack(list(frames)))
         errors = [
             _warp_error(lumas[k], lumas[k + 1], one) for k, one in enumerate(candidate.fields)
         ]
@@ -218,8 +218,8 @@ def _layout(rows: Sequence[Sequence[tuple[str, Images]]], legends: Sequence[Imag
         for number, (title, picture) in enumerate(row):
             left = _MARGIN + number * (wide + _MARGIN)
             text = fit_text(title, wide, height=14)
-            colours = {} if index == 0 else {"colour": SOFT}
-            draw_text(sheet, text, (left, top + 10), height=14, **colours)
+            ink = INK if index == 0 else SOFT
+            draw_text(sheet, text, (left, top + 10), height=14, colour=ink)
             large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
             sheet[top + 18 : top + 18 + high, left : left + wide] = large
         left = columns - WIDTH - _MARGIN

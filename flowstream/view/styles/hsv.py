@@ -17,8 +17,7 @@ def colour(vectors: Vectors, scale: float) -> Images:
     hue = (angle / 2).astype(np.uint8) % 180
     value = np.minimum(np.hypot(*vectors) / scale, 1) * 255
     hsv = np.stack([hue, np.full_like(hue, 255), value.astype(np.uint8)], axis=-1)
-    coloured: Images = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    return coloured
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 
 def draw(moment: Moment) -> Images:

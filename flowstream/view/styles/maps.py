@@ -27,7 +27,8 @@ def diverging() -> NDArray[np.uint8]:
     )
     x = np.linspace(0, len(stops) - 1, 255)
     channels = [np.interp(x, np.arange(len(stops)), stops[:, c]) for c in range(3)]
-    return np.stack(channels, axis=1).round().astype(np.uint8)
+    colours: NDArray[np.uint8] = np.stack(channels, axis=1).round().astype(np.uint8)
+    return colours
 
 
 def colour(
@@ -35,4 +36,5 @@ def colour(
 ) -> Images:
     """Return the colours of values; those beyond the ends get the end's colour."""
     place = (np.clip(values, low, high) - low) / (high - low) * (len(colours) - 1)
-    return colours[np.nan_to_num(place).round().astype(np.intp)]
+    picture: Images = colours[np.nan_to_num(place).round().astype(np.intp)]
+    return picture

@@ -18,7 +18,8 @@ def draw(moment: Moment) -> Images:
     share = np.minimum(moment.speed / moment.scale, 1) ** 0.75 * _OPACITY
     opacity = moment.enlarge((255 * share).astype(np.uint8))[..., None] / np.float32(255)
     mixed = moment.background(contrast=0.8) * (1 - opacity) + hues * opacity
-    return mixed.astype(np.uint8)
+    picture: Images = mixed.astype(np.uint8)
+    return picture
 
 
 OVERLAY = Style(draw=draw, measure=measure_speed, legend=wheel_legend, beyond="as the rim")
