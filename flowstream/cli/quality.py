@@ -38,13 +38,23 @@ _output = partial(click.option, cls=GroupedOption, group="Output")
 
 
 @dataclasses.dataclass(frozen=True)
+class _Source:
+    """A clip to check; what only a stack records is None for a video."""
+
+    method: str
+    fields: Iterator[FieldQuality]
+    total: int | None = None
+    below_step: float | None = None
+    warning: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class _Result:
     path: Path
-    method: str
+    source: _Source
     summary: Quality
     verdict: Verdict
     fields: tuple[FieldQuality, ...]
-    below_step: float | None
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
@@ -90,6 +100,9 @@ def quality(
         click.echo(_table(results)) if results else None
     else:
         click.echo("\n\n".join(map(_block, results))) if results else None
+        for result in results:
+            if result.source.warning:
+                click.echo(f"{result.path}: {result.source.warning}", err=True)
     if failures:
         raise ParameterError(f"{failures} of {len(found)} clips could not be checked")
 
@@ -114,38 +127,41 @@ def _check(
 
     counter, fields = QualityCounter(), []
     with (
-        _open(path, flow) as (name, below_step, total, found),
+        _open(path, flow) as source,
         Progress(
-            total, title=path.name, unit="field", enabled=progress_is_wanted(), keep=False
+            source.total, title=path.name, unit="field", enabled=progress_is_wanted(), keep=False
         ) as bar,
     ):
-        for field in islice(found, limit):
+        for field in islice(source.fields, limit):
             counter.add(field)
             if keep:
                 fields.append(field)
             bar.update()
     summary = counter.summary()
-    verdict = judge(summary, below_step=below_step or 0.0)
-    return _Result(path, name, summary, verdict, tuple(fields), below_step)
+    verdict = judge(summary, below_step=source.below_step or 0.0)
+    return _Result(path, source, summary, verdict, tuple(fields))
 
 
 @contextmanager
-def _open(
-    path: Path, flow: tuple[FlowMethod, Sampling] | None
-) -> Iterator[tuple[str, float | None, int | None, Iterator[FieldQuality]]]:
-    """Yield the method's name, what is below the codec's step, the number of fields, the fields."""
+def _open(path: Path, flow: tuple[FlowMethod, Sampling] | None) -> Iterator[_Source]:
+    from flowstream.codec import below_step_warning
     from flowstream.codec.centred8 import Centred8
     from flowstream.store import open_stack
     from flowstream.view.quality import stack_quality, video_quality
 
     if flow is None or is_stack(path):
         with open_stack(path) as stack:
-            name = str(stack.method["name"])
-            yield name, stack.below_step, stack.num_fields, stack_quality(stack)
+            yield _Source(
+                method=str(stack.method["name"]),
+                fields=stack_quality(stack),
+                total=stack.num_fields,
+                below_step=stack.below_step,
+                warning=below_step_warning(stack.codec, stack.below_step),
+            )
     else:
         method, sampling = flow
         fields = video_quality(path, method, sampling=sampling, codec=Centred8())
-        yield method.name, None, None, fields
+        yield _Source(method=method.name, fields=fields)
 
 
 def _as_data(result: _Result) -> dict[str, Any]:
@@ -154,11 +170,11 @@ def _as_data(result: _Result) -> dict[str, Any]:
     frames = {"frames": list(map(dataclasses.asdict, result.fields))} if result.fields else {}
     return {
         "path": str(result.path),
-        "method": result.method,
+        "method": result.source.method,
         "verdict": result.verdict.level,
         "reason": result.verdict.reason,
         **as_record(result.summary),
-        "below_step": result.below_step,
+        "below_step": result.source.below_step,
         **frames,
     }
 
@@ -214,7 +230,7 @@ def _unexplained(result: _Result) -> float:
 def _block(result: _Result) -> str:
     """Return all about one clip, with a line for each field where they were kept."""
     name = escape_controls(str(result.path))
-    lines = [f"{paint(name, bold=True)}: flow by {result.method}"]
+    lines = [f"{paint(name, bold=True)}: flow by {result.source.method}"]
     return "\n".join([*lines, *map(_format_field, result.fields), _format_summary(result)])
 
 
@@ -245,8 +261,8 @@ def _format_summary(result: _Result) -> str:
         "consistent": consistent,
         "clipped": f"{summary.clipped:.3%}",
     }
-    if result.below_step is not None:
-        facts["below step"] = f"{result.below_step:.1%}"
+    if result.source.below_step is not None:
+        facts["below step"] = f"{result.source.below_step:.1%}"
     if summary.textured is not None:
         facts["textured"] = f"{summary.textured:.1%}"
     lines = [f"{name:<12}{value}" for name, value in facts.items()]

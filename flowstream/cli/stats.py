@@ -105,7 +105,7 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
     with Progress(len(found), title="read", unit="stack", enabled=enabled, keep=False) as bar:
         for path, name in zip(found, names, strict=True):
             try:
-                rows[path] = row = _read(path, per_frame=options["per_frame"])
+                rows[path] = row = _read(path, per_frame=options["per_frame"], quiet=len(found) > 1)
             except StackError as error:
                 failures += 1
                 click.echo(f"failed: {escape_controls(str(error))}", err=True)
@@ -123,7 +123,8 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
         raise StackError(f"{failures} of {len(found)} stacks could not be read")
 
 
-def _read(path: Path, *, per_frame: bool) -> _Row:
+def _read(path: Path, *, per_frame: bool, quiet: bool) -> _Row:
+    from flowstream.codec import below_step_warning
     from flowstream.store import open_stack
     from flowstream.view.motion import MotionCounter, as_record, count_motion, steps_per_second
 
@@ -147,6 +148,9 @@ def _read(path: Path, *, per_frame: bool) -> _Row:
             **as_record(whole.summary(), rate),
             "below_step": stack.below_step,
         }
+        warning = below_step_warning(stack.codec, stack.below_step)
+    if warning and not quiet:
+        click.echo(f"{escape_controls(str(path))}: {warning}", err=True)
     if per_frame:
         row.record["frames"] = frames
     return row

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowstream.codec.codec import MUCH_BELOW_STEP
 from flowstream.view.quality import Quality
 
 CLIPPED = 0.02
 """Fraction of vectors at the codec's bound from which motion is lost."""
-
-BELOW_STEP = 0.2
-"""Fraction of moving vectors stored as zero, from which the extraction warns, too."""
 
 INCONSISTENT = 0.5
 """Fraction of consistent pixels below which most of the flow does not return."""
@@ -59,8 +57,10 @@ def judge(quality: Quality, *, below_step: float = 0.0) -> Verdict:
         return Verdict("bad", f"only {quality.consistent:.0%} of the pixels are consistent")
     if quality.clipped > CLIPPED:
         return Verdict("check", f"{quality.clipped:.1%} of the vectors are clipped: raise --bound")
-    if below_step > BELOW_STEP:
-        return Verdict("check", f"{below_step:.0%} of the motion is below the codec's step")
+    if below_step > MUCH_BELOW_STEP:
+        return Verdict(
+            "check", f"{below_step:.0%} of the motion is below the codec's step: use fixed16"
+        )
     if quality.consistent is not None and quality.consistent < INCONSISTENT:
         return Verdict("check", f"only {quality.consistent:.0%} of the pixels are consistent")
     if moves and error > UNEXPLAINED * unmoved:  # type: ignore[operator]
