@@ -100,8 +100,7 @@ def reporting(error: BaseException) -> Result:
 def test_errors_become_one_line_in_one_place() -> None:
     result = reporting(VideoError("clip.mp4: no\n video"))
     assert (result.exit_code, result.output) == (1, "Error: clip.mp4: no video\n")
-    result = reporting(KeyboardInterrupt())
-    assert (result.exit_code, result.output.strip()) == (130, "Error: interrupted")
+    assert reporting(KeyboardInterrupt()).exit_code == 130
 
 
 def test_a_list_below_an_error_keeps_its_lines() -> None:
