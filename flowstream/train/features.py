@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,10 @@ def cached_features(
     """
     wanted = description(network, clips, recipe)
     if not path.exists():
-        _fill(path, network, clips, recipe=recipe, device=device, wanted=wanted, progress=progress)
+        # a name of its own, because two runs that share a directory may compute the same features
+        own = path.with_name(f"{path.stem}.{os.getpid()}.h5")
+        _fill(own, network, clips, recipe=recipe, device=device, wanted=wanted, progress=progress)
+        _rename(own, path)
     try:
         with h5py.File(path, "r") as file:
             found = json.loads(file.attrs["of"]) if file.attrs.get("format") == FORMAT else None
@@ -146,6 +150,13 @@ def cached_features(
             "them again, or train into another directory"
         )
     return FeatureClips(path, clips)
+
+
+def _rename(own: Path, path: Path) -> None:
+    try:
+        os.replace(own, path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot write the features: {error.strerror}") from error
 
 
 def _check(features: h5py.Dataset, clips: StackClips) -> None:

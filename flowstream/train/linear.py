@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowstream.scores import Scores
     from flowstream.store import FlowSpec
     from flowstream.train.checkpoint import Checkpoint
+    from flowstream.train.cross_validation import Tried
     from flowstream.train.logistic import Linear
     from flowstream.train.recipe import StreamRecipe
 
@@ -93,6 +94,7 @@ class LinearTrainer(Trainer):
         from flowstream.device import choose_device
         from flowstream.models.model import VectorClassifier
         from flowstream.train.checkpoint import Checkpoint, save_checkpoint
+        from flowstream.train.cross_validation import choose_classifier
         from flowstream.train.run import BEST, compute_fingerprint
 
         out, videos = Path(out), compute_fingerprint(split)
@@ -110,7 +112,9 @@ class LinearTrainer(Trainer):
         )
         labels = np.array([sample.label for sample in split.train], np.int64)
         groups = [sample.group for sample in split.train]
-        found = self.choose(features, labels, groups, classes=len(split.classes), seed=recipe.seed)
+        found = choose_classifier(
+            features, labels, groups, classes=len(split.classes), options=self, seed=recipe.seed
+        )
         _set_linear(network, found.classifier)
         weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
         checkpoint = Checkpoint(
@@ -142,95 +146,6 @@ class LinearTrainer(Trainer):
                 "to train again"
             )
         return scores
-
-    def choose(
-        self,
-        features: Array,
-        labels: NDArray[np.int64],
-        groups: list[str],
-        *,
-        classes: int,
-        seed: int,
-    ) -> Chosen:
-        """Choose the cost by cross-validation and fit the classifier to all videos."""
-        from flowstream.train.logistic import (
-            Linear,
-            compute_log_loss,
-            fit_logistic,
-            fit_temperature,
-            rotate_features,
-        )
-
-        mean, deviation = features.mean(axis=0), features.std(axis=0)
-        if self.scale == "together":
-            deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
-        factor = 1 / (np.maximum(deviation, 1e-6) * math.sqrt(features.shape[1]))
-        rotated, basis = rotate_features((features - mean) * factor)
-        table, scores = [], {}
-        for cost in self.costs:
-            held = self._cross_validate(
-                rotated, labels, groups, classes=classes, cost=cost, seed=seed
-            )
-            temperature = fit_temperature(held, labels)
-            scores[cost] = held * temperature
-            loss = compute_log_loss(scores[cost], labels)
-            top1 = float((held.argmax(axis=1) == labels).mean())
-            table.append(Tried(cost, loss, top1, temperature))
-        best = min(table, key=lambda tried: tried.loss)
-        fitted = fit_logistic(rotated, labels, classes, cost=best.cost)
-        weight = best.temperature * (fitted.weight @ basis) * factor
-        bias = best.temperature * fitted.bias - weight @ mean
-        return Chosen(Linear(weight, bias), scores[best.cost], best, tuple(table))
-
-    def _cross_validate(
-        self,
-        features: Array,
-        labels: NDArray[np.int64],
-        groups: list[str],
-        *,
-        classes: int,
-        cost: float,
-        seed: int,
-    ) -> Array:
-        """Return the (N, K) scores of each video by classifiers that did not see its group."""
-        from flowstream.train.folds import make_folds
-        from flowstream.train.logistic import fit_logistic
-
-        repeats = 3 if len(labels) <= 500 else 1
-        scores = np.zeros((len(labels), classes))
-        for repeat in range(repeats):
-            folds = make_folds(labels.tolist(), groups, self.folds, seed=seed + repeat)
-            for fold in np.unique(folds):
-                inside = folds == fold
-                fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
-                held = fitted(features[inside])
-                # a class that only this fold has cannot be known: it gets the mean score
-                missing = np.setdiff1d(np.arange(classes), labels[~inside])
-                if len(missing) < classes:
-                    held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)
-                scores[inside] += held / repeats
-        return scores
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """Result of the choice: the classifier of all videos, and how others did in validation."""
-
-    classifier: Linear
-    held_out: Array
-    """(N, K) calibrated scores, before the softmax."""
-    best: Tried
-    table: tuple[Tried, ...]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A cost, and how it did in the cross-validation after calibration."""
-
-    cost: float
-    loss: float
-    top1: float
-    temperature: float
 
 
 def _make_directory(path: Path) -> None:

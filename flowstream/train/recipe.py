@@ -95,10 +95,8 @@ class StreamRecipe(Checked):
         `layers` to `ema` belong to "gradient", the default.
     layers : "all" or "head"
         What is trained: everything, or the last layer only (with nothing else in training mode).
-    batch : int
-        Videos in a step, on each process.
-    accumulate : int
-        Batches whose gradients are added up before the optimiser's step.
+    batch, accumulate : int
+        Videos in a batch on each process, and batches whose gradients one step adds up.
     epochs : int
     optimiser : "sgd" or "adamw"
         SGD with Nesterov momentum, or AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
@@ -127,7 +125,7 @@ class StreamRecipe(Checked):
     amp : bool
         Half precision where the device is CUDA; elsewhere it has no effect.
     channels_last, compile : bool
-        Memory format of images, and `torch.compile`. They change no result but for rounding.
+        Memory format of images, and `torch.compile`; results change by rounding only.
     augment : list of tables
         Random transforms in their order: `{ name = "corner_crop", scales = [1.0, 0.875] }`; the
         names are keys of `flowstream.dataset.augmentations.AUGMENTATIONS`.
@@ -255,9 +253,8 @@ class StreamRecipe(Checked):
         self.expect("stacking", "'flow' for a stream of RGB", flow or self.stacking == "flow")
         self.expect("camera", "'stored' for a stream of RGB", flow or self.camera == "stored")
         self.expect("channels", "none for a stream of RGB", flow or not self.channels)
-        for name in self.channels:
-            known = ", ".join(CHANNELS)
-            self.expect("channels", f"names among {known}", name in CHANNELS)
+        known = f"names among {', '.join(CHANNELS)}"
+        self.expect("channels", known, set(self.channels) <= set(CHANNELS))
         halves = self.stacking != "bidirectional" or self.frames % 2 == 0
         self.expect("frames", "an even number with stacking 'bidirectional'", halves)
 
@@ -297,8 +294,7 @@ class StreamRecipe(Checked):
         from flowstream.train import TRAINERS
 
         try:
-            where = f"trainer {self.trainer!r}"
-            trainer = build(TRAINERS[self.trainer], self.trainer_options, where=where)
+            trainer = build(TRAINERS[self.trainer], self.trainer_options, where="trainer_options")
             trainer.check_recipe(self)
         except (RecipeError, UnknownNameError) as error:
             raise ParameterError(str(error)) from error

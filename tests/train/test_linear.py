@@ -12,6 +12,7 @@ import pytest
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError, ParameterError, ScoresError
 from flowstream.train.checkpoint import load_checkpoint
+from flowstream.train.cross_validation import choose_classifier
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.linear import HELD_OUT, LinearTrainer
 from flowstream.train.predict import predict
@@ -101,7 +102,7 @@ def test_noise_is_regularised_and_calibrated_to_guessing() -> None:
     random = np.random.default_rng(0)
     features, labels = random.normal(size=(60, 40)), np.arange(60) % 3
     groups = [str(index) for index in range(60)]
-    chosen = LinearTrainer().choose(features, labels, groups, classes=3, seed=0)
+    chosen = choose_classifier(features, labels, groups, classes=3, options=LinearTrainer(), seed=0)
     # features of noise say nothing: probabilities near 1/3, so a loss near that of guessing
     assert chosen.best.loss == pytest.approx(np.log(3), abs=0.05)
 
@@ -111,7 +112,7 @@ def test_a_class_of_one_group_gets_scores_that_are_finite() -> None:
     labels = np.array([0] * 10 + [1] * 10 + [2] * 3)
     features = random.normal(size=(23, 5)) + 4 * np.eye(3, 5)[labels]
     groups = [str(index) for index in range(20)] + ["only"] * 3
-    chosen = LinearTrainer().choose(features, labels, groups, classes=3, seed=0)
+    chosen = choose_classifier(features, labels, groups, classes=3, options=LinearTrainer(), seed=0)
     assert np.isfinite(chosen.held_out).all()
     assert (chosen.classifier(features).argmax(1) == labels).all()
 

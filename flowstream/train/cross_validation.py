@@ -1,0 +1,127 @@
+"""Choice of a linear classifier by cross-validation of whole groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.train.folds import make_folds
+from flowstream.train.logistic import (
+    Linear,
+    compute_log_loss,
+    fit_logistic,
+    fit_temperature,
+    rotate_features,
+)
+
+if TYPE_CHECKING:
+    from flowstream.train.linear import LinearTrainer
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+FEW_VIDEOS = 500
+"""Up to this number of videos the cross-validation is repeated with other folds."""
+
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A cost, and how it did in the cross-validation after calibration."""
+
+    cost: float
+    loss: float
+    top1: float
+    temperature: float
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Result of the choice: the classifier of all videos, and how others did in validation."""
+
+    classifier: Linear
+    held_out: Array
+    """(N, K) calibrated scores, before the softmax."""
+    best: Tried
+    table: tuple[Tried, ...]
+
+
+def choose_classifier(
+    features: Array,
+    labels: Labels,
+    groups: Sequence[str],
+    *,
+    classes: int,
+    options: LinearTrainer,
+    seed: int,
+) -> Chosen:
+    """Choose the cost by cross-validation and fit the classifier to all videos.
+
+    The scale of the features is that of all videos; no label influences it.
+
+    Parameters
+    ----------
+    features : (N, D)
+    labels : (N,)
+    groups : N names
+    classes : int
+        K.
+    options : LinearTrainer
+        Costs, number of folds and scale.
+    seed : int
+        Seed of the folds.
+    """
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    if options.scale == "together":
+        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+    factor = 1 / (np.maximum(deviation, 1e-6) * math.sqrt(features.shape[1]))
+    rotated, basis = rotate_features((features - mean) * factor)
+    divisions = [
+        make_folds(labels.tolist(), groups, options.folds, seed=seed + repeat)
+        for repeat in range(REPEATS if len(labels) <= FEW_VIDEOS else 1)
+    ]
+    table, scores = [], {}
+    for cost in options.costs:
+        held = cross_validate(rotated, labels, divisions, classes=classes, cost=cost)
+        temperature = fit_temperature(held, labels)
+        scores[cost] = held * temperature
+        loss = compute_log_loss(scores[cost], labels)
+        top1 = float((held.argmax(axis=1) == labels).mean())
+        table.append(Tried(cost, loss, top1, temperature))
+    best = min(table, key=lambda tried: tried.loss)
+    fitted = fit_logistic(rotated, labels, classes, cost=best.cost)
+    weight = best.temperature * (fitted.weight @ basis) * factor
+    bias = best.temperature * fitted.bias - weight @ mean
+    return Chosen(Linear(weight, bias), scores[best.cost], best, tuple(table))
+
+
+def cross_validate(
+    features: Array,
+    labels: Labels,
+    divisions: Sequence[NDArray[np.int64]],
+    *,
+    classes: int,
+    cost: float,
+) -> Array:
+    """Return the scores (N, K) of each video by classifiers that did not see its fold.
+
+    With several divisions into folds, the scores are averaged over them.
+    """
+    scores = np.zeros((len(labels), classes))
+    for folds in divisions:
+        for fold in np.unique(folds):
+            inside = folds == fold
+            fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
+            held = fitted(features[inside])
+            # a class that only this fold has cannot be known: it gets the mean score
+            missing = np.setdiff1d(np.arange(classes), labels[~inside])
+            if len(missing) < classes:
+                held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)
+            scores[inside] += held / len(divisions)
+    return scores
