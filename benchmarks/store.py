@@ -23,8 +23,8 @@ from typing import Any
 
 import cv2
 import h5py
-import hdf5plugin
 import numpy as np
+import zstandard
 
 from flowstream.codec import CODECS, Codec
 from flowstream.codec.linear8 import Linear8
@@ -155,7 +155,7 @@ def estimate(frames: list[Images]) -> Vectors:
 def measure_stack(vectors: Vectors, path: Path, starts: Any, codec: Codec, compression: str) -> Row:
     seconds = best(lambda: write_stack(path, vectors, codec=codec, compression=compression))
     with open_stack(path) as stack:
-        flow_bytes = stack.summary()["flow_bytes"]
+        flow_bytes = stack.summary()["item_bytes"]["flow"]
         read = clip_time(lambda start: stack.codes(start, CLIP), starts)
         decode = clip_time(lambda start: stack.window(start, CLIP), starts)
         error = mean_error(stack.window(0, stack.num_fields), vectors)
@@ -274,7 +274,7 @@ def describe_machine() -> str:
         f"{models[0] if models else platform.processor() or platform.machine()}, "
         f"{platform.system()}, Python {platform.python_version()}, numpy {np.__version__}, "
         f"OpenCV {cv2.__version__}, HDF5 {h5py.version.hdf5_version}, "
-        f"hdf5plugin {hdf5plugin.version}; one thread"
+        f"zstandard {zstandard.__version__}; one thread"
     )
 
 

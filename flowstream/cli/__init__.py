@@ -29,6 +29,8 @@ GROUPS = {
         "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos, as stacks."),
         "status": ("flowstream.cli.status:status", "Show how far an extraction is."),
         "verify": ("flowstream.cli.verify:verify", "Check stacks, every byte of them."),
+        "pack": ("flowstream.cli.pack:pack", "Put many stacks into one file."),
+        "unpack": ("flowstream.cli.pack:unpack", "Take the stacks out of a pack."),
         "convert": ("flowstream.cli.convert:convert", "Convert stacks to and from other formats."),
     },
     "Look": {

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from flowstream.errors import SplitError
+from flowstream.store.pack import is_pack, read_members
 
 
 class VideoNames:
@@ -27,7 +28,7 @@ class VideoNames:
     Raises
     ------
     SplitError
-        If `root` is not a directory.
+        If `root` is neither a directory nor a pack of stacks.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class VideoNames:
         *,
         paths: Mapping[str, Path] | None = None,
     ) -> None:
+        if paths is None and is_pack(root):
+            paths = {name.removesuffix(".h5"): root / name for name in read_members(root)}
         if paths is None and not root.is_dir():
             raise SplitError(f"{root}: no such directory of videos or stacks")
         self.root = root

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from flowstream.store.header import Header
     from flowstream.store.items import ITEMS, bytes_per_pair, known_outputs
     from flowstream.store.jpeg import decode_jpeg, encode_jpeg
+    from flowstream.store.pack import is_pack, read_members
+    from flowstream.store.packing import unpack, write_pack
     from flowstream.store.spec import FlowSpec
     from flowstream.store.stack import Stack, open_stack
     from flowstream.store.verify import verify_stack
@@ -45,9 +47,13 @@ _LAZY = {
     "create_stack": "flowstream.store.creating",
     "decode_jpeg": "flowstream.store.jpeg",
     "encode_jpeg": "flowstream.store.jpeg",
+    "is_pack": "flowstream.store.pack",
     "known_outputs": "flowstream.store.items",
     "open_stack": "flowstream.store.stack",
+    "read_members": "flowstream.store.pack",
+    "unpack": "flowstream.store.packing",
     "verify_stack": "flowstream.store.verify",
+    "write_pack": "flowstream.store.packing",
 }
 
 __all__ = [
@@ -62,9 +68,13 @@ __all__ = [
     "create_stack",
     "decode_jpeg",
     "encode_jpeg",
+    "is_pack",
     "known_outputs",
     "open_stack",
+    "read_members",
+    "unpack",
     "verify_stack",
+    "write_pack",
 ]
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from flowstream.errors import FlowstreamError, StackError
 from flowstream.store.compression import unshuffle
 from flowstream.store.header import FORMAT
 from flowstream.store.index import END_BYTES, Index, Stored, decode_index, index_length
+from flowstream.store.pack import read_members, split_member
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -63,20 +64,26 @@ class OpenedFile:
         self.path = path
         self._lock = threading.Lock()
         try:
-            self._file = open_regular(path, buffering=0)
+            self._file, member = _open(path)
             self.close = weakref.finalize(self, self._file.close)
             found = os.fstat(self._file.fileno())
         except OSError as error:
+            if isinstance(error, StackError):
+                raise
             raise StackError(f"{path}: cannot read: {error.strerror}") from error
         self.stamp = (found.st_size, found.st_mtime_ns)
+        # A stack in a pack is a run of bytes of the pack.
+        self._base, self.size = member or (0, found.st_size)
         try:
-            self.index = self._read_index(found.st_size)
+            self.index = self._read_index(self.size)
         except BaseException:
             self.close()
             raise
 
     def read_bytes(self, offset: int, length: int) -> bytes:
         """Return the bytes at an offset; fewer at the end of the file."""
+        length = min(length, max(0, self.size - offset))
+        offset += self._base
         try:
             if _HAS_PREAD:
                 return os.pread(self._file.fileno(), length, offset)
@@ -167,6 +174,21 @@ class OpenedFile:
         if size < int.from_bytes(head[28:36], "little"):
             return "truncated; extract it again"
         return "was changed by another program, or truncated; extract it again"
+
+
+def _open(path: Path) -> tuple[IO[bytes], tuple[int, int] | None]:
+    """Open a stack file, or the pack that holds it; with its place in the pack."""
+    try:
+        return open_regular(path, buffering=0), None
+    except (NotADirectoryError, FileNotFoundError):
+        found = split_member(path)
+        if found is None:
+            raise
+        pack, name = found
+        members = read_members(pack)
+        if name not in members:
+            raise StackError(f"{path}: no such stack in the pack {pack}") from None
+        return open_regular(pack, buffering=0), members[name]
 
 
 @contextmanager

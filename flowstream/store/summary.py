@@ -25,7 +25,7 @@ def summarise(stack: Stack) -> dict[str, Any]:
         "num_fields": stack.num_fields,
         "outputs": sorted(stack.outputs),
         "seconds": float(time[-1] - time[0]),
-        "bytes": stack.path.stat().st_size,
+        "bytes": stack.open_file().size,
         "item_bytes": stored,
         "item_digests": {name: item.digest for name, item in items.items()},
         "raw_flow_bytes": raw,

@@ -1,0 +1,52 @@
+"""`flowstream pack` and `unpack`: many stacks in one file, and out of it again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.cli.paths import find_stacks, paths_argument
+
+
+@click.command(cls=GroupedCommand, example="flowstream pack stacks --out stacks.h5")
+@paths_argument("PATH")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The pack to write.",
+)
+def pack(paths: tuple[Path, ...], out: Path) -> None:
+    """Put many stacks into one HDF5 file, which training reads like a directory of stacks.
+
+    PATH is a stack, a directory or a pattern; names are kept relative to a directory. A stack in
+    the pack is called PACK/NAME.h5, and every verb takes that as a path.
+    """
+    from flowstream.store import write_pack
+
+    stacks = {}
+    for path in paths:
+        for stack in find_stacks([path]):
+            inside = Path(os.path.relpath(stack, path)) if path.is_dir() else Path(stack.name)
+            if inside.as_posix() in stacks:
+                raise click.UsageError(f"{stack}: a stack of this name is given twice.")
+            stacks[inside.as_posix()] = stack
+    write_pack(stacks, out)
+    click.echo(f"{out}: {len(stacks)} stacks")
+
+
+@click.command(cls=GroupedCommand, example="flowstream unpack stacks.h5 --out stacks")
+@click.argument("path", metavar="PACK", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--out", required=True, type=Folder(path_type=Path), help="Directory of the stacks."
+)
+def unpack(path: Path, out: Path) -> None:
+    """Write each stack of a pack to a file of its own, byte for byte as it was packed."""
+    from flowstream.store import unpack as unpack_stacks
+
+    for written in unpack_stacks(path, out):
+        click.echo(written)

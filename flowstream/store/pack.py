@@ -1,0 +1,109 @@
+"""Packs: one HDF5 file that holds many complete stack files.
+
+File systems of clusters suffer from many small files. In a pack each stack is a dataset of bytes
+below `/stacks`, as contiguous as the file it was, so that it is read in place. A stack in a pack
+has the path `PACK/NAME.h5`, as if the pack were a directory; `open_stack` takes it. The pack ends
+with an index like that of a stack: JSON, then signature, length and start of the JSON, and a
+digest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from flowstream.disk import open_regular
+from flowstream.errors import StackError
+from flowstream.store.index import digest_of
+
+SIGNATURE = b"FSPACK\0\x02"
+END = struct.Struct("<8sQQ")
+_DIGEST_BYTES = 16
+_LONGEST_JSON = 2**28
+
+Members = Mapping[str, tuple[int, int]]
+"""Offset and length of each stack in a pack, by name with its suffix."""
+
+
+def read_members(path: Path) -> Members:
+    """Return the stacks in a pack.
+
+    Raises
+    ------
+    StackError
+        If the file cannot be read, or is not a complete pack.
+    """
+    try:
+        found = path.stat()
+        return _read_members(path, found.st_size, found.st_mtime_ns)
+    except OSError as error:
+        if isinstance(error, StackError):
+            raise
+        raise StackError(f"{path}: cannot read: {error.strerror}") from error
+
+
+def is_relative(name: str) -> bool:
+    """Return True if a name stays below the directory that it is joined to."""
+    parts = name.replace("\\", "/").split("/")
+    return {"", ".", ".."}.isdisjoint(parts) and ":" not in parts[0] and "\0" not in name
+
+
+def is_pack(path: Path) -> bool:
+    """Return True if a file ends as a pack does."""
+    try:
+        return path.is_file() and _read_end(path) is not None
+    except OSError:
+        return False
+
+
+def split_member(path: Path) -> tuple[Path, str] | None:
+    """Return the pack that a path leads into and the name in it; None if it leads into none."""
+    for parent in path.parents:
+        if parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+        if parent.exists():
+            return None
+    return None
+
+
+def _read_end(path: Path) -> tuple[int, int] | None:
+    """Return length and start of the JSON of a pack; None if it is no pack."""
+    with open_regular(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < END.size + _DIGEST_BYTES:
+            return None
+        file.seek(size - END.size - _DIGEST_BYTES)
+        signature, length, start = END.unpack(file.read(END.size))
+    complete = start + length + END.size + _DIGEST_BYTES == size and length <= _LONGEST_JSON
+    return (length, start) if signature == SIGNATURE and complete else None
+
+
+@lru_cache(maxsize=8)
+def _read_members(path: Path, size: int, modified: int) -> Members:
+    # Size and time are part of the key: a replaced pack is read again.
+    end = _read_end(path)
+    if end is None:
+        raise StackError(f"{path}: not a pack of stacks, or truncated")
+    length, start = end
+    with open_regular(path) as file:
+        file.seek(start)
+        body, digest = file.read(length + END.size), file.read(_DIGEST_BYTES)
+    if digest_of(body).digest() != digest:
+        raise StackError(f"{path}: damaged: the digest of its index differs; pack it again")
+    try:
+        members = {
+            str(name): (int(offset), int(count))
+            for name, (offset, count) in json.loads(body[:length])["members"].items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise StackError(f"{path}: its index is invalid: {error}") from error
+    for name, (offset, count) in members.items():
+        if not is_relative(name):
+            raise StackError(f"{path}: its index holds the name {name!r}; expected a relative path")
+        if not 0 <= offset <= offset + count <= start:
+            raise StackError(f"{path}: {name} lies beyond the end of the file")
+    return members

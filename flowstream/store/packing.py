@@ -1,0 +1,113 @@
+"""Write packs, and take stacks out of them; see `flowstream.store.pack`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+from h5py import h5d, h5p, h5s, h5t
+
+from flowstream.disk import open_regular, whole_file
+from flowstream.errors import ParameterError, StackError
+from flowstream.store.index import digest_of
+from flowstream.store.layout import create_file
+from flowstream.store.pack import END, SIGNATURE, is_relative, read_members
+from flowstream.store.part_file import PartFile
+
+_PIECE = 2**22
+
+
+def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
+    """Write a pack, completely or not at all.
+
+    Parameters
+    ----------
+    stacks : mapping from name to Path
+        Names are relative paths with `/`, ending in `.h5`.
+    target : Path
+
+    Raises
+    ------
+    ParameterError
+        If there are no stacks, or a name is not a relative path.
+    StackError
+        If a stack cannot be read, or the pack not be written.
+    """
+    if not stacks:
+        raise ParameterError(f"{target}: got no stacks to pack")
+    for name in stacks:
+        if not is_relative(name):
+            raise ParameterError(f"{target}: got the name {name!r}, expected a relative path")
+    part = PartFile(target)
+    try:
+        file = create_file(part)
+        members = {name: _add(file, part, name, path) for name, path in sorted(stacks.items())}
+        file.close()
+        start = part.seek(0, os.SEEK_END)
+        text = json.dumps({"members": members}).encode("ascii")
+        body = text + END.pack(SIGNATURE, len(text), start)
+        part.write(body + digest_of(body).digest())
+        part.publish()
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, StackError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise StackError(f"{target}: cannot write: {reason}") from error
+    finally:
+        part.discard()
+
+
+def _add(file: h5py.File, part: PartFile, name: str, path: Path) -> tuple[int, int]:
+    """Copy a stack file into a contiguous dataset; returns its offset and length."""
+    try:
+        with open_regular(path) as source:
+            length = os.fstat(source.fileno()).st_size
+            creation = h5p.create(h5p.DATASET_CREATE)
+            creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+            creation.set_fill_time(h5d.FILL_TIME_NEVER)
+            creation.set_obj_track_times(False)
+            links = h5p.create(h5p.LINK_CREATE)
+            links.set_create_intermediate_group(True)
+            space = h5s.create_simple((length,))
+            place = f"stacks/{name}".encode()
+            dataset = h5d.create(
+                file.id,
+                place,
+                h5t.STD_U8LE,
+                space,
+                dcpl=creation,
+                lcpl=links,
+            )
+            offset: int = dataset.get_offset()
+            part.seek(offset)
+            while data := source.read(_PIECE):
+                part.write(data)
+            return offset, length
+    except OSError as error:
+        raise StackError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def unpack(pack: Path, directory: Path) -> list[Path]:
+    """Write each stack of a pack to a file below a directory; returns the files.
+
+    Raises
+    ------
+    StackError
+        If the pack is damaged, or a file cannot be written.
+    """
+    written = []
+    for name, (offset, length) in read_members(pack).items():
+        target = directory / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(target) as part, open_regular(pack) as source, part.open("wb") as file:
+                source.seek(offset)
+                for start in range(0, length, _PIECE):
+                    file.write(source.read(min(_PIECE, length - start)))
+        except OSError as error:
+            raise StackError(f"{target}: cannot write: {error.strerror}") from error
+        written.append(target)
+    return written
