@@ -77,13 +77,6 @@ def test_the_product_is_the_softmax_of_the_mean_logits() -> None:
     assert np.allclose(fused(FUSIONS["product"](), *parts).scores, expected, atol=1e-6)
 
 
-def test_streams_that_exclude_each_others_classes_still_give_probabilities_by_product() -> None:
-    rgb = scores_of("rgb", [[1.0, 0.0, 0.0]], [0])
-    flow = scores_of("flow", [[0.0, 1.0, 0.0]], [0])
-    row = fused(FUSIONS["product"](), rgb, flow).scores[0]
-    assert row[0] == row[1] > row[2] > 0
-
-
 @every_fusion
 @given(seed=seeds)
 def test_fused_rows_are_probabilities(name: str, seed: int) -> None:

@@ -84,3 +84,10 @@ def test_log_linear_exponents_stay_equal_without_evidence_and_refuse_test_scores
     assert exponents["rgb"] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(ScoresError, match="got test scores"):
         FUSIONS["log_linear"]().fit([replace(part, part="test") for part in (rgb, flow)])
+
+
+def test_streams_that_exclude_each_others_classes_still_give_probabilities_by_product() -> None:
+    rgb = scores_of("rgb", [[1.0, 0.0, 0.0]], [0])
+    flow = scores_of("flow", [[0.0, 1.0, 0.0]], [0])
+    row = fused(FUSIONS["product"](), rgb, flow).scores[0]
+    assert row[0] == row[1] > row[2] > 0

@@ -70,7 +70,7 @@ def fuse(
     if len(testing) < 2:
         raise ScoresError("fuse: got the scores of one stream, expected at least two")
     fitting = _read(fit or _find_validation(files))
-    fitted = _fit(method, weights, fitting, testing)
+    fitted = _fit(method, weights, fitting=fitting, testing=testing)
     fused = fitted(testing)
     measures = {one.stream: measure(one) for one in (*testing, fused)}
     points = weight_curve(testing) if len(testing) == 2 else []
@@ -118,7 +118,7 @@ def _find_validation(files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _fit(
-    method: str, weights: str | None, fitting: list[Scores], testing: list[Scores]
+    method: str, weights: str | None, *, fitting: list[Scores], testing: list[Scores]
 ) -> FittedFusion:
     from flowstream.errors import ParameterError
     from flowstream.fusion import FUSIONS

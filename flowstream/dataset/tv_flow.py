@@ -89,7 +89,7 @@ def _resize(fields: Tensor, size: Any, **options: Any) -> Tensor:
     return _scale(out, out.shape[-1] / columns, out.shape[-2] / rows)
 
 
-def _crop(fields: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+def _crop(fields: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
     return _resample(fields, F.crop_image, top, left, height, width)
 
 
@@ -104,13 +104,16 @@ def _crop_centre(fields: Tensor, output_size: Any) -> Tensor:
 
 @_kernel(F.resized_crop)
 def _crop_and_resize(
-    fields: Tensor, top: int, left: int, height: int, width: int, size: Any, **options: Any
+    fields: Tensor, *, top: int, left: int, height: int, width: int, size: Any, **options: Any
 ) -> Tensor:
-    return _resize(_crop(fields, top, left, height, width), size, **options)
+    part = _crop(fields, top=top, left=left, height=height, width=width)
+    return _resize(part, size, **options)
 
 
 @_kernel(F.pad)
-def _pad(fields: Tensor, padding: Any, fill: Any = None, padding_mode: str = "constant") -> Tensor:
+def _pad(
+    fields: Tensor, padding: Any, *, fill: Any = None, padding_mode: str = "constant"
+) -> Tensor:
     # nothing moves where there is no image
     return _resample(fields, F.pad_image, padding, fill=0.0, padding_mode=padding_mode)
 
@@ -119,6 +122,7 @@ def _pad(fields: Tensor, padding: Any, fill: Any = None, padding_mode: str = "co
 def _rotate(
     fields: Tensor,
     angle: float,
+    *,
     interpolation: Any = F.InterpolationMode.NEAREST,
     expand: bool = False,
     center: Sequence[float] | None = None,
@@ -140,7 +144,7 @@ def _rotate(
 
 
 @_kernel(F.normalize)
-def _normalize(fields: Tensor, mean: Any, std: Any, inplace: bool = False) -> Tensor:
+def _normalize(fields: Tensor, mean: Any, std: Any, *, inplace: bool = False) -> Tensor:
     # mean and std are those of RGB; flow is scaled by `flowstream.dataset.StackDataset(bound=)`
     return fields
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -158,22 +159,18 @@ def evaluate_run(
         directory = recipe.out / "evaluations" / str(protocol).replace(" ", "-")
         files[name] = directory / name / f"{part}.npz"
 
-        def score(of: Part, path: Path, name: str = name, best: Path = checkpoint) -> Scores:
-            return score_stream(
-                recipe,
-                name,
-                split,
-                part=of,
-                checkpoint=best,
-                views=views,
-                path=path,
-                progress=progress,
-            )
-
-        testing.append(score(part, files[name]))
+        score = partial(
+            score_stream,
+            recipe,
+            name,
+            split,
+            checkpoint=checkpoint,
+            views=views,
+            progress=progress,
+        )
+        testing.append(score(part=part, path=files[name]))
         if len(names) > 1:
-            held = read_held_out(recipe, name, split, checkpoint=checkpoint)
-            fitting.append(held or score(seen, directory / name / f"{seen}.npz"))
+            fitting.append(score(part=seen, path=directory / name / f"{seen}.npz"))
     fused, _ = fuse_streams(recipe, fitting, testing)
     scores = {one.stream: one for one in testing}
     if fused is not None:

@@ -173,8 +173,13 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part, part.open("wb") as file:
             torch.save(content, file)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot write the checkpoint: {error.strerror}") from error
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError, with the system's error as its context
+        cause = error if isinstance(error, OSError) else error.__context__
+        reason = cause.strerror if isinstance(cause, OSError) else "is the disk full?"
+        raise CheckpointError(
+            f"{path}: cannot write the checkpoint: {reason}; an older one there is unchanged"
+        ) from error
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -7,6 +7,18 @@ from typing import Literal
 
 from flowstream.errors import ParameterError
 
+LIMITS = {
+    "step": 10_000,
+    "segments": 10_000,
+    "batch": 1_000_000,
+    "accumulate": 10_000,
+    "epochs": 1_000_000,
+    "validate_every": 1_000_000,
+    "workers": 1_000,
+    "seed": 2**63 - 1,
+}
+"""Largest accepted values; torch takes no larger seed."""
+
 
 class Checked:
     """Dataclass that checks its own fields."""

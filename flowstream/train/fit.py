@@ -80,7 +80,7 @@ def fit(
         if processes.is_main:
             try:
                 log = Log(out, done=len(run.history))
-                write_record(out, recipe, split, run.clips.spec)
+                write_record(out, recipe, split, spec=run.clips.spec)
             except OSError as error:
                 raise CheckpointError(f"{out}: cannot write there: {error.strerror}") from error
         bar = Progress(recipe.epochs, title=recipe.stream, unit="epoch", enabled=progress)
@@ -97,7 +97,8 @@ def fit(
         finally:
             bar.close()
             if log is not None:
-                log.close()
+                with contextlib.suppress(OSError):  # reported by the last write
+                    log.close()
     return out / BEST
 
 

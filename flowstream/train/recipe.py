@@ -12,7 +12,7 @@ from flowstream.dataset.channels import CHANNELS
 from flowstream.errors import ParameterError, RecipeError, ShapeError, UnknownNameError
 from flowstream.models import MODELS
 from flowstream.recipe import build
-from flowstream.train.evaluation import Checked, Evaluation
+from flowstream.train.evaluation import LIMITS, Checked, Evaluation
 from flowstream.types import Size
 
 if TYPE_CHECKING:
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
 
 STREAM_CHANNELS = {"rgb": 3, "flow": 2, "rgb_difference": 3, "both": 2}
 """C of each stream without derived channels; a model of both is built for its flow's shape."""
-
-LIMITS = {
-    "step": 10_000,
-    "segments": 10_000,
-    "batch": 1_000_000,
-    "accumulate": 10_000,
-    "epochs": 1_000_000,
-    "validate_every": 1_000_000,
-    "workers": 1_000,
-    "seed": 2**63 - 1,
-}
-"""Largest accepted values; torch takes no larger seed."""
 
 NOT_TRAINED = ("workers", "cache_features", "evaluation", "compile", "channels_last")
 """Fields that change how a stream is computed or evaluated, not what it learns."""

@@ -22,7 +22,7 @@ RECORD = "run.json"
 _PACKAGES = ("torch", "torchvision", "numpy", "h5py", "opencv-contrib-python", "av")
 
 
-def write_record(out: Path, recipe: StreamRecipe, split: Split, spec: FlowSpec) -> None:
+def write_record(out: Path, recipe: StreamRecipe, split: Split, *, spec: FlowSpec) -> None:
     """Write `run.json`: the resolved recipe, versions, seed, and a fingerprint of the data."""
     record = {
         "recipe": asdict(recipe),
