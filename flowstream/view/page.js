@@ -205,10 +205,12 @@ async function drawStrip() {
       const image = await frame(k), left = i * width / count;
       if (image) fresh.drawImage(image, left, 0, width / count, height);
     }
-    canvas.still = fresh.getImageData(0, 0, canvas.width, canvas.height);
+    canvas.still = document.createElement("canvas");
+    canvas.still.width = canvas.width; canvas.still.height = canvas.height;
+    canvas.still.getContext("2d").drawImage(canvas, 0, 0);
   }
   if (!canvas.still) return;
-  target.putImageData(canvas.still, 0, 0);
+  target.drawImage(canvas.still, 0, 0, width, height);
   const x = (state.k + 0.5) / data.fields.length * width;
   target.fillStyle = css("--s0"); target.fillRect(x - 1.5, 0, 3, height);
 }

@@ -272,6 +272,8 @@ def _facts(clip: Clip) -> dict[str, str]:
 
 
 def _format_fact(name: str, value: Any) -> str:
+    if isinstance(value, Mapping) and name.endswith("bytes"):
+        return ", ".join(f"{key} {_format_fact(name, item)}" for key, item in value.items())
     if name.endswith("bytes"):
         return f"{value / 1e6:.2f} MB"
     return f"{value:.2%}" if name in ("clipped", "below_step") else _format(value)
