@@ -53,6 +53,7 @@ GROUPS = {
     "Reference": {
         "list": ("flowstream.cli.tables:list_command", "List methods, codecs, models and fusions."),
         "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
+        "doctor": ("flowstream.cli.doctor:doctor", "Check what works on this machine."),
         "completion": ("flowstream.cli.completion:completion", "Print shell completion code."),
     },
 }
@@ -60,6 +61,10 @@ GROUPS = {
 
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 """All verbs: `"module:command"` and the line in `flowstream --help`."""
+
+
+class _Interrupted(Exception):
+    """Interrupt on its way through click, which would handle a KeyboardInterrupt itself."""
 
 
 class Program(click.Command):
@@ -81,7 +86,7 @@ class Program(click.Command):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            raise SystemExit(130) from stop
+            raise _Interrupted from stop
 
 
 class Verbs(Program, click.Group):
@@ -135,7 +140,7 @@ def _report(error: BaseException) -> int | str | None:
         return _report_error(error.format_message(), error.exit_code)
     if isinstance(error, FlowstreamError):
         return _report_error(str(error), 1)
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.Abort | _Interrupted):
         return _report_error("interrupted", 130)
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         # The reader is gone, as in `flowstream ... | head`; nothing may be flushed at exit.

@@ -13,7 +13,7 @@ from typing import Any
 from flowstream.errors import ExtractionError
 from flowstream.extract.forecast import readable_bytes, readable_seconds
 from flowstream.extract.jobs import plan
-from flowstream.extract.journal import journal_paths, read_records, relative_output, shard_journals
+from flowstream.extract.journal import journal_paths, read_fast, relative_output, shard_journals
 from flowstream.extract.lock import is_locked
 
 # Long enough to average over long videos, short enough to follow a change of machines.
@@ -124,7 +124,7 @@ def read_status(
     complete: dict[str, tuple[int, int]] = {}
     status = Status(directory)
     for path in paths:
-        for record in read_records(path):
+        for record in read_fast(path):
             output = record["output"]
             if record["status"] == "failed":
                 status.failures[output] = record

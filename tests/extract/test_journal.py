@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from flowstream.errors import ExtractionError
 from flowstream.extract import Outcome, Summary, read_journal
-from flowstream.extract.journal import Journal
+from flowstream.extract.journal import Journal, read_fast, read_records
 
 DONE = Outcome("a.mp4", "a.h5", "done", frames=5, pairs=4, seconds=1.5, bytes=100, clipped=0.25)
 FAILED = Outcome("b.mp4", "b.h5", "failed", "b.mp4: not a video")
@@ -76,3 +77,20 @@ def test_a_summary_groups_outcomes_and_counts_only_what_was_done() -> None:
     assert (summary.done, summary.skipped, summary.failed) == ((DONE,), (skipped,), (FAILED,))
     assert summary.pairs_per_second == 2.0
     assert Summary.of([], seconds=0.0).pairs_per_second == 0.0
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.sampled_from(["done", "skipped", "failed"]))))
+def test_the_fast_reader_agrees_with_the_plain_one(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "extract.jsonl"
+    outcomes = [
+        Outcome(f'{name}"output": "', name, status, error=name, pairs=k, bytes=7)
+        for k, (name, status) in enumerate(lines)
+    ]
+    Journal(path).append(outcomes)
+    names = ("output", "status", "pairs", "bytes")
+    expected = [{name: record[name] for name in names} for record in read_records(path)]
+    found = [{name: record[name] for name in names} for record in read_fast(path)]
+    assert found == expected
+    assert len(found) == len(lines)

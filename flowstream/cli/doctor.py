@@ -1,0 +1,47 @@
+"""`flowstream doctor`: check what works on this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.errors import ExtractionError
+
+EXAMPLE = """\
+flowstream doctor
+flowstream doctor --out stacks/ --json"""
+
+_SIGNS = {"ok": "ok     ", "missing": "missing", "problem": "PROBLEM"}
+
+
+@click.command(cls=GroupedCommand, example=EXAMPLE)
+@click.option(
+    "--out",
+    type=Folder(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    metavar="DIR",
+    help="Directory whose disk is checked.  [default: the working directory]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(out: Path, as_json: bool) -> None:
+    """Check this installation: versions, methods, devices, disk and decoding speed.
+
+    Each line is one check. Parts that are optional and not installed are 'missing'; a line with
+    PROBLEM says how to solve it, and the exit code is 1.
+    """
+    from flowstream.extract.health import examine
+
+    findings = []
+    for finding in examine(out):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{_SIGNS[finding.status]}  {finding.name:<22} {finding.text}")
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    problems = [finding.name for finding in findings if finding.status == "problem"]
+    if problems:
+        raise ExtractionError(f"problems with {', '.join(problems)}; see the lines above")
