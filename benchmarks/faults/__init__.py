@@ -8,5 +8,11 @@ from __future__ import annotations
 
 CAMPAIGNS = {
     "videos": "benchmarks.faults.videos:run",
+    "stacks": "benchmarks.faults.stacks:run",
+    "files": "benchmarks.faults.files:run",
+    "kills": "benchmarks.faults.kills:run_kills",
+    "signals": "benchmarks.faults.kills:run_signals",
+    "disks": "benchmarks.faults.disks:run",
+    "paths": "benchmarks.faults.paths:run",
 }
 """Name of a campaign, and `module:function` that runs it."""

@@ -8,6 +8,7 @@ redundancy at the damaged place and the loss is *undetectable* by any reader.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ KINDS: dict[str, dict[str, Any]] = {
 """Name of a clip, whose suffix is its container, and how it is written."""
 
 
-def run(budget: Budget) -> Tally:
+def run(budget: Budget, *, kinds: Mapping[str, dict[str, Any]] = KINDS) -> Tally:
     """Damage clips of all containers in all ways."""
     tally = Tally("videos")
     generator = budget.generator()
-    clips = make_clips(budget.scratch)
+    clips = make_clips(budget.scratch, kinds)
     with WatchedProcess(seconds=20) as child:
         clean = {}
         for clip in clips:
@@ -68,14 +69,14 @@ def run(budget: Budget) -> Tally:
     return tally
 
 
-def make_clips(directory: Path) -> list[Path]:
+def make_clips(directory: Path, kinds: Mapping[str, dict[str, Any]] = KINDS) -> list[Path]:
     """Write one clip of each kind; those that this FFmpeg cannot encode are left out."""
     from flowstream import synthetic
 
     clips = []
     texture = synthetic.texture((SIZE[0], SIZE[1]), seed=1)
     frames = [np.roll(texture, (index, 2 * index), (0, 1)) for index in range(FRAMES)]
-    for name, options in KINDS.items():
+    for name, options in kinds.items():
         try:
             clips.append(synthetic.write_video(directory / name, frames, **options))
         except ValueError as error:  # an encoder or pixel format that is not there

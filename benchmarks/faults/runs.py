@@ -1,0 +1,124 @@
+"""Runs of `flowstream extract` that are disturbed and then continued."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+COMMAND = (sys.executable, "-m", "flowstream", "extract")
+OPTIONS = ("--method", "tvl1_opencv", "--jobs", "2", "--quiet")
+CLIPS = 4
+LIMIT = 120.0
+"""Seconds for a run of about 3 on an idle machine."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """End of a run."""
+
+    code: int | None
+    """Exit status; None if it had to be killed because it took too long."""
+    errors: str
+    """What it wrote to standard error."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it did not print a traceback."""
+        return "Traceback" not in self.errors
+
+
+def write_clips(directory: Path, *, seed: int = 0) -> Path:
+    """Write four short clips of 48x48 pixels into a new directory."""
+    from flowstream import synthetic
+
+    directory.mkdir(parents=True)
+    for index in range(CLIPS):
+        image = synthetic.texture((48, 48), seed=seed + index)
+        frames = [np.roll(image, (step, 2 * step), (0, 1)) for step in range(9)]
+        synthetic.write_video(directory / f"{index}.mp4", frames)
+    return directory
+
+
+def start(
+    videos: Path, out: Path, *, path: str | None = None, largest_file: int | None = None
+) -> subprocess.Popen[str]:
+    """Start an extraction in a process group of its own.
+
+    `path` replaces the variable PATH; `largest_file` bounds the bytes of each file, as a full disk.
+    """
+
+    def prepare() -> None:
+        # What a shell starts in the background ignores interrupts, and so would its children.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    return subprocess.Popen(
+        [*COMMAND, str(videos), "--out", str(out), *OPTIONS],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **({} if path is None else {"PATH": path})},
+        preexec_fn=prepare,
+    )
+
+
+def finish(process: subprocess.Popen[str], *, seconds: float = LIMIT) -> Ended:
+    """Wait for a run; kill its group if it takes too long."""
+    try:
+        _, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        _, errors = process.communicate()
+        return Ended(None, errors)
+    return Ended(process.returncode, errors)
+
+
+def read_digests(out: Path) -> dict[str, str]:
+    """Return the digest of each stack below a directory; a damaged one has its error."""
+    from flowstream.errors import StackError
+    from flowstream.store import open_stack, verify_stack
+
+    found = {}
+    for path in sorted(out.rglob("*.h5")):
+        try:
+            verify_stack(path)
+            with open_stack(path) as stack:
+                found[str(path.relative_to(out))] = stack.digest
+        except (StackError, OSError) as error:
+            found[str(path.relative_to(out))] = str(error)
+    return found
+
+
+def judge_continued(videos: Path, out: Path, expected: dict[str, str]) -> tuple[str, str]:
+    """Run the same command again and return the outcome and a description."""
+    ended = finish(start(videos, out))
+    if ended.code is None:
+        return "hung", "the next run"
+    if not ended.is_clean:
+        return "crashed", f"the next run: {ended.errors[-300:]}"
+    if ended.code or read_digests(out) != expected:
+        return "lost", f"after the next run (exit {ended.code}): {ended.errors[-300:]}"
+    if list(out.rglob("*.part")):
+        return "lost", "a .part file stays"
+    return "harmless", "all stacks are those of an undisturbed run"
+
+
+def undisturbed(scratch: Path) -> tuple[Path, dict[str, str], float]:
+    """Return the clips, the digests that one run leaves, and its seconds."""
+
+    videos = write_clips(scratch / "videos")
+    began = time.monotonic()
+    ended = finish(start(videos, scratch / "undisturbed"))
+    if ended.code:
+        raise RuntimeError(f"an undisturbed run failed: {ended.errors}")
+    return videos, read_digests(scratch / "undisturbed"), time.monotonic() - began

@@ -1,0 +1,51 @@
+"""A short version of the campaigns of faults; `make faults` runs the long one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.faults import CAMPAIGNS, damage, videos
+from benchmarks.faults.tally import Budget, Tally, format_tallies
+from benchmarks.faults.watched import WatchedProcess
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory by setrlimit")
+
+
+def test_no_damaged_video_passes_for_a_whole_one(tmp_path: Path) -> None:
+    few = dict([*videos.KINDS.items()][:7])
+    tally = videos.run(Budget(tmp_path, seed=3, seconds=10, most=30), kinds=few)
+    assert tally.tried >= len(few)
+    assert tally.failures == 0, tally.findings
+    assert tally.counts["detected"] > 0
+
+
+def test_each_way_changes_the_bytes() -> None:
+    for way in damage.WAYS:
+        content = bytearray(range(256)) * 20
+        assert way(content, np.random.default_rng(1))
+        assert content != bytearray(range(256)) * 20
+
+
+def test_a_watched_process_survives_what_it_calls() -> None:
+    with WatchedProcess(seconds=3) as child:
+        assert child.call("os:getcwd").kind == "value"
+        assert child.call("time:sleep", 60).kind == "hung"
+        assert child.call("os:_exit", 3).kind == "crashed"
+        assert "ZeroDivisionError" in child.call("operator:truediv", 1, 0).value
+        refused = child.call("flowstream.video:count_frames", "/nowhere.mp4")
+        assert (refused.kind, "/nowhere.mp4" in refused.value) == ("error", True)
+
+
+def test_the_table_adds_up() -> None:
+    tally = Tally("toys")
+    for outcome in ("detected", "harmless", "lost"):
+        tally.add(outcome, "a fault")
+    assert tally.tried == 3
+    assert tally.failures == len(tally.findings) == 1
+    table = format_tallies([tally, tally]).splitlines()
+    assert table[-1].startswith("| all | 6 | 2 | 2 |")
+    assert len(CAMPAIGNS) >= 5
