@@ -1,4 +1,4 @@
-"""Synthetic frames, motions and videos whose truth is known from analysis, not measured."""
+"""Synthetic frames, motions and videos whose ground truth is known from analysis."""
 
 from __future__ import annotations
 

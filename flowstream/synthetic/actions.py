@@ -1,15 +1,16 @@
-"""A labelled toy action set: a class is an appearance and a motion; each stream sees one of them.
+"""Labelled toy action set: a class is an appearance and a motion; each stream sees one of them.
 
-With A appearances and M motions, who knows the appearance alone is right once in M times, who
-knows the motion alone once in A times; only both together can be always right. That holds because
+With A appearances and M motions, a classifier that sees the appearance alone is right once in M
+times, and one that sees the motion alone once in A times. Only both together can always be right,
+because
 
-- scenes are stationary: textures with uniform phases and discs on a lattice with a uniform offset,
-  drawn before and without regard to the motion and continued beyond the frame on all sides. Every
-  single frame of every motion has the same distribution;
-- each frame is encoded for itself (intra, constant quantiser), so that compression does not carry
-  traces of the motion into it;
-- appearances are hues of equal BT.601 luma and equal saturation: what flow sees, the luma, is the
-  same for all of them but for rounding.
+- scenes are stationary: textures have uniform phases, and discs are on a lattice with a uniform
+  offset. They are drawn independently of the motion and continue beyond the frame on all sides, so
+  that single frames of all motions have the same distribution;
+- each frame is encoded alone (intra, constant quantiser), so that compression leaves no traces of
+  the motion in it;
+- appearances are hues of equal BT.601 luma and equal saturation: the luma, which flow is computed
+  on, is the same for all of them except for rounding.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ HUES: dict[str, float] = {
     "magenta": 52.0,
     "cyan": 289.0,
 }
-"""Appearances: angle in the (Cb, Cr) plane, degrees; those of the pure colours in BT.601."""
+"""Appearances: angles in the (Cb, Cr) plane in degrees, of the pure colours in BT.601."""
 
 MOTIONS: dict[str, float] = {
     "right": 0.0,
@@ -55,42 +56,42 @@ MOTIONS: dict[str, float] = {
 
 PARTS = ("train", "validation", "test")
 
-# Luma 128 ± 48 with this much chroma stays inside RGB for every hue, so that nothing clips and
+# Luma 128 ± 48 with this chroma stays inside RGB for every hue, so that nothing is clipped and
 # luma stays equal.
 _SATURATION = 38.0
 _LUMA_REACH = 48.0
-# Pixels per frame: several to see over a ten-frame window, few enough that no method loses them.
+# Pixels per frame: enough to see over ten frames, and few enough that every method follows them.
 _SPEEDS = (1.2, 2.4)
 _DRIFT = 0.3  # of the background, in any direction
 _SPACING = 26.0  # of the discs
 _RADII = (8.0, 11.0)
-# Frames for themselves at a constant quantiser: see above.
+# Frames encoded alone at a constant quantiser: see above.
 _INTRA = {"crf": "-1", "qp": "18", "g": "1", "preset": "veryfast"}
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that is random about a clip, drawn without regard to its class."""
+    """Random properties of a clip, drawn independently of its class."""
 
     background: Texture
     surface: Texture
     centres: Floats
-    """(K, 2): x, y of the discs at the first frame, far beyond the frame on all sides."""
+    """(K, 2): x and y of the discs at the first frame, also far outside the frame."""
     radii: Floats
     """(K,), pixels."""
     speed: float
     """Pixels per frame."""
     swerve: float
-    """Degrees off the motion's direction."""
+    """Deviation from the direction of the motion, degrees."""
     drift: Floats
     """(2,): pixels per frame of the background."""
     tint: float
-    """Degrees off the appearance's hue."""
+    """Deviation from the hue of the appearance, degrees."""
     saturation: float
 
 
 def draw_scene(generator: np.random.Generator, *, size: Size, frames: int) -> Scene:
-    """Draw a scene that fills `frames` frames of `size` whichever way the discs move."""
+    """Draw a scene that fills `frames` frames of `size` for every direction of motion."""
     reach = max(size) / 2 + _SPEEDS[1] * frames + _RADII[1]
     # half a diagonal more, because the lattice is turned
     count = math.ceil(math.sqrt(2) * reach / _SPACING) + 1
@@ -113,14 +114,14 @@ def draw_scene(generator: np.random.Generator, *, size: Size, frames: int) -> Sc
 
 
 def render_frame(scene: Scene, time: int, *, appearance: str, motion: str, size: Size) -> Images:
-    """Frame `time` of a clip, (H, W, 3) uint8: tinted, textured discs over a grey background."""
+    """Return frame `time`, (H, W, 3) uint8: tinted, textured discs over a grey background."""
     direction = math.radians(MOTIONS[motion] + scene.swerve)
     travelled = time * scene.speed * np.array([math.cos(direction), math.sin(direction)])
     hue = math.radians(HUES[appearance] + scene.tint)
     cb, cr = scene.saturation * math.cos(hue), scene.saturation * math.sin(hue)
     # ITU-R BT.601-7, from colour differences to R, G and B less luma
     tint = np.array([1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb])
-    cover = _cover(scene.centres + travelled, scene.radii, size=size)
+    cover = _cover_pixels(scene.centres + travelled, scene.radii, size=size)
     behind = scene.background.sample(size, shift=-time * scene.drift)
     before = scene.surface.sample(size, shift=-travelled)
     luma = 128 + (1 - cover) * behind + cover * np.clip(before, -_LUMA_REACH, _LUMA_REACH)
@@ -140,29 +141,29 @@ def write_action_set(
     fps: float = 25.0,
     seed: int = 0,
 ) -> Path:
-    """Render the set as `root/CLASS/PART_NNN.mp4` with `root/manifest.csv`.
+    """Write the set as `root/CLASS/PART_NNN.mp4` with `root/manifest.csv`.
 
-    A class is named like `red_left`. No two clips share a scene: each has a random generator of its
-    own, keyed by seed, part, class and number, so that the clips of a held-out part differ from all
-    others in textures, in where the discs are, and in speed, direction and tint. More clips of one
-    part change none of another.
+    A class is named like `red_left`. No two clips share a scene: each has its own random generator,
+    seeded by seed, part, class and number. The clips of a held-out part therefore differ from all
+    others in texture, position of the discs, speed, direction and tint, and more clips of one part
+    do not change those of another.
 
     Parameters
     ----------
     root : path
-        Made if missing; files of the same names are replaced.
+        Created if missing; files of the same names are replaced.
     appearances, motions : int
-        The first so many of `HUES` and of `MOTIONS`.
+        Number of entries of `HUES` and of `MOTIONS` that are used, from the first.
     train, validation, test : int
-        Clips of each class in each part.
+        Number of clips of each class in each part.
     size : (rows, columns)
-        Even sides, as H.264 wants them.
+        Even sides, which H.264 needs.
     frames : int
-        Of each clip.
+        Number of frames of each clip.
     fps : float
-        Of each clip.
+        Frames per second of each clip.
     seed : int
-        Of the set.
+        Seed of the set.
 
     Returns
     -------
@@ -172,13 +173,13 @@ def write_action_set(
     Raises
     ------
     ParameterError
-        If there are not so many appearances or motions, or a number is out of range.
+        If there are fewer appearances or motions, or a number is out of range.
     """
-    _check(appearances=appearances, motions=motions, size=size, frames=frames)
+    _check_numbers(appearances=appearances, motions=motions, size=size, frames=frames)
     root = Path(root)
     rows = []
     counts = dict(zip(PARTS, (train, validation, test), strict=True))
-    for label, appearance, motion in _classes(appearances, motions):
+    for label, appearance, motion in _list_classes(appearances, motions):
         (root / label).mkdir(parents=True, exist_ok=True)
         for part, clip in ((part, k) for part, many in counts.items() for k in range(many)):
             key = [PARTS.index(part), [*HUES].index(appearance), [*MOTIONS].index(motion), clip]
@@ -191,7 +192,7 @@ def write_action_set(
     return _write_manifest(root / "manifest.csv", rows)
 
 
-def _check(*, appearances: int, motions: int, size: Size, frames: int) -> None:
+def _check_numbers(*, appearances: int, motions: int, size: Size, frames: int) -> None:
     for name, value, most in (
         ("appearances", appearances, len(HUES)),
         ("motions", motions, len(MOTIONS)),
@@ -204,14 +205,14 @@ def _check(*, appearances: int, motions: int, size: Size, frames: int) -> None:
         raise ParameterError(f"frames: got {frames}, expected at least 2")
 
 
-def _classes(appearances: int, motions: int) -> Iterator[tuple[str, str, str]]:
+def _list_classes(appearances: int, motions: int) -> Iterator[tuple[str, str, str]]:
     for appearance in [*HUES][:appearances]:
         for motion in [*MOTIONS][:motions]:
             yield f"{appearance}_{motion}", appearance, motion
 
 
-def _cover(centres: Floats, radii: Floats, *, size: Size) -> Floats:
-    """(H, W): how much of each pixel the discs cover."""
+def _cover_pixels(centres: Floats, radii: Floats, *, size: Size) -> Floats:
+    """Return the (H, W) share of each pixel that the discs cover."""
     margin = radii[:, None] + 1
     seen = ((centres > -margin) & (centres < np.array(size[::-1]) + margin)).all(axis=1)
     cover = np.zeros(size)

@@ -1,4 +1,4 @@
-"""Real video files from frames: containers, codecs, odd sizes, rotation flags, variable rates."""
+"""Video files from frames: containers, codecs, odd sizes, rotation flags, variable rates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.types import Images
 
-# Near the visually lossless end, so that what a test or the demo measures is the motion.
+# Nearly lossless, so that tests and the demo measure the motion and not the compression.
 _QUALITY: dict[str, dict[str, str]] = {
     "libx264": {"crf": "12", "preset": "veryfast"},
     "mpeg4": {"qmin": "2", "qmax": "2"},
@@ -38,28 +38,28 @@ def write_video(
     metadata: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Encode frames into a video file, which gets its name only when it is complete.
+    """Write frames to a video file, which gets its name only when it is complete.
 
     Parameters
     ----------
     path : path
-        The suffix chooses the container: `.mp4`, `.avi`, `.mkv`, `.ts` and so on.
+        The suffix selects the container: `.mp4`, `.avi`, `.mkv`, `.ts` and so on.
     frames : iterable of (H, W) or (H, W, 3), uint8
         Luma or RGB, full range, all of one size; consumed one at a time. Most encoders refuse odd
-        sides with halved chroma (`yuv420p`) and take them with `yuv444p` or `gray`.
+        sides with subsampled chroma (`yuv420p`) and accept them with `yuv444p` or `gray`.
     fps : float
-        Frames per second; nominal where `times` is given.
+        Frames per second; nominal if `times` is given.
     codec, pixel_format : str
-        FFmpeg's names of an encoder and of what it stores; the default quality is near lossless.
+        FFmpeg's names of the encoder and of the pixel format; the default quality is near lossless.
     times : iterable of float, optional
-        Presentation time of each frame in seconds, increasing: a variable rate.
+        Presentation time of each frame in seconds, increasing, for a variable rate.
     rotation : int
-        Degrees counter-clockwise by which a player is to turn the frames: a multiple of 90.
-        Written as a display matrix, which MP4 and MOV can hold.
+        Degrees counter-clockwise by which a player turns the frames: a multiple of 90. Written as
+        a display matrix, which MP4 and MOV can hold.
     metadata : mapping, optional
         Tags of the file.
     options : mapping, optional
-        Options of the encoder, over the defaults: `{"bf": "0"}` is H.264 without B-frames.
+        Options of the encoder, which replace the defaults: `{"bf": "0"}` is H.264 without B-frames.
 
     Returns
     -------
@@ -68,9 +68,9 @@ def write_video(
     Raises
     ------
     ParameterError
-        If `fps` or `rotation` is not such a number, there is no frame, or not a time for each.
+        If `fps` or `rotation` is out of range, or there is no frame, or not one time for each.
     ShapeError
-        If a frame is not such an array, or not of the first one's size.
+        If a frame has another type or shape, or another size than the first.
     """
     path = Path(path)
     if not (math.isfinite(fps) and fps > 0):
@@ -78,7 +78,7 @@ def write_video(
     if rotation % 90:
         raise ParameterError(f"rotation: got {rotation}, expected a multiple of 90 degrees")
     part = path.with_name(f"{path.stem}.part{path.suffix}")
-    checked = _one_size(frames)
+    checked = _check_frames(frames)
     first = next(checked, None)
     if first is None:
         raise ParameterError(f"{path}: no frames to write")
@@ -90,12 +90,15 @@ def write_video(
             stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = pixel_format
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = {**_defaults(codec, pixel_format), **(options or {})}
+            stream.codec_context.options = {
+                **_default_options(codec, pixel_format),
+                **(options or {}),
+            }
             if times is not None:
                 stream.codec_context.time_base = _FINE_CLOCK
             if rotation % 360:
                 stream.set_display_rotation(rotation)
-            for picture in _pictures(itertools.chain([first], checked), stream, times=times):
+            for picture in _convert_frames(itertools.chain([first], checked), stream, times=times):
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
         part.replace(path)
@@ -104,13 +107,13 @@ def write_video(
     return path
 
 
-def _defaults(codec: str, pixel_format: str) -> dict[str, str]:
+def _default_options(codec: str, pixel_format: str) -> dict[str, str]:
     quality = _QUALITY.get(codec, {})
     # H.264 has no grey: it writes colour without chroma, limited in range unless it says otherwise
     return {**quality, "color_range": "pc"} if pixel_format.startswith("gray") else quality
 
 
-def _one_size(frames: Iterable[Images]) -> Iterator[Images]:
+def _check_frames(frames: Iterable[Images]) -> Iterator[Images]:
     size = None
     for index, frame in enumerate(frames):
         if frame.dtype != np.uint8 or not (
@@ -126,10 +129,10 @@ def _one_size(frames: Iterable[Images]) -> Iterator[Images]:
         yield frame
 
 
-def _pictures(
+def _convert_frames(
     frames: Iterable[Images], stream: VideoStream, *, times: Iterable[float] | None
 ) -> Iterator[av.VideoFrame]:
-    """The frames in the stream's pixel format, each with its time."""
+    """Yield the frames in the pixel format of the stream, each with its time."""
     clock = 1 / Fraction(stream.codec_context.framerate) if times is None else _FINE_CLOCK
     ticks = itertools.count() if times is None else (round(t / _FINE_CLOCK) for t in times)
     reformatter = VideoReformatter()

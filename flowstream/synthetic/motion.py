@@ -15,7 +15,7 @@ SIZE: Size = (96, 128)
 
 
 def pan(*, dx: float, dy: float, size: Size = SIZE, seed: int = 0) -> tuple[Images, Images]:
-    """A texture before and after a shift of (dx, dy) pixels, right and down positive.
+    """Return a texture before and after a shift of (dx, dy) pixels, right and down positive.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def pan(*, dx: float, dy: float, size: Size = SIZE, seed: int = 0) -> tuple[Imag
 
 
 def rotation(*, degrees: float, size: Size = SIZE, seed: int = 0) -> tuple[Images, Images, Vectors]:
-    """A texture before and after a turn about the middle; positive is clockwise on screen.
+    """Return a texture before and after a rotation about the centre, positive clockwise.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def rotation(*, degrees: float, size: Size = SIZE, seed: int = 0) -> tuple[Image
 
 
 def zoom(*, factor: float, size: Size = SIZE, seed: int = 0) -> tuple[Images, Images, Vectors]:
-    """A texture before and after scaling about the middle; above 1 it grows.
+    """Return a texture before and after scaling about the centre; a factor above 1 enlarges it.
 
-    Returns what `rotation` does.
+    The values are those that `rotation` returns.
     """
     return affine(matrix=[[factor, 0], [0, factor]], size=size, seed=seed)
 
@@ -54,19 +54,19 @@ def affine(
     size: Size = SIZE,
     seed: int = 0,
 ) -> tuple[Images, Images, Vectors]:
-    """A texture before and after an affine motion about the middle of the frame.
+    """Return a texture before and after an affine motion about the centre of the frame.
 
-    What is at p in the first frame is at middle + matrix (p - middle) + shift in the second.
+    The point p of the first frame is at centre + matrix (p - centre) + shift in the second.
 
     Parameters
     ----------
     matrix : (2, 2)
-        On (x, y) columns.
+        Acts on (x, y) columns.
     shift : (2,)
         dx and dy, pixels.
     size : (rows, columns)
     seed : int
-        Of the texture.
+        Seed of the texture.
 
     Returns
     -------
@@ -79,13 +79,13 @@ def affine(
     ShapeError
         If `matrix` or `shift` has another shape.
     ParameterError
-        If `matrix` is singular: there would be no second frame.
+        If `matrix` is singular, because there would be no second frame.
     """
-    linear, offset = _checked(matrix, shift)
+    linear, offset = _check_motion(matrix, shift)
     drawn = random_texture(np.random.default_rng(seed))
     first = to_levels(drawn.sample(size) + 128)
-    second = to_levels(_moved(drawn, linear, offset, size=size) + 128)
-    return first[None], second[None], _field(linear, offset, size=size)[None]
+    second = to_levels(_move(drawn, linear, offset, size=size) + 128)
+    return first[None], second[None], _make_field(linear, offset, size=size)[None]
 
 
 def layers(
@@ -95,25 +95,25 @@ def layers(
     size: Size = SIZE,
     seed: int = 0,
 ) -> tuple[Images, Images, Vectors]:
-    """A textured disc that moves over a texture that moves otherwise.
+    """Return a textured disc that moves over a texture with another motion.
 
     Parameters
     ----------
     background, foreground : (dx, dy)
-        Pixels. The disc lies in the middle of the first frame, half as wide as the shorter side.
+        Pixels. The disc is in the centre of the first frame, half as wide as the shorter side.
     size : (rows, columns)
     seed : int
-        Of both textures.
+        Seed of both textures.
 
     Returns
     -------
     first, second : (1, H, W), uint8
     truth : (1, 2, H, W), float32
-        The flow of what is seen in the first frame, also where the disc then covers it.
+        The flow of what the first frame shows, even if the disc covers it in the second.
     """
     generator = np.random.default_rng(seed)
     behind, before = random_texture(generator), random_texture(generator, finest=5.0)
-    middle, radius = _middle(size), min(size) / 4
+    middle, radius = _find_centre(size), min(size) / 4
     frames = []
     for back, front in (((0.0, 0.0), (0.0, 0.0)), (background, foreground)):
         still = np.eye(2)
@@ -121,8 +121,8 @@ def layers(
         frames.append(
             to_levels(
                 128
-                + (1 - cover) * _moved(behind, still, np.asarray(back, float), size=size)
-                + cover * _moved(before, still, np.asarray(front, float), size=size)
+                + (1 - cover) * _move(behind, still, np.asarray(back, float), size=size)
+                + cover * _move(before, still, np.asarray(front, float), size=size)
             )
         )
     inside = disc_cover(middle, radius, size=size) >= 0.5
@@ -133,14 +133,14 @@ def layers(
 
 
 def disc_cover(centre: ArrayLike, radius: float, *, size: Size) -> Floats:
-    """(H, W): how much of each pixel a disc about `centre` (x, y) covers, 0 to 1, smooth-edged."""
+    """Return the (H, W) share of each pixel that a disc around `centre` (x, y) covers, 0 to 1."""
     x, y = np.asarray(centre, float)
     rows, columns = np.ogrid[: size[0], : size[1]]
     cover: Floats = np.clip(radius + 0.5 - np.hypot(rows - y, columns - x), 0, 1)
     return cover
 
 
-def _checked(matrix: ArrayLike, shift: ArrayLike) -> tuple[Floats, Floats]:
+def _check_motion(matrix: ArrayLike, shift: ArrayLike) -> tuple[Floats, Floats]:
     linear, offset = np.asarray(matrix, np.float64), np.asarray(shift, np.float64)
     if linear.shape != (2, 2):
         raise ShapeError(f"matrix: got shape {linear.shape}, expected (2, 2)")
@@ -151,19 +151,19 @@ def _checked(matrix: ArrayLike, shift: ArrayLike) -> tuple[Floats, Floats]:
     return linear, offset
 
 
-def _middle(size: Size) -> Floats:
+def _find_centre(size: Size) -> Floats:
     return np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
 
 
-def _moved(drawn: Texture, linear: Floats, offset: Floats, *, size: Size) -> Floats:
-    """The texture after the motion: at each pixel, its value where the pixel came from."""
+def _move(drawn: Texture, linear: Floats, offset: Floats, *, size: Size) -> Floats:
+    """Return the texture after the motion: at each pixel, its value at the pixel's origin."""
     inverse = np.asarray(np.linalg.inv(linear), np.float64)
-    middle = _middle(size)
+    middle = _find_centre(size)
     return drawn.sample(size, matrix=inverse, shift=middle - inverse @ (middle + offset))
 
 
-def _field(linear: Floats, offset: Floats, *, size: Size) -> Vectors:
-    middle = _middle(size)
+def _make_field(linear: Floats, offset: Floats, *, size: Size) -> Vectors:
+    middle = _find_centre(size)
     grid = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0]))).astype(np.float64)
     centred = grid - middle[:, None, None]
     field = np.einsum("ij,jyx->iyx", linear - np.eye(2), centred) + offset[:, None, None]

@@ -1,8 +1,8 @@
 """Textures as sums of plane waves, which are known exactly at every point of the plane.
 
-An affine motion turns each plane wave into another one, so that a moved texture is evaluated, never
-resampled: the truth of a motion is exact, there is no border and nothing wraps round. Rounding to 8
-bits, half a level, is the only error.
+An affine motion turns each plane wave into another one. A moved texture is therefore evaluated and
+never resampled: the ground truth of a motion is exact, and there is no border. Rounding to 8 bits,
+half a level, is the only error.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """A smooth, stationary random field over the plane.
+    """Smooth, stationary random field over the plane.
 
-    Its phases are uniform, so that every window of it, wherever it lies, has the same distribution.
+    Its phases are uniform, so that all windows have the same distribution.
     """
 
     waves: Floats
@@ -35,12 +35,12 @@ class Texture:
     def sample(
         self, size: Size, *, matrix: Floats | None = None, shift: Floats | None = None
     ) -> Floats:
-        """Values at `matrix` (x, y) + `shift` for each pixel (x, y) of a `size` grid.
+        """Return the values at `matrix` (x, y) + `shift` for each pixel (x, y) of a `size` grid.
 
         Returns
         -------
         (H, W), float64
-            Grey levels about zero, their standard deviation the texture's contrast.
+            Grey levels around zero; their standard deviation is the contrast of the texture.
         """
         waves = self.waves if matrix is None else self.waves @ matrix
         phases = self.phases if shift is None else self.phases + self.waves @ shift
@@ -60,7 +60,7 @@ def random_texture(
     coarsest: float = 64.0,
     count: int = 96,
 ) -> Texture:
-    """Draw a texture of plane waves in all directions, its wavelengths spread over octaves.
+    """Draw a texture of plane waves in all directions, with wavelengths spread over octaves.
 
     Parameters
     ----------
@@ -68,8 +68,9 @@ def random_texture(
     contrast : float
         Standard deviation, grey levels.
     finest, coarsest : float
-        Wavelengths in pixels. Amplitude grows with the square root of the wavelength: a spectrum
-        between white and that of natural images, whose fine detail a pyramid would lose.
+        Wavelengths in pixels. The amplitude grows with the square root of the wavelength, which
+        gives a spectrum between white noise and natural images. The fine detail of natural images
+        is so weak that a pyramid would lose it.
     count : int
         Number of waves.
     """
@@ -95,7 +96,7 @@ def texture(
     finest: float = 6.0,
     coarsest: float = 64.0,
 ) -> Images:
-    """A smooth broadband image, (H, W) uint8, about mid-grey; see `random_texture`."""
+    """Return a smooth broadband image, (H, W) uint8, around mid-grey; see `random_texture`."""
     drawn = random_texture(
         np.random.default_rng(seed), contrast=contrast, finest=finest, coarsest=coarsest
     )
@@ -103,5 +104,5 @@ def texture(
 
 
 def to_levels(values: Floats) -> Images:
-    """Round to grey levels; what lies outside 0 to 255 clips, at the same points of a texture."""
+    """Round to grey levels; values outside 0 to 255 are clipped."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
