@@ -23,7 +23,7 @@ def run(budget: Budget) -> Tally:
     """Damage one file of each kind in all ways."""
     tally = Tally("files")
     generator = budget.generator()
-    with WatchedProcess(seconds=60) as child:
+    with WatchedProcess(seconds=90) as child:
         made = child.call("benchmarks.faults.files:write_files", str(budget.scratch))
         if made.kind != "value":
             tally.add("crashed", f"writing: {made.value}")
@@ -38,9 +38,7 @@ def run(budget: Budget) -> Tally:
                     variant = file.with_name(f"variant{file.suffix}")
                     variant.write_bytes(content)
                     answer = child.call("benchmarks.faults.files:read", str(variant))
-                    tally.add(
-                        *judge(file.suffix, answer.kind, answer.value, clean[file].value, what)
-                    )
+                    tally.add(*judge(file, answer, clean[file].value, what))
     return tally
 
 

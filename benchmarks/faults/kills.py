@@ -105,6 +105,6 @@ def _kill(process: subprocess.Popen[str], who: str, generator: np.random.Generat
 
 def _workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     try:
-        return psutil.Process(process.pid).children(recursive=True)
+        return list(psutil.Process(process.pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []

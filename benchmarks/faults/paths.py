@@ -48,7 +48,7 @@ def control_characters(videos: Path, out: Path) -> None:
 
 def not_utf8(videos: Path, out: Path) -> None:
     """Add a video whose name is not UTF-8."""
-    shutil.copy(videos / "0.mp4", os.fsencode(videos) + b"/caf\xe9.mp4")
+    shutil.copy(os.fsencode(videos / "0.mp4"), os.fsencode(videos) + b"/caf\xe9.mp4")
 
 
 def not_a_video(videos: Path, out: Path) -> None:
