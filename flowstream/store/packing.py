@@ -44,7 +44,9 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
     part = PartFile(target)
     try:
         file = create_file(part)
-        members = {name: _add(file, part, name, path) for name, path in sorted(stacks.items())}
+        members = {
+            name: _add(file, part, name=name, path=path) for name, path in sorted(stacks.items())
+        }
         file.close()
         start = part.seek(0, os.SEEK_END)
         text = json.dumps({"members": members}).encode("ascii")
@@ -60,7 +62,7 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
         part.discard()
 
 
-def _add(file: h5py.File, part: PartFile, name: str, path: Path) -> tuple[int, int]:
+def _add(file: h5py.File, part: PartFile, *, name: str, path: Path) -> tuple[int, int]:
     """Copy a stack file into a contiguous dataset; returns its offset and length."""
     try:
         with open_regular(path) as source:
