@@ -1,0 +1,67 @@
+"""Parts of a video: the same frames, indices and times as in a full reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowstream.errors import ParameterError, VideoError
+from flowstream.types import Images
+from flowstream.video import Frame, Pair, Sampling, Span, read_frames
+
+Film = Callable[..., Path]
+
+
+def assert_same(got: list[Frame], expected: list[Frame]) -> None:
+    assert [frame.index for frame in got] == [frame.index for frame in expected]
+    assert [frame.seconds for frame in got] == [frame.seconds for frame in expected]
+    for one, other in zip(got, expected, strict=True):
+        assert isinstance(one.luma, np.ndarray)
+        assert np.array_equal(one.luma, other.luma)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
+def test_a_part_is_a_slice_of_the_whole(film: Film, name: str) -> None:
+    path = film(name, options={"g": "6"})
+    whole = list(read_frames(path))
+    assert_same(list(read_frames(path, part=Span(7, 13))), whole[7:13])
+    assert_same(list(read_frames(path, part=Span(15))), whole[15:])
+    assert_same(list(read_frames(path, part=Span(0.2, 0.48, "seconds"))), whole[5:12])
+    assert_same(list(read_frames(path, Sampling(step=3), part=Span(7, 16))), whole[7:16:3])
+    assert_same(list(read_frames(path, part=Pair(3, 17))), [whole[3], whole[17]])
+
+
+def test_a_part_beyond_the_end_is_an_error_with_the_length(film: Film) -> None:
+    path = film("film.mp4")
+    for part in (Span(20, 30), Pair(3, 20)):
+        with pytest.raises(VideoError, match="are not in the video; it has 20 frames"):
+            list(read_frames(path, part=part))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Span(3, 3),
+        lambda: Span(-1),
+        lambda: Span(0, float("nan")),
+        lambda: Span(0, 1, "hours"),
+        lambda: Pair(3, 3),
+        lambda: Pair(-1, 3),
+    ],
+)
+def test_a_part_that_holds_nothing_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ParameterError, match="expected"):
+        make()
+
+
+def test_images_of_a_part_are_those_alone(tmp_path: Path) -> None:
+    import cv2
+
+    image: Images = np.zeros((8, 8), np.uint8)
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image + 10 * number)
+    part = [frame.index for frame in read_frames(tmp_path, part=Span(2, 4))]
+    assert part == [2, 3]
