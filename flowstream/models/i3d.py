@@ -25,6 +25,10 @@ class I3D(ImageCNN):
     ----------
     kernel : int
         Number of frames that each inflated convolution reads; I3D uses 3 for most.
+    strides : tuple of int
+        Stride in time at each part that halves the image, from the input. The default is the
+        paper's, figure 3: the first convolution has stride 2 in time, the pools 2 and 3 have none,
+        the pools 4 and 5 have stride 2. Empty keeps all frames to the end.
 
     Notes
     -----
@@ -37,10 +41,13 @@ class I3D(ImageCNN):
     paper: ClassVar[str] = "Carreira & Zisserman 2017, arXiv:1705.07750, section 2.4"
 
     kernel: int = 3
+    strides: tuple[int, ...] = (2, 1, 1, 2, 2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kernel(self.kernel)
+        if any(not 1 <= stride <= 8 for stride in self.strides):
+            raise ParameterError(f"strides: expected integers from 1 to 8, got {self.strides}")
         if self.kernel < 2:
             raise ParameterError(
                 f"kernel: got {self.kernel}, expected at least 2 frames. For 1 frame use model "
@@ -51,18 +58,18 @@ class I3D(ImageCNN):
         """Build the network for clips of one shape and K classes."""
         trunk = self.build_trunk(clip, frames=1, blank=blank)
         head = replace_head(trunk, classes=classes, dropout=self.dropout)
-        return InflatedClassifier(clip, classes, parts=(trunk, head), kernel=self.kernel)
+        return InflatedClassifier(clip, classes, parts=(trunk, head), options=self)
 
 
 class InflatedClassifier(VideoClassifier):
     """Inflated 2D network."""
 
     def __init__(
-        self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module], kernel: int
+        self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module], options: I3D
     ) -> None:
         super().__init__(clip, classes)
         network, head = parts
-        self.inflated = inflate(network, kernel)
+        self.inflated = inflate(network, options.kernel, strides=options.strides)
         self._head = (head,)  # in a tuple, so that it is not registered twice
 
     @property

@@ -11,7 +11,7 @@ from torchvision import models
 
 from flowstream.models.backbones.torchvision_weights import build_torchvision_network, list_weights
 from flowstream.models.layers.head import check_dropout
-from flowstream.models.layers.stem import make_cross_modality_weights
+from flowstream.models.layers.stem import spread_weights
 from flowstream.models.layers.submodule import replace_submodule
 from flowstream.models.model import (
     ClipShape,
@@ -201,7 +201,9 @@ def _replace_stem(network: nn.Module, channels: int, *, pretrained: bool) -> Non
     )
     if pretrained:
         with torch.no_grad():
-            filters = make_cross_modality_weights(conv.weight.flatten(2).unsqueeze(-1), channels)
+            filters = spread_weights(
+                conv.weight.flatten(2).unsqueeze(-1), channels=channels, frames=1
+            )
             stem.weight.copy_(filters.reshape(stem.weight.shape))
             if stem.bias is not None and conv.bias is not None:
                 stem.bias.copy_(conv.bias)

@@ -14,7 +14,7 @@ from torchvision import models
 from flowstream.errors import CheckpointError, RecipeError
 from flowstream.models import MODELS, build_model
 from flowstream.models.inspect.describe import build_on_meta
-from flowstream.models.layers.stem import make_cross_modality_weights
+from flowstream.models.layers.stem import spread_weights
 from flowstream.models.model import ClipShape
 from flowstream.models.torchvision_video import (
     R3D18,
@@ -99,7 +99,7 @@ def test_pretrained_filters_are_spread_over_flow(
     own, theirs = first_convolution(flow).weight, first_convolution(trained).weight
     assert torch.equal(first_convolution(rgb).weight, theirs)
     for moment in range(3):
-        spread = make_cross_modality_weights(theirs[:, :, moment], 2)
+        spread = spread_weights(theirs[:, :, moment], channels=2, frames=1)
         torch.testing.assert_close(own[:, :, moment], spread, atol=1e-7, rtol=1e-6)
     third = dict(flow.named_parameters())["network.layer3.0.conv1.0.weight"]
     assert torch.equal(third, trained.layer3[0].conv1[0].weight)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from flowstream.models.backbones.weight_files import is_weight_file, load_file
 from flowstream.models.model import HALF_TO_ONE, PixelStatistics, check_weights
 
 
@@ -39,19 +40,27 @@ class Backbone(ABC):
         Parameters
         ----------
         pretrained : bool or str
-            False for random weights, True for the best available, or one of `weights`.
+            False for random weights, True for the best available, one of `weights`, or a file of
+            weights (`weight_files`).
 
         Raises
         ------
         ParameterError
             If there are no such weights.
         CheckpointError
-            If the weights cannot be downloaded.
+            If the weights cannot be downloaded or read.
         """
 
     def check_weights(self, pretrained: bool | str) -> None:
-        """Raise `ParameterError` if there are no such weights."""
-        check_weights(f"backbone {self.name!r}", pretrained, self.weights)
+        """Raise `ParameterError` if there are no such weights; files are checked later."""
+        if not is_weight_file(pretrained):
+            check_weights(f"backbone {self.name!r}", pretrained, self.weights)
+
+    def load(self, network: nn.Module, pretrained: bool | str) -> nn.Module:
+        """Load weights into a network if `pretrained` names a file; return the network."""
+        if is_weight_file(pretrained):
+            load_file(network, str(pretrained))
+        return network
 
 
 class UntrainedBackbone(Backbone):

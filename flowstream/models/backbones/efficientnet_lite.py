@@ -12,11 +12,21 @@ from dataclasses import dataclass
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from torch import nn
+from torch import Tensor, nn
 
 from flowstream.errors import MissingDependencyError
 from flowstream.models.backbones.backbone import Backbone
 from flowstream.models.model import PixelStatistics
+
+
+class _AnyBatch(EfficientNet):  # type: ignore[misc]
+    """EfficientNet whose batch may become smaller inside, as inflation with strides does."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute (N, K) scores; the package reshapes to the N of its input instead."""
+        pooled = self._avg_pooling(self.extract_features(images)).flatten(1)
+        scores: Tensor = self._fc(self._dropout(pooled))
+        return scores
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,14 @@ class EfficientNetLite(Backbone):
         # would fix the padding for that size. The package's 0.9 is 0.1 in torch's convention. The
         # original's 0.99 is too slow for a short training of a temporal network, whose first norm
         # has to adapt from RGB to flow.
-        network: nn.Module = EfficientNet.from_name(
+        network: nn.Module = _AnyBatch.from_name(
             self.name.replace("_", "-"), image_size=None, batch_norm_momentum=0.9
         )
-        if pretrained:
+        if pretrained and pretrained in (True, *self.weights):
             state = torch.load(self._file(), map_location="cpu", weights_only=True)
             network.load_state_dict(state)
-        return network
+            return network
+        return self.load(network, pretrained)
 
     def _file(self) -> str:
         """Return the path of the weights inside their package."""

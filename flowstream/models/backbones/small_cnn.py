@@ -38,4 +38,4 @@ class SmallCNN(UntrainedBackbone):
         layers["average"] = nn.AdaptiveAvgPool2d(1)
         layers["flatten"] = nn.Flatten()
         layers["fc"] = nn.Linear(channels, 1000)
-        return nn.Sequential(layers)
+        return self.load(nn.Sequential(layers), pretrained)

@@ -24,7 +24,7 @@ class TinyCNN(UntrainedBackbone):
     def build(self, pretrained: bool | str) -> nn.Module:
         """Build the network with random weights."""
         self.check_weights(pretrained)
-        return nn.Sequential(
+        network = nn.Sequential(
             OrderedDict[str, nn.Module](
                 conv0=nn.Conv2d(3, 12, 3, padding=1),
                 act0=nn.ReLU(inplace=True),
@@ -36,3 +36,4 @@ class TinyCNN(UntrainedBackbone):
                 fc=nn.Linear(24, 1000),
             )
         )
+        return self.load(network, pretrained)

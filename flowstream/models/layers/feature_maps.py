@@ -29,6 +29,8 @@ def make_map_network(network: nn.Module) -> nn.Module:
     """
     if hasattr(network, "extract_features"):
         return _Extracted(network)
+    if hasattr(network, "forward_features") and hasattr(network, "reset_classifier"):
+        return _TimmMaps(network)
     parts: list[nn.Module] = []
     for part in network.children():
         if isinstance(part, _POOLED) or not _keeps_maps(part):
@@ -76,4 +78,23 @@ class _Extracted(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Compute (N, D, H', W') maps of (N, C, H, W) images."""
         maps: Tensor = self.network.extract_features(images)  # type: ignore[operator]
+        return maps
+
+
+class _TimmMaps(nn.Module):
+    """Maps of a network of timm, which has a method for them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        network.reset_classifier(0, "")  # type: ignore[operator]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute (N, D, H', W') maps of (N, C, H, W) images."""
+        maps: Tensor = self.network.forward_features(images)  # type: ignore[operator]
+        if maps.ndim != 4:
+            raise ParameterError(
+                f"{type(self.network).__name__}: returns {tuple(maps.shape)}, expected maps "
+                "(N, D, H, W) of a convolutional network"
+            )
         return maps

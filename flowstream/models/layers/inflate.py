@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.models.layers.folding import Folded, fold, set_clip_count, unfold
 from flowstream.models.layers.submodule import replace_everywhere
+from flowstream.models.layers.temporal_strides import TemporalPool, find_halvings
 from flowstream.ranges import check_between
 
 # Parameters of torch's conv2d, in order.
@@ -45,14 +46,16 @@ class InflatedConv(nn.Conv3d, Folded):
         The weights are repeated over time and divided by their number.
     kernel : int
         Number of frames K. An even kernel reads one more frame after than before.
+    stride : int
+        Stride in time; of T frames, the result has T / stride, rounded up.
     """
 
-    def __init__(self, conv: nn.Conv2d, kernel: int) -> None:
+    def __init__(self, conv: nn.Conv2d, kernel: int, *, stride: int = 1) -> None:
         super().__init__(
             conv.in_channels,
             conv.out_channels,
             (kernel, *conv.kernel_size),  # type: ignore[arg-type]
-            stride=(1, *conv.stride),  # type: ignore[arg-type]
+            stride=(stride, *conv.stride),  # type: ignore[arg-type]
             dilation=(1, *conv.dilation),  # type: ignore[arg-type]
             groups=conv.groups,
             bias=conv.bias is not None,
@@ -100,7 +103,7 @@ class InflatedConv(nn.Conv3d, Folded):
             torch.cat(padded, dim=1).permute(0, 4, 1, 2, 3),
             self.weight,
             self.bias,
-            stride=(1, *_pair(stride)),
+            stride=(self.stride[0], *_pair(stride)),
             padding=(0, *_pair(padding)),
             dilation=(1, *_pair(dilation)),
             groups=groups,
@@ -182,10 +185,10 @@ class Inflated(InflatedMaps):
     def forward(self, clips: Tensor) -> Tensor:
         """Compute (N, K) scores, averaged over time."""
         scores = super().forward(clips)
-        return scores.reshape(len(clips), clips.shape[2], -1).mean(dim=1)
+        return scores.reshape(len(clips), -1, scores.shape[-1]).mean(dim=1)
 
 
-def inflate(network: nn.Module, kernel: int) -> Inflated:
+def inflate(network: nn.Module, kernel: int, *, strides: Sequence[int] = ()) -> Inflated:
     """Convert a 2D classifier to 3D: its spatial convolutions read `kernel` frames.
 
     Convolutions 1 x 1 do not change, as in I3D. The scores of all frames are averaged at the end,
@@ -197,6 +200,9 @@ def inflate(network: nn.Module, kernel: int) -> Inflated:
         Network from (N, C, H, W) to (N, K); changed in place.
     kernel : int
         Number of frames K, at most 100.
+    strides : sequence of int
+        Strides in time, one for each part that halves the image, from the input; missing ones are
+        1. See `temporal_strides.reduce_time`.
 
     Raises
     ------
@@ -204,7 +210,9 @@ def inflate(network: nn.Module, kernel: int) -> Inflated:
         If `kernel` is out of range, if the network has no spatial convolution, or if the weights of
         one are computed from other tensors (weight norm, pruning).
     """
-    return Inflated(_inflate_in_place(network, kernel))
+    halving = find_halvings(network) if any(stride > 1 for stride in strides) else []
+    inflated = _inflate_in_place(network, kernel, halving=halving, strides=strides)
+    return Inflated(inflated)
 
 
 def inflate_maps(network: nn.Module, kernel: int) -> InflatedMaps:
@@ -222,7 +230,13 @@ def check_kernel(kernel: int) -> None:
     check_between("kernel", kernel, (1, MAX_KERNEL))
 
 
-def _inflate_in_place(network: nn.Module, kernel: int) -> nn.Module:
+def _inflate_in_place(
+    network: nn.Module,
+    kernel: int,
+    *,
+    halving: Sequence[nn.Module] = (),
+    strides: Sequence[int] = (),
+) -> nn.Module:
     check_kernel(kernel)
     spatial = {
         name: part
@@ -237,5 +251,15 @@ def _inflate_in_place(network: nn.Module, kernel: int) -> nn.Module:
                 f"inflation: the weights of {name!r} are computed from other tensors. First call "
                 "torch.nn.utils.parametrize.remove_parametrizations or prune.remove"
             )
-    replace_everywhere(network, {conv: InflatedConv(conv, kernel) for conv in spatial.values()})
+    of_part = dict(zip(halving, strides, strict=False))
+    inflated = {
+        conv: InflatedConv(conv, kernel, stride=of_part.get(conv, 1)) for conv in spatial.values()
+    }
+    pooled = {
+        part: TemporalPool(part, stride)
+        for part, stride in of_part.items()
+        if stride > 1 and part not in inflated
+    }
+    replace_everywhere(network, inflated)
+    replace_everywhere(network, pooled)  # afterwards, because these contain convolutions
     return network

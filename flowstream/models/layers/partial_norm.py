@@ -61,5 +61,25 @@ def freeze_norms(network: nn.Module) -> int:
     ]
     for name, norm in norms[1:]:
         with torch.no_grad():
-            replace_submodule(network, name, FrozenNorm(norm))
+            # subclasses, such as timm's with an activation, keep their own forward pass
+            plain = type(norm) is nn.BatchNorm2d
+            replace_submodule(network, name, FrozenNorm(norm) if plain else KeptNorm(norm))
     return len(norms[1:])
+
+
+class KeptNorm(nn.Module):
+    """Wrapper of a batch norm that stays in evaluation mode and is not trained."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.norm = norm.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> KeptNorm:
+        """Set the mode of the wrapper; the norm stays in evaluation mode."""
+        self.training = mode
+        return self
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Normalise (N, C, H, W) maps by the fixed statistics."""
+        result: Tensor = self.norm(maps)
+        return result

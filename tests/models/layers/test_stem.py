@@ -8,9 +8,9 @@ from torch import nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.stem import (
-    make_cross_modality_weights,
     repeat_weights,
     replace_stem,
+    spread_weights,
 )
 
 
@@ -27,7 +27,7 @@ def stem(net: nn.Sequential) -> nn.Conv2d:
 
 def test_cross_modality_weights_are_the_rgb_mean_in_every_channel() -> None:
     weight = torch.arange(12.0).reshape(2, 3, 1, 2)
-    spread = make_cross_modality_weights(weight, 20)
+    spread = spread_weights(weight, channels=2, frames=10)
     assert spread.shape == (2, 20, 1, 2)
     for channel in range(20):
         torch.testing.assert_close(spread[:, channel], weight.mean(dim=1))
