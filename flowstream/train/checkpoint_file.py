@@ -131,7 +131,7 @@ def _feed(digest: Any, value: Any, remaining: list[int], *, depth: int) -> None:
         _feed_bytes(digest, b"t", f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.contiguous().reshape(-1)
         if flat.numel():
-            _feed_bytes(digest, b"d", memoryview(flat.view(torch.uint8).numpy()))
+            _feed_bytes(digest, b"d", flat.view(torch.uint8).numpy().data)
     elif isinstance(value, Mapping):
         digest.update(b"m" + struct.pack("<q", len(value)))
         for key, item in value.items():

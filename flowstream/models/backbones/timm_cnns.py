@@ -6,6 +6,7 @@ from the hub. timm downloads weights to the hub's cache.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,8 @@ class TimmNetwork(Backbone):
 
     def _create(self, name: str, pretrained: bool) -> nn.Module:
         if not self._config.get("fixed_input_size"):
-            return timm.create_model(name, pretrained=pretrained)  # type: ignore[no-any-return]
+            plain: nn.Module = timm.create_model(name, pretrained=pretrained)
+            return plain
         try:  # vision transformers resample their positions for other sizes
             network: nn.Module = timm.create_model(
                 name, pretrained=pretrained, dynamic_img_size=True
@@ -84,7 +86,7 @@ class TimmNetwork(Backbone):
                     f"backbone {self.name!r}: timm has no such network; it has {len(known)}.{hint}"
                 )
             found = timm.get_pretrained_cfg(name)
-            return found.to_dict() if found is not None else dict(_DEFAULTS)
+            return dataclasses.asdict(found) if found is not None else dict(_DEFAULTS)
         from timm.models import load_model_config_from_hf
 
         config, *_ = self._call(

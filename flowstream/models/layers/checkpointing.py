@@ -21,15 +21,15 @@ def checkpoint_blocks(network: nn.Module) -> int:
     """
     blocks = [block for block in _find_blocks(network) if len(list(block.modules())) > 2]
     for block in blocks:
-        block.forward = partial(_run, block, block.forward)  # type: ignore[method-assign]
+        block.forward = partial(_run, block, block.forward)
     return len(blocks)
 
 
 def _find_blocks(part: nn.Module) -> Iterator[nn.Module]:
     for child in part.children():
-        sequence = isinstance(child, nn.Sequential | nn.ModuleList)
-        if sequence and len(child) > 1 and any(list(block.children()) for block in child):
-            for block in child:
+        blocks = list(child.children()) if isinstance(child, nn.Sequential | nn.ModuleList) else []
+        if len(blocks) > 1 and any(list(block.children()) for block in blocks):
+            for block in blocks:
                 if isinstance(block, nn.Sequential | nn.ModuleList) and _is_nested(block):
                     yield from _find_blocks(nn.ModuleList([block]))
                 else:

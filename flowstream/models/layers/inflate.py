@@ -252,10 +252,10 @@ def _inflate_in_place(
                 "torch.nn.utils.parametrize.remove_parametrizations or prune.remove"
             )
     of_part = dict(zip(halving, strides, strict=False))
-    inflated = {
+    inflated: dict[nn.Module, nn.Module] = {
         conv: InflatedConv(conv, kernel, stride=of_part.get(conv, 1)) for conv in spatial.values()
     }
-    pooled = {
+    pooled: dict[nn.Module, nn.Module] = {
         part: TemporalPool(part, stride)
         for part, stride in of_part.items()
         if stride > 1 and part not in inflated

@@ -110,7 +110,8 @@ def make_cross_modality_weights(
     (D, channels, h, w)
     """
     scale = weight.shape[1] * groups**0.5 / (channels * deviation)
-    return scale * weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
+    spread: Tensor = scale * weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
+    return spread
 
 
 def repeat_weights(weight: Tensor, channels: int) -> Tensor:

@@ -90,7 +90,9 @@ def _collect(part: nn.Module, ratios: dict[nn.Module, int]) -> list[nn.Module]:
     if ratio == 1:
         return []
     if ratio == 2:
-        convolutions = [one for one in part.modules() if isinstance(one, nn.Conv2d)]
+        convolutions: list[nn.Module] = [
+            one for one in part.modules() if isinstance(one, nn.Conv2d)
+        ]
         # a unit of one convolution, a norm and an activation has its stride in the convolution
         return convolutions if len(convolutions) == 1 else [part]
     return [found for child in part.children() for found in _collect(child, ratios)]

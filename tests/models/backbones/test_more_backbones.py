@@ -55,7 +55,7 @@ def test_weights_of_a_file_are_loaded_and_checked(tmp_path: Path) -> None:
     path = str(tmp_path / "mine.pth")
     torch.save({"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}, path)
     loaded = BACKBONES["small_cnn"]("small_cnn").build(path)
-    assert torch.equal(loaded.get_submodule("conv1").weight, source.get_submodule("conv1").weight)
+    assert torch.equal(loaded.state_dict()["conv1.weight"], source.state_dict()["conv1.weight"])
     with pytest.raises(CheckpointError, match=r"mine\.pth.*expected \(12, 3, 3, 3\)"):
         load_file(BACKBONES["tiny_cnn"]("tiny_cnn").build(False), path)
     (tmp_path / "mine.pth").write_bytes(b"no weights")
