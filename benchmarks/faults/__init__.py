@@ -10,6 +10,7 @@ CAMPAIGNS = {
     "videos": "benchmarks.faults.videos:run",
     "stacks": "benchmarks.faults.stacks:run",
     "files": "benchmarks.faults.files:run",
+    "small files": "benchmarks.faults.artefacts:run",
     "kills": "benchmarks.faults.kills:run_kills",
     "signals": "benchmarks.faults.kills:run_signals",
     "disks": "benchmarks.faults.disks:run",
