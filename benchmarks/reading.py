@@ -2,8 +2,8 @@
 
     python benchmarks/reading.py [--size WxH] [--videos N] [--seconds S]
 
-A clip is a random window of ten fields with a random crop of 224x224, as float32 pixels; the file
-is opened for each clip, as a dataset does. Videos are panning textures with DIS flow; all pages are
+A clip is a random window of ten fields with a random crop of 224x224, as float32 pixels; codes are
+cropped before they are decoded, and the file is opened for each clip, as a dataset does. Videos are panning textures with DIS flow; all pages are
 cached. The ratio is to the JPEG tree with as many workers.
 """
 
@@ -28,37 +28,38 @@ from flowstream.types import Vectors
 
 CLIP, CROP, PAIRS = 10, 224, 60
 
-Read = Callable[[Path, int], Vectors]
+Crop = tuple[slice, slice, slice]
+Read = Callable[[Path, int, Crop], Vectors]
 
 
-def read_tree(path: Path, start: int) -> Vectors:
+def read_tree(path: Path, start: int, crop: Crop) -> Vectors:
     """Read a window of a directory of JPEG files."""
     names = [f"{path}/{axis}_{k:05d}.jpg" for k in range(start, start + CLIP) for axis in "xy"]
     planes = np.stack([np.asarray(cv2.imread(name, cv2.IMREAD_GRAYSCALE)) for name in names])
-    return Linear8().decode(planes.astype(np.uint8))
+    return Linear8().decode(planes[crop].astype(np.uint8))
 
 
-def read_npy(path: Path, start: int) -> Vectors:
+def read_npy(path: Path, start: int, crop: Crop) -> Vectors:
     """Read a window of a float32 array."""
-    window: Vectors = np.array(np.load(path, mmap_mode="r")[2 * start : 2 * (start + CLIP)])
+    window: Vectors = np.array(np.load(path, mmap_mode="r")[2 * start : 2 * (start + CLIP)][crop])
     return window
 
 
-def read_stack(path: Path, start: int) -> Vectors:
+def read_stack(path: Path, start: int, crop: Crop) -> Vectors:
     """Read a window of a stack."""
     with open_stack(path) as stack:
-        return stack.window(start, CLIP)
+        return stack.codec.decode(stack.codes(start, CLIP)[crop])
 
 
-def work(read: Read, paths: list[Path], seconds: float) -> int:
+def work(read: Read, paths: list[Path], shape: tuple[int, int], seconds: float) -> int:
     """Read random clips for some time and return their number."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng()
     count, end = 0, time.perf_counter() + seconds
     while time.perf_counter() < end:
-        window = read(paths[rng.integers(len(paths))], int(rng.integers(PAIRS - CLIP + 1)))
-        y, x = (int(rng.integers(side - CROP + 1)) for side in window.shape[1:])
-        np.ascontiguousarray(window[:, y : y + CROP, x : x + CROP])
+        y, x = (int(rng.integers(side - CROP + 1)) for side in shape)
+        crop = slice(None), slice(y, y + CROP), slice(x, x + CROP)
+        read(paths[rng.integers(len(paths))], int(rng.integers(PAIRS - CLIP + 1)), crop)
         count += 1
     return count
 
@@ -83,8 +84,10 @@ def main() -> None:
             line = f"{name:<12}{bytes_per_frame(paths):>10,.0f}"
             for workers in (1, 2):
                 with context.Pool(workers) as pool:
-                    pool.starmap(work, [(read, paths, 0.2)] * workers)
-                    counts = pool.starmap(work, [(read, paths, options.seconds)] * workers)
+                    pool.starmap(work, [(read, paths, options.size, 0.2)] * workers)
+                    counts = pool.starmap(
+                        work, [(read, paths, options.size, options.seconds)] * workers
+                    )
                 rate = sum(counts) / options.seconds
                 line += f"{rate:>11.0f}{rate / peers.setdefault(workers, rate):>6.1f}x"
             print(line)
