@@ -3,8 +3,9 @@
     python benchmarks/reading.py [--size WxH] [--videos N] [--seconds S]
 
 A clip is a random window of ten fields with a random crop of 224x224, as float32 pixels; codes are
-cropped before they are decoded, and the file is opened for each clip, as a dataset does. Videos are panning textures with DIS flow; all pages are
-cached. The ratio is to the JPEG tree with as many workers.
+cropped before they are decoded, and the file is opened for each clip, as a dataset does. Videos are
+panning textures with DIS flow; all pages are cached. The ratio is to the JPEG tree with as many
+workers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,8 +53,9 @@ def read_stack(path: Path, start: int, crop: Crop) -> Vectors:
         return stack.codec.decode(stack.codes(start, CLIP)[crop])
 
 
-def work(read: Read, paths: list[Path], shape: tuple[int, int], seconds: float) -> int:
-    """Read random clips for some time and return their number."""
+def work(read: Read, paths: list[Path], *rest: Any) -> int:
+    """Read random clips of fields of a size for some seconds and return their number."""
+    shape, seconds = rest
     cv2.setNumThreads(1)
     rng = np.random.default_rng()
     count, end = 0, time.perf_counter() + seconds
