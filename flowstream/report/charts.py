@@ -151,11 +151,18 @@ def _cell(
 
 
 # Drawing area of a curve's panel within its 320 x 200 picture.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 310, 12, 168
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 310, 12, 168
 
 
-def curve(panel: Panel) -> Markup:
-    """The lines of one panel over the epochs, with a legend and the last values."""
+def curve(panel: Panel, *, best: float | None = None) -> Markup:
+    """Draw the lines of one panel over the epochs, with a legend and the last values.
+
+    Parameters
+    ----------
+    panel : Panel
+    best : float, optional
+        Epoch that is marked, because its weights were kept.
+    """
     values = [value for line in panel.lines.values() for value in line if math.isfinite(value)]
     low, high = min(values), max(values)
     if low >= 0 and low < 0.5 * high:
@@ -173,6 +180,7 @@ def curve(panel: Panel) -> Markup:
     picture = element(
         "svg",
         [_tick(tick, place(first, tick)[1]) for tick in ticks],
+        "" if best is None else _mark(place(best, low)[0], best),
         element("text", f"{first:g}", x=_LEFT, y=_BOTTOM + 16),
         element("text", f"{panel.x_name} {last:g}", x=_RIGHT, y=_BOTTOM + 16, text_anchor="end"),
         [
@@ -193,6 +201,12 @@ def curve(panel: Panel) -> Markup:
     return element("figure", title, picture, element("ul", legend, class_="legend"))
 
 
+def _mark(x: float, best: float) -> Markup:
+    """Draw a dashed line at the best epoch."""
+    line = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": _TOP, "y2": _BOTTOM}
+    return element("line", element("title", f"best epoch: {best:g}"), class_="best", **line)
+
+
 def _last(line: Sequence[float]) -> float:
     return next(value for value in reversed(line) if math.isfinite(value))
 
@@ -200,8 +214,17 @@ def _last(line: Sequence[float]) -> float:
 def _tick(value: float, y: float) -> Markup:
     return Markup(
         element("line", x1=_LEFT, x2=_RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid")
-        + element("text", f"{value:.3g}", x=_LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
+        + element("text", format_tick(value), x=_LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
     )
+
+
+def format_tick(value: float) -> str:
+    """Write a value in at most seven characters: `0.85`, `8.5e-4`, `12,300`."""
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e5 else f"{value:.1e}".replace("e+0", "e")
+    return f"{value:.2g}" if abs(value) >= 0.001 else f"{value:.1e}".replace("e-0", "e-")
 
 
 def _line(points: Sequence[tuple[float, float]], *, series: str) -> Markup:

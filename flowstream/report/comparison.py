@@ -21,9 +21,6 @@ from flowstream.view.markup import Markup, element
 
 FORMAT = "flowstream.comparison 1"
 
-# Picture: names to the left, accuracy from 0 to 1 between _LEFT and _RIGHT.
-_LEFT, _RIGHT, _WIDTH, _ROW, _TOP = 190, 690, 780, 26, 40
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -127,7 +124,7 @@ def page(comparison: Comparison) -> str:
         element("p", f"Budget: {comparison.budget}", class_="soft"),
         element("h2", "Accuracy"),
         element("p", note, class_="soft"),
-        element("figure", element("div", picture(comparison), class_="scroll heat"), _legend()),
+        element("figure", picture(comparison), _legend()),
         element("h2", "Accuracy and cost"),
         element(
             "p",
@@ -142,65 +139,45 @@ def page(comparison: Comparison) -> str:
 
 
 def picture(comparison: Comparison) -> Markup:
-    """A line a model: its accuracy as a dot, the interval as a bar, the references across."""
-    bottom = _TOP + _ROW * len(comparison.contenders)
-    scale = [
-        _vertical(value, bottom, text=f"{100 * value:g} %", below=True)
-        for value in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
+    """Draw a row per model: accuracy, interval as a band, references as dashed lines."""
     references = [
-        _vertical(value, bottom, text=f"{name} {percent(value)} %", below=False)
+        element("s", style=f"left:{100 * value:.2f}%", title=f"{name} {percent(value)} %")
         for name, value in comparison.references.items()
     ]
+    rows = [
+        element(
+            "div",
+            element("span", contender.name),
+            _track(contender, references),
+            element("span", percent(contender.top1.value), class_="n"),
+            class_=f"row {_series(contender)}",
+            title=f"{contender.name}: {contender.top1.correct} of {contender.top1.total} correct",
+        )
+        for contender in comparison.contenders
+    ]
+    marks = [(value, f"{100 * value:g} %") for value in (0.0, 0.5, 1.0)]
+    marks += [(value, name) for name, value in comparison.references.items()]
+    scale = [element("span", text, style=f"left:{100 * value:.2f}%") for value, text in marks[:3]]
+    above = [element("span", text, style=f"left:{100 * value:.2f}%") for value, text in marks[3:]]
     return element(
-        "svg",
-        scale,
-        references,
-        [_dot(contender, index) for index, contender in enumerate(comparison.contenders)],
-        width=_WIDTH,
-        height=bottom + 30,
-        viewBox=f"0 0 {_WIDTH} {bottom + 30}",
-        style=f"min-width:min({_WIDTH}px,40rem)",
-        role="img",
+        "div",
+        element("div", element("span"), element("div", above, class_="scale"), class_="row"),
+        rows,
+        element("div", element("span"), element("div", scale, class_="scale"), class_="row"),
+        class_="forest",
+        role="group",
         aria_label="Accuracy of each model, with the references",
     )
 
 
-def _across(share: float) -> str:
-    return f"{_LEFT + share * (_RIGHT - _LEFT):.1f}"
-
-
-def _vertical(value: float, bottom: int, *, text: str, below: bool) -> Markup:
-    x = _across(value)
-    look: dict[str, str] = {"class_": "grid"}
-    if not below:
-        look = {"style": "stroke:var(--wrong);stroke-width:1.5;stroke-dasharray:5 4"}
-    return Markup(
-        element("line", x1=x, x2=x, y1=_TOP - 8, y2=bottom, **look)
-        + element("text", text, x=x, y=bottom + 18 if below else _TOP - 14, text_anchor="middle")
-    )
-
-
-def _dot(contender: Contender, index: int) -> Markup:
-    middle = _TOP + (index + 0.5) * _ROW
-    share = contender.top1
-    told = f"{contender.name}: {share.correct} of {share.total} right"
-    low, high = _across(share.low), _across(share.high)
+def _track(contender: Contender, references: list[Markup]) -> Markup:
+    low, high, value = contender.top1.low, contender.top1.high, contender.top1.value
     return element(
-        "g",
-        element("title", told),
-        element(
-            "text",
-            contender.name,
-            x=_LEFT - 16,
-            y=f"{middle + 4:g}",
-            text_anchor="end",
-            class_="ink",
-        ),
-        element("line", x1=low, x2=high, y1=f"{middle:g}", y2=f"{middle:g}", class_="line"),
-        element("circle", cx=_across(share.value), cy=f"{middle:g}", r=5, class_="dot"),
-        element("text", percent(share.value), x=_RIGHT + 24, y=f"{middle + 4:g}", class_="ink"),
-        class_=_series(contender),
+        "div",
+        element("i", style=f"left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"),
+        references,
+        element("b", style=f"left:{100 * value:.2f}%"),
+        class_="track",
     )
 
 

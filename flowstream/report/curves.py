@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowstream.errors import ParameterError
+from flowstream.progress import format_seconds
 
 _SPLITS = ("train", "validation", "test")
 
@@ -48,6 +51,37 @@ def curves(path: str | Path) -> list[Panel]:
     drawn = [Panel(name, header[0], columns[0], lines) for name, lines in panels.items()]
     # Loss and accuracy before the learning rate, wherever the log has them.
     return sorted(drawn, key=lambda panel: list(panel.lines) == [panel.name])
+
+
+def as_percent(panel: Panel) -> Panel:
+    """Return a panel of accuracies in percent, named like the figures of the report's tables."""
+    if panel.name not in ("top1", "top5"):
+        return panel
+    lines = {name: tuple(100 * value for value in line) for name, line in panel.lines.items()}
+    return Panel(f"top-{panel.name[3:]}, %", panel.x_name, panel.x, lines)
+
+
+def best_epoch(panels: Sequence[Panel]) -> float | None:
+    """Return the epoch of the best validation accuracy, or else of the lowest validation loss."""
+    for name, sign in (("top1", 1), ("loss", -1)):
+        for panel in panels:
+            line = panel.lines.get("validation")
+            if panel.name != name or line is None:
+                continue
+            known = [(sign * y, -x) for x, y in zip(panel.x, line, strict=True) if math.isfinite(y)]
+            if known:
+                return -max(known)[1]
+    return None
+
+
+def describe_time(panels: Sequence[Panel]) -> str:
+    """Return the time of an epoch and of the training, if the log has it."""
+    for panel in panels:
+        if panel.name == "seconds":
+            seconds = [value for value in panel.lines["seconds"] if math.isfinite(value)]
+            median = statistics.median(seconds)
+            return f"{median:.3g} s per epoch, {format_seconds(sum(seconds))} in all"
+    return ""
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[float, ...]]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from flowstream import __version__
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
-from flowstream.report.curves import Panel
+from flowstream.report.curves import Panel, as_percent, best_epoch, describe_time
 from flowstream.report.measures import Agreement, Confusion, Measures
 from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
@@ -53,9 +54,10 @@ def page(content: Content) -> str:
     _, main = content.main
     total, classes = main.top1.total, len(main.classes)
     lead = f"{total} {content.part} videos of {classes} classes"
+    name = run_name(content.facts)
     return document(
-        f"Recognition report: {percent(main.top1.value)} % of {lead}",
-        element("h1", "Recognition report"),
+        f"{name or 'Recognition report'}: {percent(main.top1.value)} % of {lead}",
+        element("h1", name or "Recognition report"),
         element("p", lead, class_="lead"),
         _cards(content),
         _measures(content),
@@ -67,6 +69,17 @@ def page(content: Content) -> str:
         _facts(content),
         element("footer", f"flowstream {__version__}. The same figures as data: report.json."),
     )
+
+
+def run_name(facts: Mapping[str, Any]) -> str:
+    """Return the name of the run and its flow method, such as `ucf10 (tvl1)`, if they are known."""
+    recipe = facts.get("recipe")
+    if not isinstance(recipe, Mapping) or not recipe.get("out"):
+        return ""
+    extract = recipe.get("extract")
+    method = extract.get("method") if isinstance(extract, Mapping) else None
+    name = PurePath(str(recipe["out"])).name
+    return f"{name} ({method})" if method else name
 
 
 def _cards(content: Content) -> Markup:
@@ -197,10 +210,10 @@ def _classes(content: Content) -> Markup:
     name, main = content.main
     head = [
         element("th", "Class"),
-        element("th", "Videos", class_="n"),
+        element("th", "Videos", class_="n wide"),
         *_heads(content),
-        element("th"),
-        element("th", "Most confused with"),
+        element("th", class_="wide"),
+        element("th", "Most confused with", class_="wide"),
     ]
     order = sorted(
         range(len(main.classes)),
@@ -226,24 +239,42 @@ def _class_row(content: Content, index: int) -> Markup:
     return element(
         "tr",
         element("td", result.name, data_value=result.name),
-        element("td", result.total, class_="n", data_value=result.total),
+        element("td", result.total, class_="n wide", data_value=result.total),
         [
             element("td", percent(value), class_="n", data_value="" if value is None else value)
             for value in accuracies
         ],
-        element("td", bar, class_="bar", data_value=result.accuracy or 0),
-        element("td", result.confused_with or "", data_value=result.confused_with or ""),
+        element("td", bar, class_="bar wide", data_value=result.accuracy or 0),
+        element(
+            "td",
+            result.confused_with or "",
+            class_="wide",
+            data_value=result.confused_with or "",
+        ),
     )
 
 
 def _curves(content: Content) -> Markup:
     drawn = [
-        (element("h3", name), element("div", map(curve, panels), class_="curves"))
+        (element("h3", name, element("small", _training(panels), class_="soft")), _panels(panels))
         for name, panels in content.curves.items()
         if panels
     ]
-    note = "The figure beside a name is its last."
+    note = "Numbers show the last epoch; the dashed line is the best one, whose weights were kept."
     return _section("Training", drawn, note=note) if drawn else Markup()
+
+
+def _training(panels: Sequence[Panel]) -> str:
+    """Return what a heading says about a training: its best epoch and its time."""
+    best, time = best_epoch(panels), describe_time(panels)
+    facts = [f"best epoch {best:g}" if best is not None else "", time]
+    return "".join(f"  ·  {fact}" for fact in facts if fact)
+
+
+def _panels(panels: Sequence[Panel]) -> Markup:
+    best = best_epoch(panels)
+    drawn = [curve(as_percent(panel), best=best) for panel in panels if panel.name != "seconds"]
+    return element("div", drawn, class_="curves")
 
 
 def _facts(content: Content) -> Markup:

@@ -12,13 +12,13 @@ STYLE = """
   color-scheme: light dark;
   --page: #fcfcfb; --raised: #ffffff; --ink: #1c2024; --soft: #60666d; --line: #e3e5e8;
   --s0: #0072b2; --s1: #c2571a; --s2: #7d4e94; --s3: #4a7a1f; --fused: #00795a;
-  --right: #00795a; --wrong: #c8321f; --track: #eff0f2;
+  --right: #4a5560; --good: #00795a; --wrong: #c8321f; --track: #eff0f2;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #15181b; --raised: #1c2024; --ink: #e8eaec; --soft: #9aa2aa; --line: #31373d;
     --s0: #62b6ea; --s1: #f0945a; --s2: #c79bdc; --s3: #9ccc65; --fused: #3ecf9f;
-    --right: #3ecf9f; --wrong: #ff7a66; --track: #262b30;
+    --right: #aab4be; --good: #3ecf9f; --wrong: #ff7a66; --track: #262b30;
   }
 }
 * { box-sizing: border-box; }
@@ -86,10 +86,10 @@ td.bar .track i { opacity: 1; left: 0; }
 .stack { display: flex; height: 1.5rem; border-radius: .35rem; overflow: hidden; gap: 2px;
   margin: .6rem 0; }
 .stack span { background: var(--series); min-width: 2px; }
-.stack .both { background: var(--fused); } .stack .neither { background: var(--track); }
+.stack .both { background: var(--right); } .stack .neither { background: var(--track); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; font-size: .9rem; margin: 0;
   padding: 0; list-style: none; }
-.legend .both { --series: var(--fused); } .legend .neither { --series: var(--line); }
+.legend .both { --series: var(--right); } .legend .neither { --series: var(--line); }
 
 figure { margin: .8rem 0; }
 figcaption { font-size: .88rem; margin-top: .3rem; }
@@ -104,6 +104,7 @@ svg .deep { fill: var(--page); }
 svg .line { fill: none; stroke: var(--series); stroke-width: 2; stroke-linejoin: round;
   stroke-linecap: round; }
 svg .dot { fill: var(--series); }
+svg .best { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 3 3; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(15.5rem, 1fr));
   gap: 1rem 1.5rem; }
 .curves svg { width: 100%; height: auto; }
@@ -115,7 +116,20 @@ dd > dl { margin: .1rem 0 .4rem; }
 footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
   color: var(--soft); font-size: .85rem; }
 
+.forest { margin: .8rem 0; }
+.forest .row { display: grid; grid-template-columns: 11rem 1fr 3.2rem; gap: .8rem;
+  align-items: center; font-size: .9rem; padding: .12rem 0; }
+.forest .track { margin: 0; } .forest .n { text-align: right;
+  font-variant-numeric: tabular-nums; }
+.forest .track s { position: absolute; top: -.55rem; bottom: -.55rem; border-left: 2px dashed
+  var(--wrong); }
+.forest .scale { position: relative; height: 1.2em; font-size: .78rem; color: var(--soft); }
+.forest .scale span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+
 @media (max-width: 34rem) {
+  .forest .row { grid-template-columns: 1fr 3rem; gap: 0 .6rem; padding: .3rem 0; }
+  .forest .row > :first-child { grid-column: 1 / -1; }
+  .wide { display: none; }
   main { padding: 1.8rem 1rem 3rem; }
   h1 { font-size: 1.5rem; }
   .cards { grid-template-columns: 1fr; gap: .7rem; }
@@ -134,7 +148,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
     color-scheme: light;
     --page: #ffffff; --raised: #ffffff; --ink: #000000; --soft: #444444; --line: #cccccc;
     --s0: #0072b2; --s1: #c2571a; --s2: #7d4e94; --s3: #4a7a1f; --fused: #00795a;
-    --right: #00795a; --wrong: #c8321f; --track: #eeeeee;
+    --right: #4a5560; --good: #00795a; --wrong: #c8321f; --track: #eeeeee;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 10.5pt; }
