@@ -31,7 +31,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """The three or four lengths, or a usage error."""
+        """Return the three or four lengths; anything else is a usage error."""
         parts = str(value).lower().split("x")
         # Python refuses to read numbers of thousands of digits; a clip's have five at most.
         if len(parts) not in (3, 4) or not all(
@@ -175,7 +175,7 @@ def _described(
 def as_data(
     description: Description, memory: TrainingMemory | None, *, batch: int
 ) -> dict[str, Any]:
-    """What `--json` prints."""
+    """Return the data that `--json` prints."""
     data: dict[str, Any] = {
         "model": description.model,
         "inputs": [list(shape.lengths) for shape in description.inputs],
@@ -191,7 +191,7 @@ def as_data(
 
 
 def as_text(description: Description) -> str:
-    """The table, and the totals beneath it."""
+    """Return the table of layers, and the totals below it."""
     rows = [("layer", "operation", "size", "receptive field", "parameters", "FLOPs")]
     for layer in description.layers:
         field = "" if layer.receptive_field is None else _times(layer.receptive_field)
@@ -220,7 +220,7 @@ def _times(lengths: tuple[int, ...]) -> str:
 
 
 def memory_table(memory: TrainingMemory) -> str:
-    """What a training step holds, line by line."""
+    """Return the table of the memory of a training step."""
     rows = (
         ("raw video, a byte a value", memory.raw_video),
         ("clips as the network's input", memory.clips),

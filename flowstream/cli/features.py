@@ -56,7 +56,7 @@ def features(
 
 
 def describe(kept: KeptFeatures) -> str:
-    """What is kept, and the speed-up, as text."""
+    """Return the size of the kept features and the speed-up as text."""
     return (
         f"{kept.stream}: features of {kept.clips} clips, {kept.bytes / 1e6:.1f} MB, in "
         f"{kept.folder}; computed in {kept.seconds:.1f} s\n"

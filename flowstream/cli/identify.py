@@ -1,4 +1,4 @@
-"""What a path holds, told by its content, and what there is to say about it as plain data."""
+"""Kind of a file, found by its content, and its facts as plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = 4096
 
 
 def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
-    """Kind and facts of a video, stack, checkpoint, score file, report or flow field.
+    """Return the kind and facts of a video, stack, checkpoint, score file, report or field.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
 
 
 def _reader(path: Path, head: bytes) -> Callable[[Path], dict[str, Any]] | None:
-    """What reads a file that begins so; None for what only a decoder of videos can tell."""
+    """Return the reader of a file that starts so; None if only a video decoder can tell."""
     start = head.lstrip()
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _stack

@@ -17,7 +17,7 @@ CLASSES = 101
 
 @cache
 def measure(name: str) -> dict[str, Any]:
-    """Size and cost of a model with its defaults, what it takes and sees, where it is from."""
+    """Return size, cost, inputs and paper of a model with its defaults."""
     model = MODELS[name]()
     both = len(model.streams) > 1
     clip = ClipShape(2 if both else 3, FRAMES, SIDE, SIDE)
@@ -34,7 +34,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
-    """The facts for people."""
+    """Return the facts as lines of text."""
     given = " and ".join("x".join(map(str, lengths)) for lengths in facts["flops_for"])
     least = "x".join(map(str, facts["smallest"]))
     order = "sees" if facts["sees_order"] else "does not see"

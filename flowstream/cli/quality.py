@@ -71,7 +71,7 @@ class _Result:
 def quality(
     paths: tuple[Path, ...], limit: int | None, per_frame: bool, as_json: bool, **options: Any
 ) -> None:
-    """Check flow without ground truth: does it map each frame to the next one, and back?
+    """Check flow without ground truth, by how well it maps each frame to the next and back.
 
     PATH is a stack, a video, whose flow is then estimated and not kept, or a directory of these.
     Several clips are printed as one row each, the worst first.

@@ -1,4 +1,4 @@
-"""`flowstream list`: what there is to choose from."""
+"""`flowstream list`: methods, codecs, compressions, models and fusions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _entries(place: str) -> list[dict[str, Any]]:
 
 
 def _measure(kind: str, entries: list[dict[str, Any]]) -> None:
-    """Add what is measured of plug-ins of a kind, where something is, to those that are here."""
+    """Add the measured facts of the installed plug-ins of a kind, if there are any."""
     if kind not in MEASURED:
         return
     measure = importlib.import_module(MEASURED[kind]).measure
@@ -77,7 +77,7 @@ def _measure(kind: str, entries: list[dict[str, Any]]) -> None:
 
 
 def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of a plug-in: its docstring's first line, and its parameters."""
+    """Return the first line of a plug-in's docstring, and its parameters."""
     entry: dict[str, Any] = {"name": name, "summary": "", "parameters": {}, "missing": None}
     try:
         plugin = plugins[name]
@@ -88,7 +88,7 @@ def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(plugin: Any) -> dict[str, Any]:
-    """The fields that can be set, with their defaults as plain data."""
+    """Return the fields that can be set, with their defaults as plain data."""
     if not dataclasses.is_dataclass(plugin):
         return {}
     return {
@@ -122,7 +122,7 @@ def _print_entry(kind: str, entry: Mapping[str, Any], *, indent: int) -> None:
 
 
 def _shown(default: Any) -> str:
-    """A default as `--set` takes it."""
+    """Return a default as `--set` accepts it."""
     if isinstance(default, list):
-        return ",".join(map(str, default))
+        return f"[{','.join(map(str, default))}]"
     return str(default).lower() if default is None or isinstance(default, bool) else str(default)

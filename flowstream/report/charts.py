@@ -1,4 +1,4 @@
-"""Pictures of a report, drawn as SVG and HTML without any library."""
+"""Charts of a report, drawn as SVG and HTML without a library."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MOST_NAMED = 150
 
 
 def percent(value: float | None) -> str:
-    """`87.5`, or a dash where there is no value."""
+    """Return `87.5` for 0.875, or a dash if there is no value."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def interval(share: Share) -> Markup:
-    """A bar from 0 to 1 with the interval as a band and the value as a mark."""
+    """Draw a bar from 0 to 1 with the interval as a band and the value as a mark."""
     return element(
         "div",
         element(
@@ -33,12 +33,12 @@ def interval(share: Share) -> Markup:
 
 
 def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
-    """How many videos both streams, either alone or neither got right, as one bar with a legend."""
+    """Draw how many videos both streams, one stream or none classified correctly."""
     parts = [
-        ("both", "both right", pair.both),
-        (series[0], f"only {pair.first} right", pair.only_first),
-        (series[1], f"only {pair.second} right", pair.only_second),
-        ("neither", "neither right", pair.neither),
+        ("both", "both correct", pair.both),
+        (series[0], f"only {pair.first} correct", pair.only_first),
+        (series[1], f"only {pair.second} correct", pair.only_second),
+        ("neither", "neither correct", pair.neither),
     ]
     total = sum(count for *_, count in parts)
     bar = [
@@ -62,9 +62,9 @@ def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
 
 
 def heat_map(measures: Measures) -> Markup:
-    """The confusion matrix: rows are the true classes, shade is the share of the row's videos.
+    """Draw the confusion matrix: rows are true classes, shade is the share of the row.
 
-    Only the cells that hold a video are drawn, so that hundreds of classes stay a small page.
+    Only the cells with a video are drawn, so that a page of hundreds of classes stays small.
     """
     names = [result.name for result in measures.classes]
     cell = _cell_size(len(names))
@@ -93,7 +93,7 @@ def heat_map(measures: Measures) -> Markup:
 
 
 def _cell_size(classes: int) -> int:
-    """Pixels: large enough for a number while few, then for a label, then for a dot."""
+    """Return pixels per cell: enough for a number, for a label, or for a dot."""
     for most, size in ((12, 36), (30, 24), (_MOST_NAMED, 12)):
         if classes <= most:
             return size
@@ -228,7 +228,7 @@ def format_tick(value: float) -> str:
 
 
 def _line(points: Sequence[tuple[float, float]], *, series: str) -> Markup:
-    """A line through the finite points, over the gaps of what is not measured every epoch."""
+    """Draw a line through the finite points; it bridges epochs without a value."""
     known = [(f"{x:.1f}", f"{y:.1f}") for x, y in points if math.isfinite(y)]
     if len(known) == 1:
         (x, y), *_ = known

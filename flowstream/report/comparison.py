@@ -24,27 +24,27 @@ FORMAT = "flowstream.comparison 1"
 
 @dataclass(frozen=True)
 class Contender:
-    """One model of a comparison: how right it is, and what it costs."""
+    """One model of a comparison: its accuracy and cost."""
 
     name: str
     model: str
     sees_order: bool
     inputs: tuple[tuple[int, ...], ...]
-    """(C, T, H, W) of what its network takes: of clips, or of RGB and flow."""
+    """(C, T, H, W) of the inputs of its network: clips, or RGB and flow."""
     top1: Share
     parameters: int
     flops: int
-    """Of one clip, forward; a multiplication and an addition are two."""
+    """FLOPs of the forward pass of one clip; a multiplication and an addition are two."""
     step_seconds: float
-    """A training step with the reading of its clips, as the clock went: median over epochs."""
+    """Wall time of a training step, reading included: median over the epochs."""
     memory_bytes: int
-    """Of a training step: activations, parameters, gradients and the optimiser's state."""
+    """Memory of a training step: activations, parameters, gradients, optimiser state."""
     report: str
-    """Of this model alone, from the comparison's folder."""
+    """Path of this model's report, relative to the directory of the comparison."""
 
     @property
     def clip(self) -> str:
-        """Its inputs for people: `3×8×32×32`, or `3×1×32×32 and 2×8×32×32`."""
+        """Inputs for people: `3×8×32×32`, or `3×1×32×32 and 2×8×32×32`."""
         return " and ".join("×".join(map(str, lengths)) for lengths in self.inputs)
 
 
@@ -64,7 +64,7 @@ class Comparison:
 
 
 def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
-    """Write `comparison.json`, `comparison.csv` and `comparison.html`, each whole or not at all.
+    """Write `comparison.json`, `comparison.csv` and `comparison.html`.
 
     Returns
     -------
@@ -112,9 +112,9 @@ def _as_csv(comparison: Comparison) -> str:
 
 
 def page(comparison: Comparison) -> str:
-    """The comparison as one HTML page that asks the network for nothing."""
+    """Return the comparison as one HTML page that needs no network."""
     note = (
-        "The share of test videos that a model is right about, with Wilson's 95 % interval. "
+        "Share of the test videos that a model classifies correctly, with Wilson's 95 % interval. "
         f"{comparison.remark}"
     )
     return document(

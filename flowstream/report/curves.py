@@ -1,4 +1,4 @@
-"""The CSV log of a training as panels of lines: loss, accuracy, learning rate over the epochs."""
+"""The CSV log of a training as panels of lines: loss, accuracy, learning rate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Panel:
 
 
 def curves(path: str | Path) -> list[Panel]:
-    """The panels of a log whose first column counts and whose others are measured.
+    """Read the panels of a log: the first column counts, the others are measures.
 
     `train_loss` and `validation_loss` become the lines `train` and `validation` of a panel `loss`;
     a column that names no split is a panel of its own, after those. Columns without a number are

@@ -1,4 +1,4 @@
-"""How right scores are: of one stream, per class, and of several streams against one another."""
+"""Accuracy of scores: of one stream, per class, and of several streams compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Share:
-    """`correct` of `total`, with the 95 % interval that so many trials allow."""
+    """Accuracy: `correct` of `total`, with its 95 % interval."""
 
     correct: int
     total: int
@@ -30,20 +30,20 @@ class Share:
 
 @dataclass(frozen=True)
 class ClassResult:
-    """How one class fared."""
+    """Accuracy of one class."""
 
     name: str
     total: int
     correct: int
     accuracy: float | None
-    """None where the part has no video of the class."""
+    """None if the part has no video of the class."""
     confused_with: str | None
-    """The class that most of its wrongly classified videos were given; None where all are right."""
+    """Class predicted for most of its misclassified videos; None if all are correct."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """The videos of one class that were taken for another."""
+    """Videos of one class that were predicted as another."""
 
     true: str
     predicted: str
@@ -52,7 +52,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Measures:
-    """What a report says of one stream."""
+    """Measures of one stream."""
 
     top1: Share
     top_k: Share
@@ -64,12 +64,12 @@ class Measures:
     """UF1: mean over the same classes of 2 TP / (2 TP + FP + FN)."""
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """(K, K): videos of the row's class given the column's."""
+    """(K, K): videos of the row's class that were predicted as the column's."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two streams are right together, alone, or not at all."""
+    """Number of videos that both, one or none of two streams classified correctly."""
 
     first: str
     second: str
@@ -80,7 +80,7 @@ class Agreement:
 
 
 def measure(scores: Scores) -> Measures:
-    """Top-1, top-5, mean class accuracy, per-class results and confusion of one stream.
+    """Measure top-1, top-5, mean class accuracy, classes and confusion of one stream.
 
     Raises
     ------
@@ -110,9 +110,9 @@ def measure(scores: Scores) -> Measures:
 
 
 def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> NDArray[np.bool_]:
-    """Whether each label (N,) is among the k highest of its row of scores (N, K).
+    """Return True where a label (N,) is among the k highest scores of its row (N, K).
 
-    Among equal scores the earlier class stands first, as in `argmax`.
+    Of equal scores, the earlier class comes first, as in `argmax`.
     """
     if not 1 <= k <= scores.shape[1]:
         raise ParameterError(f"k: got {k}, expected 1 to {scores.shape[1]} (the classes)")
@@ -122,7 +122,7 @@ def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> 
 
 
 def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
-    """Share of the videos whose class is of the group that got the highest summed probability.
+    """Return the share of videos whose group of classes has the highest summed probability.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
 def confusion_matrix(
     predicted: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int
 ) -> NDArray[np.int64]:
-    """(K, K): how many videos of the row's class were given the column's."""
+    """Count, (K, K), the videos of the row's class that were predicted as the column's."""
     matrix = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix
@@ -158,7 +158,7 @@ def compute_mean_f1(matrix: NDArray[np.integer]) -> float:
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share, for few trials too (Wilson 1927, doi:10.2307/2276774).
+    """Return the 95 % interval of a share (Wilson 1927, doi:10.2307/2276774).
 
     Unlike the normal interval it stays within 0..1 and has a width at 0 and at 1.
     """
@@ -177,7 +177,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
 
 
 def confusions(scores: Scores) -> list[Confusion]:
-    """Every pair of classes that was confused, with its videos; most frequent first."""
+    """List the pairs of classes that were confused, with their videos, most frequent first."""
     found: dict[tuple[int, int], list[str]] = defaultdict(list)
     for video, label, given in zip(
         scores.videos, scores.labels, scores.scores.argmax(axis=1), strict=True
@@ -192,7 +192,7 @@ def confusions(scores: Scores) -> list[Confusion]:
 
 
 def agreement(first: Scores, second: Scores) -> Agreement:
-    """How two streams' right answers overlap; the videos are matched by name.
+    """Count how the correct answers of two streams overlap; videos are matched by name.
 
     `both + only_first + only_second` is the ceiling of any fusion that picks a stream per video.
     """
@@ -211,7 +211,7 @@ def agreement(first: Scores, second: Scores) -> Agreement:
 
 
 def agreements(streams: Mapping[str, Scores]) -> list[Agreement]:
-    """The `agreement` of every pair of streams, under the names given here."""
+    """Return the `agreement` of every pair of streams, under the names given here."""
     parts = [replace(scores, stream=name) for name, scores in streams.items()]
     return [
         agreement(first, second)

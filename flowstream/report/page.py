@@ -1,4 +1,4 @@
-"""The report as one HTML page that asks the network for nothing."""
+"""The report as one HTML page that needs no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_VIDEOS = 8
 
 @dataclass(frozen=True)
 class Content:
-    """All that a report says; `report.json` holds it as data, the page as something to read."""
+    """Content of a report, for `report.json` and for the page."""
 
     part: str
     streams: Mapping[str, Measures]
@@ -36,21 +36,21 @@ class Content:
 
     @property
     def columns(self) -> dict[str, Measures]:
-        """The streams and their fusion, in the order that tables show them."""
+        """Streams and their fusion, in the order of the tables."""
         return {**self.streams, **({"fused": self.fused} if self.fused else {})}
 
     @property
     def main(self) -> tuple[str, Measures]:
-        """What the details are told of: the fusion, or the last stream where there is none."""
+        """Name and measures that the details show: the fusion, or else the last stream."""
         return list(self.columns.items())[-1]
 
     def series(self, name: str) -> str:
-        """The style class of a stream's colour."""
+        """Return the style class of a stream's colour."""
         return "fused" if name == "fused" else f"s{list(self.streams).index(name) % 4}"
 
 
 def page(content: Content) -> str:
-    """The whole document."""
+    """Return the whole document."""
     _, main = content.main
     total, classes = main.top1.total, len(main.classes)
     lead = f"{total} {content.part} videos of {classes} classes"
@@ -72,7 +72,7 @@ def page(content: Content) -> str:
 
 
 def run_name(facts: Mapping[str, Any]) -> str:
-    """Return the name of the run and its flow method, such as `ucf10 (tvl1)`, if they are known."""
+    """Return the name of the run and its flow method, such as `ucf10 (tvl1)`; "" if unknown."""
     recipe = facts.get("recipe")
     if not isinstance(recipe, Mapping) or not recipe.get("out"):
         return ""
@@ -89,7 +89,7 @@ def _cards(content: Content) -> Markup:
             element("div", name, class_="name"),
             element("div", percent(found.top1.value), element("span", "%"), class_="figure"),
             interval(found.top1),
-            element("small", f"{found.top1.correct} of {found.top1.total} right", class_="soft"),
+            element("small", f"{found.top1.correct} of {found.top1.total} correct", class_="soft"),
             element(
                 "small",
                 f"95 % interval {percent(found.top1.low)} to {percent(found.top1.high)} %",
@@ -146,7 +146,7 @@ def _measures(content: Content) -> Markup:
 
 
 def _figure(value: float | None, among: Sequence[float | None]) -> Markup:
-    """A right-aligned percentage, marked where it is the best of its row."""
+    """Return a right-aligned percentage, marked if it is the best of its row."""
     known = [other for other in among if other is not None]
     best = value is not None and value == max(known) and min(known) < value
     return element("td", percent(value), class_="n best" if best else "n")
@@ -159,15 +159,17 @@ def _agreements(content: Content) -> Markup:
         agreement_bar(pair, (content.series(pair.first), content.series(pair.second)))
         for pair in content.agreements
     ]
-    note = "What one stream alone gets right is what fusion can gain, or lose."
-    return _section("Where the streams agree", bars, note=note)
+    note = (
+        "Videos that only one stream classifies correctly are those that fusion can gain or lose."
+    )
+    return _section("Agreement of the streams", bars, note=note)
 
 
 def _confusion(content: Content) -> Markup:
     name, main = content.main
     figure = element("figure", element("div", heat_map(main), class_="scroll heat"))
     note = (
-        f"By the {name} scores. A row is a true class, a column what its videos were taken for; "
+        f"By the {name} scores. A row is a true class, a column a predicted class; "
         "the shade is the share of the row."
     )
     return _section("Confusion", figure, note=note)
@@ -176,11 +178,11 @@ def _confusion(content: Content) -> Markup:
 def _worst(content: Content) -> Markup:
     if not content.confusions:
         return _section(
-            "Most frequent confusions", element("p", "Every video was classified right.")
+            "Most frequent confusions", element("p", "Every video was classified correctly.")
         )
     head = [
         element("th", "True class"),
-        element("th", "Taken for"),
+        element("th", "Predicted as"),
         element("th", "Videos", class_="n"),
         element("th", "Which"),
     ]

@@ -29,7 +29,7 @@ def write_report(
     facts: Mapping[str, Any],
     logs: Mapping[str, str | Path] | None = None,
 ) -> Path:
-    """Write `report.json` and `report.html`, each whole or not at all.
+    """Write `report.json` and `report.html`, each completely or not at all.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _as_data(content: Content) -> dict[str, Any]:
 
 
 def _as_json(data: Mapping[str, Any]) -> str:
-    """One line an item: a confusion matrix of a number a line would be megabytes of spaces."""
+    """Write one line per item: one number per line would make megabytes of spaces."""
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for key, value in data.items()
@@ -116,7 +116,7 @@ def _as_json(data: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON can hold it; what is not a number becomes null."""
+    """Return a value as JSON can hold it; NaN and infinity become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from flowstream.cli import main
 from flowstream.cli.text import format_value
 
-SLOW = ["slow_fusion", "--input", "3x20x64x64", "--set", "widths=12,24", "--set", "pool=4"]
+SLOW = ["slow_fusion", "--input", "3x20x64x64", "--set", "widths=[12,24]", "--set", "pool=4"]
 
 
 def run(*arguments: str) -> Result:
@@ -91,7 +91,7 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
 
 
 def test_without_an_input_it_is_the_clip_of_the_3d_cnns() -> None:
-    found = data("slow_fusion", "--set", "widths=2,3", "--no-receptive-field")
+    found = data("slow_fusion", "--set", "widths=[2,3]", "--no-receptive-field")
     assert found["inputs"] == [[3, 16, 112, 112]]
     both = data("two_stream", "--set", "backbone=tiny_cnn", "--set", "pretrained=false")
     assert both["inputs"] == [[3, 1, 112, 112], [2, 16, 112, 112]]

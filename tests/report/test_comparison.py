@@ -75,11 +75,10 @@ def test_what_each_network_takes_is_told_and_sorted_by_how_many_values_it_is(
 
 
 def test_a_reference_is_drawn_where_a_model_that_reaches_it_is(comparison: Comparison) -> None:
-    text = page(comparison)
-    (dashed,) = (part for part in text.split("<line")[1:] if "stroke-dasharray" in part)
-    reference = dashed.split('x1="')[1].split('"')[0]
-    blind = text.split("blind: 40 of 80 right")[1]
-    assert blind.split('cx="')[1].split('"')[0] == reference
+    row = page(comparison).split("blind: 40 of 80 correct")[1]
+    reference, mark = (row.split(f"<{tag} ")[1].split(">")[0] for tag in "sb")
+    assert 'style="left:50.00%"' in reference
+    assert 'style="left:50.00%"' in mark
 
 
 def test_names_are_escaped_and_the_page_asks_for_nothing(comparison: Comparison) -> None:

@@ -194,7 +194,7 @@ def test_a_perfect_result_says_so(tmp_path: Path) -> None:
     part = stream("rgb", 4)
     perfect = replace(part, scores=np.eye(6, dtype=np.float32)[part.labels])
     write_report(tmp_path, {"spatial": perfect}, None, facts={})
-    assert "Every video was classified right." in read(tmp_path)[1].texts
+    assert "Every video was classified correctly." in read(tmp_path)[1].texts
 
 
 def test_hundreds_of_classes_stay_one_readable_page(tmp_path: Path) -> None:
