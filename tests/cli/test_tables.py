@@ -122,7 +122,7 @@ def test_what_needs_a_missing_package_is_marked_and_the_rest_still_listed(
     }
     text = listed("codecs")
     assert "gone  not installed: thing 'gone' needs 'no_such_torch'" in text
-    assert "required=required  none=none  flag=false  sizes=3,4  made=1,2" in text
+    assert "required=required  none=none  flag=false  sizes=[3,4]  made=[1,2]" in text
 
 
 def test_an_unknown_kind_is_a_usage_error_that_names_the_known_ones() -> None:
