@@ -21,6 +21,8 @@ from flowstream.recipe import build
 
 Item = tuple[dict[str, torch.Tensor], int]
 
+_SIZE = "size of the sample"
+
 
 class StackDataset(Dataset[Item]):
     """Clips of stacks with their labels: `inputs, label = dataset[index]`.
@@ -110,8 +112,7 @@ class StackDataset(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         item = self.clips[index]
         inputs = {name: self._wrap(name, values) for name, values in item.inputs.items()}
-        if self.transform is not None:
-            inputs = self.transform(inputs)
+        inputs = self._transform(inputs)
         if self.bound is not None:
             scale = 1 / self.bound
             inputs = {
@@ -121,6 +122,16 @@ class StackDataset(Dataset[Item]):
         # plain tensors, because collation and models need nothing else
         plain = {name: values.as_subclass(torch.Tensor) for name, values in inputs.items()}
         return plain, item.label
+
+    def _transform(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the inputs, all transformed with the same random parameters."""
+        if self.transform is None:
+            return inputs
+        # torchvision asks images, videos and masks for the size of a sample, but not other tensors
+        size = next(iter(inputs.values())).shape[-2:]
+        mask = tv_tensors.Mask(torch.zeros(1, *size, dtype=torch.uint8))
+        out = self.transform({**inputs, _SIZE: mask})
+        return {name: values for name, values in out.items() if name != _SIZE}
 
     def _wrap(self, name: str, values: np.ndarray[Any, Any]) -> torch.Tensor:
         """Return (..., C, T, H, W) values as a tv_tensor (..., T, C, H, W)."""

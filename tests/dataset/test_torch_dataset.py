@@ -57,6 +57,15 @@ def test_a_transform_of_torchvision_moves_both_alike(stacks: Stacks) -> None:
     )
 
 
+def test_flow_alone_can_be_cropped_at_random(stacks: Stacks) -> None:
+    dataset = StackDataset(
+        stacks(20), length=2, inputs=("flow",), transform=v2.RandomResizedCrop((8, 8))
+    )
+    inputs, _ = dataset[0]
+    assert list(inputs) == ["flow"]
+    assert inputs["flow"].shape == (2, 2, 8, 8)
+
+
 def test_it_survives_pickling(stacks: Stacks) -> None:
     dataset = StackDataset(stacks(20, 20), length=4, transform=v2.RandomHorizontalFlip(0.0))
     _ = dataset[0]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_two_processes_give_the_weights_and_scores_of_one_with_the_double_batch(
     best = fit(alone, split, tmp_path / "alone", device="cpu", progress=False)
     expected = predict(best, split, "test", device="cpu", progress=False)
 
-    values = {
+    values: dict[str, Any] = {
         "out": str(tmp_path / "shared"),
         "recipe": {**provenance(replace(alone, batch=2)), "workers": 0},
         "split": {
