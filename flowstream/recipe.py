@@ -183,10 +183,17 @@ def _override(values: dict[str, Any], setting: str, *, where: str) -> None:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             raise RecipeError(f"{where}: {_shorten(setting)}: {name:.60} is not a table")
-    try:
-        table[names[-1]] = _parse_toml(f"value = {text}")["value"]
-    except ValueError:
-        table[names[-1]] = text
+    table[names[-1]] = _read_value(text)
+
+
+def _read_value(text: str) -> Any:
+    """Return a TOML value, a list without its brackets (`2,3`), or the string itself."""
+    for form in (text, f"[{text}]") if "," in text else (text,):
+        try:
+            return _parse_toml(f"value = {form}")["value"]
+        except ValueError:
+            continue
+    return text
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
