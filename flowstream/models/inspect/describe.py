@@ -93,7 +93,9 @@ def describe(
     fields: dict[Key, Extent] = {}
     if receptive_field:
         flops = sum(use.flops for use in uses)
-        _refuse_costly_fields(model, clip, flops, estimate_bytes(network, inputs, uses))
+        _refuse_costly_fields(
+            model, clip, flops=flops, memory=estimate_bytes(network, inputs, uses)
+        )
         fields = receptive_fields(model, clip, [use.key for use in uses], progress=progress)
     counted: set[int] = set()
     layers = tuple(
@@ -112,7 +114,7 @@ def describe(
     return Description(model.name, model.inputs(clip), classes, layers, trained)
 
 
-def _refuse_costly_fields(model: Model, clip: ClipShape, flops: float, memory: float) -> None:
+def _refuse_costly_fields(model: Model, clip: ClipShape, *, flops: float, memory: float) -> None:
     """Raise `ParameterError` if receptive fields need too much time or memory.
 
     The cost of the whole clip (`flops`, `memory`) is an upper bound. Receptive fields are computed
