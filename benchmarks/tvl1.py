@@ -1,10 +1,11 @@
-"""TV-L1 against its peers on one thread: seconds a pair, and end-point error on Middlebury.
+"""Compare TV-L1 with other methods on one thread: time per pair, and errors on several datasets.
 
-    python benchmarks/tvl1.py [--repeats N] [--no-torch]
+    python benchmarks/tvl1.py [--repeats N] [--no-torch] [--no-raft] [--only-errors]
 
-FLOWSTREAM_TEST_DATA names the folder of real data (samples/bikes.mp4, middlebury/); without it the
-clip is synthetic and the errors are left out. Methods take turns, and the shortest of their times
-counts: whatever else the machine does, it disturbs all of them. Times are wall clock.
+FLOWSTREAM_TEST_DATA names the directory of real data (samples/bikes.mp4, middlebury/, kitti2015/,
+ucf101/, weights/). Without it the clip is synthetic and the errors are those of rendered scenes.
+Methods take turns, and the shortest time of each counts, because other load on the machine disturbs
+all of them. Times are wall-clock times.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import platform
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -30,20 +34,24 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.registration import optical_flow_tvl1
 
+from benchmarks.flow_accuracy import (
+    Image,
+    Method,
+    middlebury,
+    print_disagreement,
+    print_disturbed,
+    print_errors,
+)
 from flowstream import METHODS, synthetic
 from flowstream.flow import measure
-from flowstream.flow.files import read_flow
 from flowstream.flow.kernels.tvl1_numba import Solver
 from flowstream.flow.kernels.tvl1_parameters import PRESETS, Preset
 from flowstream.flow.tvl1 import TVL1
 from flowstream.video import Sampling, read_frames
 
 SIZE = (256, 340)
-SCENES = ("RubberWhale", "Urban2", "Venus", "Grove3")
 PEER = "OpenCV DualTVL1"
-
-Image = NDArray[np.uint8]
-Method = Callable[[Image, Image], NDArray[np.float32]]
+SLOW = (PEER, "scikit-image tvl1", "tvl1 opencv")  # left out where only errors count
 
 
 def by_opencv() -> Method:
@@ -73,23 +81,13 @@ def methods() -> dict[str, Method]:
     }
 
 
-def clip(folder: Path | None) -> tuple[str, list[Image]]:
-    if folder is None:
+def clip(directory: Path | None) -> tuple[str, list[Image]]:
+    if directory is None:
         pair = synthetic.pan(dx=2.5, dy=-1.5, size=SIZE, seed=1)
         return "synthetic pan", [part[0] for part in pair] * 5
-    video = folder / "samples" / "bikes.mp4"
+    video = directory / "samples" / "bikes.mp4"
     frames = read_frames(video, Sampling(size=SIZE))
     return "bikes.mp4", [np.asarray(frame.luma) for frame in islice(frames, 60, 70)]
-
-
-def scenes(folder: Path) -> Iterator[tuple[str, Image, Image, NDArray[np.float32]]]:
-    for name in SCENES:
-        place = folder / "middlebury" / name
-        first, second = (
-            np.asarray(cv2.imread(str(place / f"frame{k}.png"), cv2.IMREAD_GRAYSCALE), np.uint8)
-            for k in (10, 11)
-        )
-        yield name, first, second, read_flow(place / "flow10.flo")
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -115,8 +113,8 @@ def iterations(preset: Preset, first: Image, second: Image) -> float:
     return Solver(method.grids(first.shape), method.numbers())(first, second, vectors)
 
 
-def on_a_pair(folder: Path | None, repeats: int) -> None:
-    name, frames = clip(folder)
+def on_a_pair(directory: Path | None, repeats: int) -> None:
+    name, frames = clip(directory)
     first, second = frames[:2]
     calls = {title: partial(method, first, second) for title, method in methods().items()}
     for call in calls.values():
@@ -132,9 +130,11 @@ def on_a_pair(folder: Path | None, repeats: int) -> None:
     print("iterations: of the finest level; those of coarser levels count by their pixels")
 
 
-def on_middlebury(folder: Path, repeats: int) -> None:
+def on_middlebury(directory: Path, repeats: int) -> None:
     tables: dict[str, list[tuple[float, float, float]]] = {title: [] for title in methods()}
-    for _, first, second, truth in scenes(folder):
+    scenes = list(middlebury(directory))
+    for scene in scenes:
+        first, second, truth = scene.first, scene.second, scene.truth
         calls = {title: partial(method, first, second) for title, method in methods().items()}
         fields = {title: method(first, second) for title, method in methods().items()}
         best = shortest(calls, repeats)
@@ -145,7 +145,7 @@ def on_middlebury(folder: Path, repeats: int) -> None:
     print(
         "\nMiddlebury training pairs, one thread: end-point error, pixels / angular error, degrees"
     )
-    columns = "".join(f"{name:>15s}" for name in (*SCENES, "mean"))
+    columns = "".join(f"{name:>15s}" for name in (*[scene.name for scene in scenes], "mean"))
     print(f"{'method':20s}{columns} {'s/pair':>8s} {'x OpenCV':>9s}")
     peer = np.mean([row[2] for row in tables[PEER]])
     for title, rows in tables.items():
@@ -154,9 +154,9 @@ def on_middlebury(folder: Path, repeats: int) -> None:
         print(f"{title:20s}{cells} {means[2]:8.3f} {peer / means[2]:9.1f}")
 
 
-def on_a_video(folder: Path | None, repeats: int) -> None:
+def on_a_video(directory: Path | None, repeats: int) -> None:
     """Consecutive pairs share a frame, and threads share the pairs."""
-    _, frames = clip(folder)
+    _, frames = clip(directory)
     stack = np.stack(frames + frames[::-1][1:])[:17]
     print(f"\n{len(stack) - 1} consecutive pairs in one call, ms/pair, by threads")
     counts = sorted({1, 2, os.cpu_count() or 1})
@@ -182,8 +182,8 @@ print(time.perf_counter() - start)
 
 
 def on_first_calls() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        surroundings = {**os.environ, "NUMBA_CACHE_DIR": folder}
+    with tempfile.TemporaryDirectory() as directory:
+        surroundings = {**os.environ, "NUMBA_CACHE_DIR": directory}
         cold, warm, again = (
             float(
                 subprocess.run(
@@ -200,13 +200,13 @@ def on_first_calls() -> None:
     print(f"{min(warm, again):.2f} s with the compiled kernel on disk")
 
 
-def on_torch(folder: Path | None) -> None:
+def on_torch(directory: Path | None) -> None:
     import torch
 
     from flowstream.device import choose_device
 
     device = choose_device("auto")
-    _, frames = clip(folder)
+    _, frames = clip(directory)
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     print(f"\ntorch kernel on {title}, {torch.get_num_threads()} threads: ms/pair by pairs at once")
     sizes = (1, 2) if device.type == "cpu" else (1, 4, 16, 64, 128)
@@ -241,18 +241,26 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=15, help="turns of each method")
     parser.add_argument("--no-torch", action="store_true", help="leave out the torch kernel")
+    parser.add_argument("--no-raft", action="store_true", help="leave out the comparison with RAFT")
+    parser.add_argument("--only-errors", action="store_true", help="leave out times")
     options = parser.parse_args()
     named = os.environ.get("FLOWSTREAM_TEST_DATA")
-    folder = Path(named) if named else None
+    directory = Path(named) if named else None
     cv2.setNumThreads(1)
     print(machine())
-    on_first_calls()
-    on_a_pair(folder, options.repeats)
-    if folder is not None:
-        on_middlebury(folder, max(3, options.repeats // 5))
-    on_a_video(folder, options.repeats)
-    if not options.no_torch:
-        on_torch(folder)
+    if not options.only_errors:
+        on_first_calls()
+        on_a_pair(directory, options.repeats)
+        if directory is not None:
+            on_middlebury(directory, max(3, options.repeats // 5))
+        on_a_video(directory, options.repeats)
+        if not options.no_torch:
+            on_torch(directory)
+    quick = {title: method for title, method in methods().items() if title not in SLOW}
+    print_errors(quick, directory)
+    print_disturbed(directory)
+    if directory is not None and not options.no_raft:
+        print_disagreement(quick, directory)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     Engine,
     Gradients,
     Grids,
+    Matching,
     Numbers,
     Outside,
     Preset,
@@ -95,9 +96,14 @@ class TVL1(FlowMethod):
         Match of a pixel that leaves the frame: none, or 0 as in OpenCV.
     cubic : float
         Keys' parameter of bicubic interpolation: −0.5 is exact for parabolas, −0.75 is OpenCV's.
+    matching : {"none", "blocks"}
+        "blocks": on a quarter of the frame's size, also try displacements of up to 64 pixels that
+        block matching finds, and use them where the images agree better (after Brox & Malik 2011).
+        It finds fast objects that the coarse levels lose. Frames with a side below 128 pixels are
+        too small for it.
     threads : int
-        Number of pairs of a batch computed at the same time by the numba engine; 0: one per
-        processor. It does not change the result.
+        Number of pairs of a batch computed at the same time by the numba engine, or matched at the
+        same time for the torch engine; 0: one per processor. It does not change the result.
     device : {"auto", "cpu", "cuda", "cuda:<i>", "mps"}
         "auto" is "cpu" unless `engine` is "torch"; then CUDA, else MPS, else the CPU.
     engine : {"auto", "numba", "torch"}
@@ -121,6 +127,7 @@ class TVL1(FlowMethod):
     doi:10.5201/ipol.2013.26
     A. Wedel, T. Pock, C. Zach, H. Bischof, D. Cremers, "An improved algorithm for TV-L1 optical
     flow", 2009. doi:10.1007/978-3-642-03061-1_2
+    T. Brox, J. Malik, "Large displacement optical flow", PAMI 2011. doi:10.1109/TPAMI.2010.143
     D. Sun, S. Roth, M. Black, "Secrets of optical flow estimation and their principles", CVPR 2010.
     doi:10.1109/CVPR.2010.5539939
     A. Chambolle, T. Pock, "A first-order primal-dual algorithm for convex problems with
@@ -132,13 +139,13 @@ class TVL1(FlowMethod):
     # Provenance holds the values, so two ways to specify the same values give equal methods.
     preset: Preset = field(default="default", compare=False)
     scheme: Scheme = "joint"
-    attachment: float = 0.15
+    attachment: float = 0.13
     tightness: float = 0.5
     time_step: float = 0.125
     warps: int = 5
     finest_warps: int = 2
     outer_iterations: int = 1
-    inner_iterations: int = 20
+    inner_iterations: int = 22
     tolerance: float = 0.0
     pyramid_factor: float = 0.5
     levels: int | Literal["auto"] = "auto"
@@ -148,12 +155,13 @@ class TVL1(FlowMethod):
     weighted_median: int = 0
     weighted_levels: int = 0
     weighted_warps: int = 0
-    edge_contrast: float = 12.0
+    edge_contrast: float = 8.0
     texture: float = 0.9
-    texture_iterations: int = 30
+    texture_iterations: int = 40
     gradients: Gradients = "blended"
     outside: Outside = "ignored"
     cubic: float = -0.75
+    matching: Matching = "blocks"
     threads: int = field(default=1, compare=False)
     device: str = field(default="auto", compare=False)
     engine: Engine = field(default="auto", compare=False)
@@ -210,6 +218,7 @@ class TVL1(FlowMethod):
             "numbers": self.numbers(),
             "grids": self.grids((rows, columns)),
             "directions": directions,
+            "threads": self._num_threads,
         }
         if self._uses_torch:
             from flowstream.flow.kernels.tvl1_torch import solve_batch
@@ -219,7 +228,7 @@ class TVL1(FlowMethod):
             )
         from flowstream.flow.kernels.tvl1_numba import solve_pairs
 
-        return solve_pairs(first, second, **arguments, threads=self._num_threads)
+        return solve_pairs(first, second, **arguments)
 
     def grids(self, size: Size) -> Grids:
         """Return the pyramid for frames of this size, in the form that the kernels use."""
@@ -253,6 +262,7 @@ class TVL1(FlowMethod):
             black=int(self.outside == "black"),
             cubic=float(self.cubic),
             shrink=float(self.pyramid_factor) if self.alignment == "factor" else 0.0,
+            matching=int(self.matching == "blocks"),
         )
 
 

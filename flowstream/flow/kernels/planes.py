@@ -16,8 +16,24 @@ from flowstream.flow.kernels.simd import LANES, kernel, load, spread, store
 Plane = NDArray[np.float32]
 
 SIDE = 16
+LINE = 16  # float32 in a cache line
 MARGIN = 3
 REACH = 8  # number of columns beyond the left and right edge that a kernel may read
+
+
+def allocate(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return zeros whose rows start on cache lines."""
+    length = (columns + LINE - 1) // LINE * LINE + LINE
+    memory = np.zeros(rows * length + LINE, np.float32)
+    skip = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[skip : skip + rows * length].reshape(rows, length)
+
+
+def as_image(plane: Plane, rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a view of the numbers of a plane without its frame."""
+    width = (columns + SIDE - 1) // SIDE * SIDE + 2 * SIDE
+    whole = plane[: (rows + 2 * MARGIN) * width].reshape(-1, width)
+    return whole[MARGIN : MARGIN + rows, SIDE : SIDE + columns]
 
 
 @kernel
@@ -87,21 +103,10 @@ def copy_image(image: NDArray[np.uint8], plane: Plane) -> None:
 
 
 @kernel
-def copy_plane(plane: Plane, numbers: NDArray[np.float32]) -> None:
-    """Copy the numbers of a plane, without its frame, into an array."""
-    rows, columns = numbers.shape
-    step = stride(columns)
-    for row in range(rows):
-        start = origin(row, step)
-        for x in range(columns):
-            numbers[row, x] = plane[start + x]
-
-
-@kernel
-def clear(plane: Plane, rows: int, columns: int) -> None:
-    """Set all numbers of a plane to 0, its frame included."""
+def fill_plane(plane: Plane, rows: int, columns: int, value: float) -> None:
+    """Set all numbers of a plane to a value, its frame included."""
     for k in range(plane_size(rows, columns)):
-        plane[k] = np.float32(0)
+        plane[k] = np.float32(value)
 
 
 @kernel

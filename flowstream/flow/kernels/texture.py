@@ -6,7 +6,7 @@ al., "An improved algorithm for TV-L1 optical flow" (2009), section 4, match the
 
 from __future__ import annotations
 
-from flowstream.flow.kernels.planes import Plane, clear, fill_sides, origin, stride
+from flowstream.flow.kernels.planes import Plane, fill_plane, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
     inverse_root,
@@ -47,7 +47,7 @@ def keep_texture(
     """
     step = stride(columns)
     for plane in duals:
-        clear(plane, rows, columns)
+        fill_plane(plane, rows, columns, 0.0)
     done = 0
     while done < iterations:
         count = min(TOGETHER, iterations - done)

@@ -1,8 +1,8 @@
 """TV-L1 for one pair of frames on one thread: pyramid, warps and driver of the sweeps.
 
-Python calls one compiled function, `solver()`. It is compiled once per processor, its code is kept
-on disk (beside this file, or in the user's cache directory if that is not writable), and it runs
-without the GIL. All memory is in a workspace that the caller keeps; nothing is allocated later.
+Python calls a few compiled functions, the stages. They are compiled once per processor, their code
+is kept on disk (beside this file, or in the user's cache directory if that is not writable). They
+run without the GIL. All memory is in a workspace that the caller keeps; nothing is allocated later.
 
 The file is long because workspace, driver and cache must agree in every detail. The functions that
 pass over pixels are in the other kernel files.
@@ -31,14 +31,24 @@ from flowstream.flow.kernels.data_term import (
     linearise,
     warp,
 )
+from flowstream.flow.kernels.matching import (
+    Search,
+    choose_candidates,
+    fill_matches,
+    make_search,
+    match_blocks,
+    window_cost,
+)
 from flowstream.flow.kernels.median import median_5x5, weighted_median
 from flowstream.flow.kernels.planes import (
     Plane,
-    clear,
+    allocate,
+    as_image,
     copy_image,
-    copy_plane,
     fill_frame,
+    fill_plane,
     fill_sides,
+    origin,
     plane_size,
     resample,
     stride,
@@ -53,10 +63,18 @@ from flowstream.flow.kernels.sweeps import (
     iterate_separate,
 )
 from flowstream.flow.kernels.texture import TOGETHER, keep_texture
-from flowstream.flow.kernels.tvl1_parameters import CHECKED, Grids, Numbers
+from flowstream.flow.kernels.tvl1_parameters import (
+    BETTER,
+    CHECKED,
+    WINDOW_COARSE,
+    WINDOW_FINE,
+    WINDOW_MERGED,
+    Grids,
+    Numbers,
+    limit_warps,
+)
 from flowstream.types import Images, Vectors
 
-LINE = 16  # float32 in a cache line
 LINES = 16  # strides for kernels that work row by row, unless the rings need more
 
 
@@ -95,14 +113,14 @@ class Level(NamedTuple):
 
 
 def make_workspace(grids: Grids, numbers: Numbers) -> Workspace:
-    """Allocate the zeroed memory that `solver()` needs."""
+    """Allocate the zeroed memory that the stages need."""
     rows, columns = (int(side) for side in grids.sizes[0])
     sizes = [plane_size(int(h), int(w)) for h, w in grids.sizes]
     together = max(numbers.inner_iterations if numbers.joint else CHECKED, TOGETHER)
     lines = max(together * RING, LINES) * stride(columns)
-    pyramids = _allocate(4 if numbers.texture > 0 else 2, sum(sizes))
+    pyramids = allocate(4 if numbers.texture > 0 else 2, sum(sizes))
     # Arrays of one block are a few cache lines more than a page apart, so that they do not alias.
-    planes = iter(_allocate(17, sizes[0]))
+    planes = iter(allocate(17, sizes[0]))
     return Workspace(
         frames=np.zeros((2, rows, columns), np.uint8),
         matched=(pyramids[0], pyramids[1]),
@@ -115,18 +133,10 @@ def make_workspace(grids: Grids, numbers: Numbers) -> Workspace:
         warped=next(planes),
         mean=next(planes),
         slopes=(next(planes), next(planes)),
-        lines=_allocate(1, lines)[0],
-        window=_allocate(1, (2 * numbers.weighted_radius + 1) ** 2 * LANES)[0],
+        lines=allocate(1, lines)[0],
+        window=allocate(1, (2 * numbers.weighted_radius + 1) ** 2 * LANES)[0],
         places=np.zeros(stride(columns), np.int32),
     )
-
-
-def _allocate(rows: int, columns: int) -> NDArray[np.float32]:
-    """Return zeros whose rows start on cache lines."""
-    length = (columns + LINE - 1) // LINE * LINE + LINE
-    memory = np.zeros(rows * length + LINE, np.float32)
-    skip = -(memory.ctypes.data // memory.itemsize) % LINE
-    return memory[skip : skip + rows * length].reshape(rows, length)
 
 
 @kernel
@@ -166,7 +176,7 @@ def _prepare(work: Workspace, level: Level, numbers: Numbers) -> None:
     """Prepare what all warps of a level share: duals, edge weights, frames of the warped images."""
     rows, columns = level.rows, level.columns
     for dual in work.duals:
-        clear(dual, rows, columns)
+        fill_plane(dual, rows, columns, 0.0)
     conductance(level.guide, work.weight, rows, columns, numbers.contrast)
     if not numbers.blended:
         fill_sides(level.second, rows, columns)
@@ -194,16 +204,16 @@ def _linearise(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> None
 @kernel
 def _refine(
     work: Workspace, level: Level, numbers: Numbers, u: Flow, spare: Flow
-) -> tuple[Flow, Flow, int]:
+) -> tuple[int, int]:
     """Warp and iterate on one level.
 
-    Returns the flow, the other pair of planes, and the number of iterations.
+    Returns the number of iterations, and whether the result is in `spare`.
     """
     rows, columns = level.rows, level.columns
     _prepare(work, level, numbers)
     weighted = numbers.weighted_radius > 0 and level.number < numbers.weighted_levels
     warps = min(numbers.warps, numbers.finest_warps + level.number)
-    made = 0
+    made = moved = 0
     for k in range(warps):
         _linearise(work, level, numbers, u)
         change = np.inf
@@ -218,16 +228,16 @@ def _refine(
                     weighted_median(
                         u, spare, level.guide, work.mean, rows, columns, radius, work.window
                     )
-                    u, spare = spare, u
+                    u, spare, moved = spare, u, 1 - moved
                     continue
             if numbers.median:
                 for j in range(2):
                     median_5x5(u[j], spare[j], rows, columns, work.lines)
-                u, spare = spare, u
+                u, spare, moved = spare, u, 1 - moved
             if not numbers.joint:
                 count, change = _alternate(work, level, numbers, u)
                 made += count
-    return u, spare, made
+    return made, moved
 
 
 @kernel
@@ -279,112 +289,273 @@ def _enlarge(
 
 
 @kernel
-def _solve(
+def _select(work: Workspace, grids: Grids, earlier: int, number: int) -> Level:
+    """Return the images of a level, the first of them from frame `earlier`."""
+    start = 0
+    for k in range(number):
+        start += plane_size(grids.sizes[k, 0], grids.sizes[k, 1])
+    rows, columns = grids.sizes[number]
+    first, second = work.matched[earlier][start:], work.matched[1 - earlier][start:]
+    return Level(first, second, work.guides[earlier][start:], rows, columns, number)
+
+
+@kernel
+def _refine_levels(
     work: Workspace,
     grids: Grids,
     numbers: Numbers,
     earlier: int,
-    built: int,
-    vectors: NDArray[np.float32],
-) -> float:
-    """Write the flow from frame `earlier` of the workspace to its other frame to `vectors`.
+    top: int,
+    bottom: int,
+    enlarged: int,
+    u: Flow,
+    spare: Flow,
+) -> tuple[int, float]:
+    """Refine the flow `u` on the levels from `top` down to `bottom`.
 
-    Bit k of `built` says that the pyramids of frame k are up to date. Returns the number of
-    iterations; those of coarser levels count by their share of pixels.
+    `enlarged` says that `u` is the flow of the level above `top`. Returns whether the result is in
+    `spare`, and the number of iterations; those of coarser levels count by their share of pixels.
     """
-    levels = grids.sizes.shape[0]
-    for frame in range(2):
-        if not (built >> frame) & 1:
-            _build(work, grids, numbers, frame)
-    start = 0
-    for k in range(levels):
-        start += plane_size(grids.sizes[k, 0], grids.sizes[k, 1])
-    u, spare = work.flow, work.spare
     effort = 0.0
-    for k in range(levels - 1, -1, -1):
-        rows, columns = grids.sizes[k]
-        start -= plane_size(rows, columns)
-        if k == levels - 1:
-            for component in u:
-                clear(component, rows, columns)
-        else:
-            _enlarge(work, grids, numbers, k, u, spare)
+    swapped = 0
+    for number in range(top, bottom - 1, -1):
+        level = _select(work, grids, earlier, number)
+        if number < top or enlarged:
+            _enlarge(work, grids, numbers, number, u, spare)
             u, spare = spare, u
-        level = Level(
-            work.matched[earlier][start:],
-            work.matched[1 - earlier][start:],
-            work.guides[earlier][start:],
-            rows,
-            columns,
-            k,
-        )
-        u, spare, made = _refine(work, level, numbers, u, spare)
-        effort += made * rows * columns
-    rows, columns = grids.sizes[0]
+            swapped = 1 - swapped
+        made, moved = _refine(work, level, numbers, u, spare)
+        if moved:
+            u, spare = spare, u
+            swapped = 1 - swapped
+        effort += made * level.rows * level.columns
+    return swapped, effort / (grids.sizes[0, 0] * grids.sizes[0, 1])
+
+
+@kernel
+def _merge(
+    work: Workspace,
+    search: Search,
+    grids: Grids,
+    numbers: Numbers,
+    earlier: int,
+    u: Flow,
+    found: Flow,
+) -> None:
+    """Replace the flow by the refined block matches where these fit the images better."""
+    level = _select(work, grids, earlier, grids.fine)
+    rows, columns = level.rows, level.columns
+    size = (rows, columns)
     for k in range(2):
-        copy_plane(u[k], vectors[k])
-    mean: float = effort / (rows * columns)
-    return mean
+        flow = u if k == 0 else found
+        cost = work.mean if k == 0 else work.weight
+        warp(level.second, flow, work.warped, size, numbers.cubic, 0, work.lines, work.places)
+        sums, line = search.sums, search.line
+        window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, WINDOW_MERGED)
+    for row in range(rows):
+        start = origin(row, stride(columns))
+        for i in range(start, start + columns):
+            if work.weight[i] + np.float32(BETTER) < work.mean[i]:
+                u[0][i] = found[0][i]
+                u[1][i] = found[1][i]
 
 
 @cache
-def solver() -> Callable[..., float]:
-    """Return the compiled `_solve`.
+def compiled_stages() -> Stages:
+    """Return the compiled stages of the solver.
 
-    numba's cache notices changes of this file only, but the compiled code comes from several files.
-    Variables in the closure of a function are part of its cache key, so the closure holds a digest
-    of all source files.
+    They are separate functions because one function that calls `_refine` twice takes minutes to
+    compile. numba's cache notices changes of this file only, but the compiled code comes from
+    several files. Variables in the closure of a function are part of its cache key, so each closure
+    holds a digest of all source files.
 
     Raises
     ------
     FlowstreamError
         If no directory for compiled code is writable.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    kernels = sorted(Path(__file__).parent.glob("*.py"))
+    sources = [path for path in kernels if not path.stem.endswith(("_torch", "_triton"))]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
-    def solve(work, grids, numbers, earlier, built, vectors):  # type: ignore[no-untyped-def]
+    def build(work, grids, numbers, frame):  # type: ignore[no-untyped-def]
         digest  # noqa: B018
-        return _solve(work, grids, numbers, earlier, built, vectors)
+        return _build(work, grids, numbers, frame)
 
+    def refine(work, grids, numbers, earlier, top, bottom, enlarged, u, spare):  # type: ignore[no-untyped-def]
+        digest  # noqa: B018
+        return _refine_levels(work, grids, numbers, earlier, top, bottom, enlarged, u, spare)
+
+    def match(search, first, second, rows, columns, displacements, count, radius):  # type: ignore[no-untyped-def]
+        digest  # noqa: B018
+        return match_blocks(search, first, second, rows, columns, displacements, count, radius)
+
+    def choose(search, rows, columns, ratio_x, ratio_y):  # type: ignore[no-untyped-def]
+        digest  # noqa: B018
+        return choose_candidates(search, rows, columns, ratio_x, ratio_y)
+
+    def fill(search, backward, guide, found, grids):  # type: ignore[no-untyped-def]
+        digest  # noqa: B018
+        return fill_matches(search, backward, guide, found, grids)
+
+    def merge(work, search, grids, numbers, earlier, u, found):  # type: ignore[no-untyped-def]
+        digest  # noqa: B018
+        return _merge(work, search, grids, numbers, earlier, u, found)
+
+    options: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
     try:
-        compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(solve)
+        return Stages(
+            *(numba.njit(**options)(stage) for stage in (build, refine, match, choose, fill, merge))
+        )
     except RuntimeError as error:
         raise FlowstreamError(
             f"flow method 'tvl1': no writable directory for compiled code ({error}); "
             "set the environment variable NUMBA_CACHE_DIR to one"
         ) from error
-    return cast(Callable[..., float], compiled)
+
+
+class Stages(NamedTuple):
+    """Compiled functions."""
+
+    build: Any
+    refine: Any
+    match: Any
+    choose: Any
+    fill: Any
+    merge: Any
 
 
 class Solver:
-    """Solver that estimates one pair after another and reuses the pyramids of the last two frames.
+    """Solver that estimates one pair after another and reuses work on the last two frames.
 
-    In a video the pyramids of each frame are therefore built once, also for both directions. A
-    solver must not be used by several threads at a time.
+    In a video the pyramids of each frame are therefore built once, also for both directions, which
+    share the block matches, too. A solver must not be used by several threads at a time.
     """
 
     def __init__(self, grids: Grids, numbers: Numbers) -> None:
         self.grids, self.numbers = grids, numbers
         self.workspace = make_workspace(grids, numbers)
+        self.search = None
+        if numbers.matching and grids.fine >= 0:
+            rows, columns = (int(side) for side in grids.sizes[grids.fine])
+            self.search = make_search((rows, columns))
         self._built = False
 
     def __call__(self, first: Images, second: Images, vectors: Vectors) -> float:
         """Write the flow of one pair (H, W) to `vectors`; returns the number of iterations."""
+        earlier, matched = self._load(first, second)
+        top = len(self.grids.sizes) - 1
+        flow = self.workspace.flow, self.workspace.spare
+        for component in flow[0]:
+            component[: plane_size(*self.grids.sizes[top])] = 0
+        effort = 0.0
+        if self.search is not None:
+            fine = self.grids.fine
+            flow, effort = self._refine(earlier, top, fine, flow=flow)
+            found, made = self._refine_matches(earlier, matched)
+            stages, grids, numbers = compiled_stages(), self.grids, self.numbers
+            stages.merge(self.workspace, self.search, grids, numbers, earlier, flow[0], found)
+            effort += made
+            top = fine - 1
+        flow, made = self._refine(earlier, top, 0, flow=flow, enlarged=self.search is not None)
+        rows, columns = first.shape
+        for plane, component in zip(flow[0], vectors, strict=True):
+            component[:] = as_image(plane, rows, columns)
+        self._built = True
+        return effort + made
+
+    def find_matches(self, first: Images, second: Images) -> NDArray[np.float32]:
+        """Return the block matches (2, rows, columns) of one pair on the level `grids.fine`."""
+        if self.search is None:
+            raise ValueError("find_matches: expected a pyramid with levels for matching")
+        earlier, matched = self._load(first, second)
+        self._fill_matches(earlier, matched)
+        self._built = True
+        rows, columns = (int(side) for side in self.grids.sizes[self.grids.fine])
+        return np.stack([as_image(plane, rows, columns) for plane in self.search.found])
+
+    def _load(self, first: Images, second: Images) -> tuple[int, bool]:
+        """Copy the frames and build their pyramids.
+
+        Returns which frame of the workspace is the first one, and whether the block matches of this
+        pair are known.
+        """
         frames = self.workspace.frames
         earlier = int(self._holds(1, first) or self._holds(0, second))
-        built = 0
-        for place, frame in ((earlier, first), (1 - earlier, second)):
-            built |= int(self._holds(place, frame)) << place
+        places = earlier, 1 - earlier
+        missing = []
+        for place, frame in zip(places, (first, second), strict=True):
+            if not self._holds(place, frame):
+                missing.append(place)
+        for place, frame in zip(places, (first, second), strict=True):
             np.copyto(frames[place], frame)
         # No frame counts as built until the call has finished, because it may be interrupted.
         self._built = False
-        effort = solver()(self.workspace, self.grids, self.numbers, earlier, built, vectors)
-        self._built = True
-        return effort
+        for place in missing:
+            compiled_stages().build(self.workspace, self.grids, self.numbers, place)
+        return earlier, not missing
+
+    def _refine(
+        self,
+        earlier: int,
+        top: int,
+        bottom: int,
+        *,
+        flow: tuple[Flow, Flow],
+        enlarged: bool = False,
+    ) -> tuple[tuple[Flow, Flow], float]:
+        """Refine the first of the two flows; returns both, the result first, and the iterations."""
+        swapped, effort = compiled_stages().refine(
+            self.workspace, self.grids, self.numbers, earlier, top, bottom, int(enlarged), *flow
+        )
+        return (flow[::-1] if swapped else flow), effort
+
+    def _refine_matches(self, earlier: int, matched: bool) -> tuple[Flow, float]:
+        search = cast(Search, self.search)
+        self._fill_matches(earlier, matched)
+        fine, numbers = self.grids.fine, limit_warps(self.numbers)
+        swapped, effort = compiled_stages().refine(
+            self.workspace, self.grids, numbers, earlier, fine, fine, 0, search.found, search.spare
+        )
+        return (search.spare if swapped else search.found), effort
+
+    def _fill_matches(self, earlier: int, matched: bool) -> None:
+        """Search for block matches, unless they are known, and complete those of one direction."""
+        stages, work = compiled_stages(), self.workspace
+        search = cast(Search, self.search)
+        canonical = _choose_canonical(work.frames)
+        if not matched:
+            images = work.matched[canonical], work.matched[1 - canonical]
+            self._match(images)
+        backward = int(earlier != canonical)
+        stages.fill(search, backward, work.guides[earlier], search.found, self.grids)
+
+    def _match(self, images: tuple[Plane, Plane]) -> None:
+        """Match two pyramids in both directions: on the coarse level, then on the fine one."""
+        stages, search = compiled_stages(), cast(Search, self.search)
+        sizes = [(int(rows), int(columns)) for rows, columns in self.grids.sizes]
+        coarse, fine = self.grids.coarse, self.grids.fine
+        starts = np.cumsum([0, *(plane_size(*size) for size in sizes)])
+        square = search.square
+        parts = [image[starts[coarse] :] for image in images]
+        stages.match(search, *parts, *sizes[coarse], square, len(square), WINDOW_COARSE)
+        ratio_y, ratio_x = (a / b for a, b in zip(sizes[fine], sizes[coarse], strict=True))
+        count = stages.choose(search, *sizes[coarse], ratio_x, ratio_y)
+        parts = [image[starts[fine] :] for image in images]
+        stages.match(search, *parts, *sizes[fine], search.chosen, count, WINDOW_FINE)
 
     def _holds(self, place: int, frame: Images) -> bool:
         return self._built and np.array_equal(self.workspace.frames[place], frame)
+
+
+def _choose_canonical(frames: NDArray[np.uint8]) -> int:
+    """Return which of two frames is the first one for block matching.
+
+    It depends on the content of the frames only, so that a pair has the same matches whichever of
+    its directions is estimated first.
+    """
+    place = int((frames[0] != frames[1]).argmax())
+    return int(frames[0].flat[place] > frames[1].flat[place])
 
 
 class _Kept(threading.local):
@@ -425,7 +596,6 @@ def solve_pairs(
         Forward flow and, if `directions` is 2, backward flow.
     """
     vectors = np.empty((directions, len(first), 2, *first.shape[1:]), np.float32)
-    solver()
 
     def solve_run(run: NDArray[np.int64]) -> None:
         solve = _kept.get(grids, numbers)
@@ -435,11 +605,31 @@ def solve_pairs(
                 solve(*ends, found)
                 ends = ends[::-1]
 
-    threads = min(threads, len(first))
-    if threads <= 1:
-        solve_run(np.arange(len(first)))
-    else:
-        runs = np.array_split(np.arange(len(first)), threads)
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(solve_run, runs))
+    _run_in_threads(solve_run, len(first), threads)
     return vectors
+
+
+def find_matches(
+    first: Images, second: Images, *, numbers: Numbers, grids: Grids, threads: int
+) -> Vectors:
+    """Return the block matches (N, 2, rows, columns) of pairs, on the level `grids.fine`."""
+    vectors = np.empty((len(first), 2, *grids.sizes[grids.fine]), np.float32)
+
+    def find_run(run: NDArray[np.int64]) -> None:
+        solver = _kept.get(grids, numbers)
+        for k in run:
+            vectors[k] = solver.find_matches(first[k], second[k])
+
+    _run_in_threads(find_run, len(first), threads)
+    return vectors
+
+
+def _run_in_threads(call: Callable[[NDArray[np.int64]], None], count: int, threads: int) -> None:
+    """Call a function with consecutive parts of 0...count - 1, each part in its own thread."""
+    compiled_stages()
+    threads = min(threads, count)
+    if threads <= 1:
+        call(np.arange(count))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(call, np.array_split(np.arange(count), threads)))

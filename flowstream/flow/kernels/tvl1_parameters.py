@@ -15,6 +15,7 @@ Scheme = Literal["joint", "separate"]
 Gradients = Literal["blended", "second"]
 Outside = Literal["ignored", "black"]
 Alignment = Literal["sizes", "factor"]
+Matching = Literal["none", "blocks"]
 Engine = Literal["auto", "numba", "torch"]
 Acceleration = Literal["none", "compile", "triton"]
 
@@ -24,13 +25,13 @@ Acceleration = Literal["none", "compile", "triton"]
 # cv2.optflow.DualTVL1OpticalFlow.
 _DEFAULT: dict[str, Any] = {
     "scheme": "joint",
-    "attachment": 0.15,
+    "attachment": 0.13,
     "tightness": 0.5,
     "time_step": 0.125,
     "warps": 5,
     "finest_warps": 2,
     "outer_iterations": 1,
-    "inner_iterations": 20,
+    "inner_iterations": 22,
     "tolerance": 0.0,
     "pyramid_factor": 0.5,
     "levels": "auto",
@@ -40,25 +41,32 @@ _DEFAULT: dict[str, Any] = {
     "weighted_median": 0,
     "weighted_levels": 0,
     "weighted_warps": 0,
-    "edge_contrast": 12.0,
+    "edge_contrast": 8.0,
     "texture": 0.9,
-    "texture_iterations": 30,
+    "texture_iterations": 40,
     "gradients": "blended",
     "outside": "ignored",
     "cubic": -0.75,
+    "matching": "blocks",
 }
 PRESETS: dict[Preset, dict[str, Any]] = {
     "default": _DEFAULT,
-    "fast": {**_DEFAULT, "finest_warps": 1, "texture_iterations": 20},
+    "fast": {
+        **_DEFAULT,
+        "finest_warps": 1,
+        "inner_iterations": 24,
+        "texture_iterations": 20,
+    },
     "accurate": {
         **_DEFAULT,
+        "attachment": 0.12,
+        "edge_contrast": 12.0,
         "finest_warps": 5,
         "inner_iterations": 30,
         "pyramid_factor": 0.7,
         "weighted_median": 11,
-        "weighted_levels": 2,
-        "weighted_warps": 2,
-        "texture_iterations": 40,
+        "weighted_levels": 4,
+        "weighted_warps": 3,
     },
     "opencv": {
         "scheme": "separate",
@@ -84,6 +92,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "gradients": "second",
         "outside": "black",
         "cubic": -0.75,
+        "matching": "none",
     },
 }
 
@@ -93,6 +102,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "alignment": get_args(Alignment),
     "gradients": get_args(Gradients),
     "outside": get_args(Outside),
+    "matching": get_args(Matching),
     "engine": get_args(Engine),
     "acceleration": get_args(Acceleration),
     "median_filter": (0, 5),
@@ -133,6 +143,18 @@ DISTRUSTED = 0.01  # lowest confidence of a pixel
 CHECKED = 5  # iterations between two convergence tests
 SMALLEST = 16  # pixels: shortest side of a pyramid level
 
+# Block matching. The values were chosen on scenes of flowstream.synthetic.scenes; none is critical.
+REACH_COARSE = 8  # pixels of the level of about 1/8: 64 pixels of the frame
+REACH_FINE = 16  # pixels of the level of about 1/4; planes have no more free columns
+WINDOW_COARSE, WINDOW_FINE, WINDOW_MERGED = 2, 3, 2  # pixels on each side of a window's centre
+LIMIT = 30.0  # grey values: largest difference of a pixel that counts
+VOTES = 4  # pixels, in each direction, that make a displacement a candidate
+CANDIDATES = 100  # displacements tried on the finer level
+GROUP = 20  # pixels: smaller groups of matches are not trusted
+EDGE_LENGTH = 0.25  # pixels of distance per grey value of difference
+MATCH_WARPS = 2  # more let total variation remove small objects again
+BETTER = 0.5  # grey values by which a match must be better than the coarse-to-fine flow
+
 
 class Numbers(NamedTuple):
     """Parameters as the kernels receive them; fields are named after those of `TVL1`."""
@@ -157,14 +179,26 @@ class Numbers(NamedTuple):
     black: int
     cubic: float
     shrink: float
+    matching: int
+
+
+def limit_warps(numbers: Numbers) -> Numbers:
+    """Return the parameters with which block matches are refined."""
+    return numbers._replace(warps=min(numbers.warps, MATCH_WARPS))
 
 
 class Grids(NamedTuple):
-    """Pyramid: sizes (levels, 2) from fine to coarse, and the filter applied before each step."""
+    """Pyramid: sizes (levels, 2) from fine to coarse, and the filter applied before each step.
+
+    `fine` and `coarse` are the levels of block matching, about 1/4 and 1/8 of the frame; -1 if the
+    frame is too small for them.
+    """
 
     sizes: NDArray[np.int64]
     taps: NDArray[np.float32]
     one: NDArray[np.float32]
+    fine: int
+    coarse: int
 
 
 def make_grids(size: Size, *, factor: float, levels: int, smoothing: float) -> Grids:
@@ -175,10 +209,16 @@ def make_grids(size: Size, *, factor: float, levels: int, smoothing: float) -> G
         if min(rows, columns) < SMALLEST:
             break
         sizes.append((rows, columns))
+    scales = [rows / size[0] for rows, _ in sizes]
+    fine, coarse = (int(np.argmin([abs(s - scale) for s in scales])) for scale in (1 / 4, 1 / 8))
+    if not (0.2 < scales[fine] < 0.35 and 0.09 < scales[coarse] < 0.16):
+        fine = coarse = -1
     return Grids(
         sizes=np.array(sizes, np.int64),
         taps=make_gaussian(smoothing * np.sqrt(1 / factor**2 - 1)),
         one=np.ones(1, np.float32),
+        fine=fine,
+        coarse=coarse,
     )
 
 

@@ -4,6 +4,8 @@ Shapes: images (N, H, W); the flow u and the gradient g (N, 2, H, W); the dual v
 (N, 2, 2, H, W) by component of the flow and direction of the derivative. Only the convergence tests
 of the "separate" scheme, one in CHECKED iterations, wait for the device.
 
+Block matching runs on the CPU, by the numba kernel, because its steps are not parallel.
+
 The file is long because it is a complete second implementation, in the order of the first.
 """
 
@@ -16,23 +18,28 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, pad
 
+from flowstream.flow.kernels.tvl1_numba import find_matches
 from flowstream.flow.kernels.tvl1_parameters import (
+    BETTER,
     CHECKED,
     CONVERGING,
     DISTRUSTED,
     FLAT,
     GAIN,
     LIKENESS,
+    LIMIT,
     NEARNESS,
     SETTLED,
     STEPS,
     STRUCTURE,
     UNLIKE,
+    WINDOW_MERGED,
     Acceleration,
     Grids,
     Numbers,
+    limit_warps,
 )
 from flowstream.types import Images, Size, Vectors
 
@@ -62,6 +69,7 @@ def solve_batch(
     device: str,
     directions: int = 1,
     acceleration: Acceleration = "none",
+    threads: int = 1,
 ) -> Vectors:
     """Estimate the flow of all (N, H, W) pairs at once.
 
@@ -73,19 +81,54 @@ def solve_batch(
     if len(first) == 0:
         return np.empty((directions, 0, 2, *first.shape[1:]), np.float32)
     one, other = _pyramids(first, second, numbers, grids, torch.device(device))
-    ways = [(one, other), (other, one)][:directions]
+    ways = [((one, other), (first, second)), ((other, one), (second, first))][:directions]
     loops = _choose_loops(acceleration)
-    found = [_solve(*way, numbers, loops) for way in ways]
-    return np.ascontiguousarray(torch.stack(found).cpu().numpy())
+    fields = []
+    for (start, end), frames in ways:
+        matches = None
+        if numbers.matching and grids.fine >= 0:
+            found = find_matches(*frames, numbers=numbers, grids=grids, threads=threads)
+            matches = torch.from_numpy(found).to(device)
+        fields.append(_solve(start, end, numbers, matches, grids.fine, loops))
+    return np.ascontiguousarray(torch.stack(fields).cpu().numpy())
 
 
-def _solve(one: Pyramids, other: Pyramids, numbers: Numbers, loops: Loops) -> Tensor:
+def _solve(
+    one: Pyramids,
+    other: Pyramids,
+    numbers: Numbers,
+    matches: Tensor | None,
+    fine: int,
+    loops: Loops,
+) -> Tensor:
     (guides, firsts), (_, seconds) = one, other
     u = torch.zeros_like(guides[-1])[:, None].repeat(1, 2, 1, 1)
     for level in reversed(range(len(guides))):
         u = _enlarge(u, _size(guides[level]), numbers)
-        u = _refine(u, firsts[level], seconds[level], guides[level], level, numbers, loops)
+        images = firsts[level], seconds[level], guides[level]
+        u = _refine(u, *images, level, numbers, loops)
+        if matches is not None and level == fine:
+            found = _refine(matches, *images, level, limit_warps(numbers), loops)
+            u = _merge(u, found, images[0], images[1], numbers)
     return u
+
+
+def _merge(u: Tensor, found: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
+    """Replace the flow by the refined block matches where these fit the images better."""
+    costs = [_window_cost(flow, first, second, numbers) for flow in (u, found)]
+    better = costs[1] + BETTER < costs[0]
+    return torch.where(better[:, None], found, u)
+
+
+def _window_cost(u: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
+    """Return the mean limited difference of the images in windows; see `matching.window_cost`."""
+    rows, columns = _size(u)
+    x, y = _positions(u)
+    difference = (first - _bicubic(second[:, None], x, y, numbers)[:, 0]).abs().clamp(max=LIMIT)
+    inside = (x >= -0.5) & (y >= -0.5) & (x <= columns - 0.5) & (y <= rows - 0.5)
+    difference = torch.where(inside, difference, LIMIT)
+    wide = pad(difference[:, None], (WINDOW_MERGED,) * 4, mode="replicate")
+    return avg_pool2d(wide, 2 * WINDOW_MERGED + 1, stride=1)[:, 0]
 
 
 def _refine(
