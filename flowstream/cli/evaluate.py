@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstream.cli.cores import share_cores
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.train import format_measures, measures_as_data
 
@@ -61,6 +62,7 @@ def evaluate(
     trained, and the scores and the report of the run stay as they are: new scores are written to
     `RUN/evaluations/PROTOCOL/`. Streams are fused as the recipe says.
     """
+    share_cores()
     results = {
         str(path): _evaluate_one(
             path,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowstream.cli.cores import share_cores
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.text import format_table
 
@@ -105,6 +106,7 @@ def predict(
     stream, of which `--seconds` are recorded. Their flow is computed with the method, the sampling
     and the codec that the run was trained on.
     """
+    share_cores()
     from flowstream.stages.prediction import Predictor, predict_videos
     from flowstream.stages.runs import load_run
 

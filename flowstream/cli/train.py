@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowstream.cli.cores import share_cores
 from flowstream.cli.options import GroupedCommand, GroupedOption
 from flowstream.cli.text import format_table
 
@@ -128,6 +129,7 @@ def train(
     run that was interrupted is continued when it is started again; with more epochs than before, a
     complete one is continued, too.
     """
+    share_cores()
     from flowstream.recipe import load_recipe
     from flowstream.recipes import find_recipe
     from flowstream.stages import Recipe, prepare, train_checked
