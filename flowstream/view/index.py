@@ -10,7 +10,6 @@ from importlib.resources import files
 import numpy as np
 
 from flowstream import __version__
-from flowstream.types import Images
 from flowstream.view.clip import Clip, sample_fields
 from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
@@ -76,7 +75,7 @@ def make_entry(clip: Clip, *, class_name: str, href: str) -> Entry:
         name=clip.name,
         class_name=class_name,
         href=href,
-        thumbnail=encode_picture(_thumbnail(clip), "WEBP", quality=60),
+        thumbnail=draw_thumbnail(clip),
         speed=counter.summary().mean,
         clipped=clipped,
         below_step=below,
@@ -85,14 +84,15 @@ def make_entry(clip: Clip, *, class_name: str, href: str) -> Entry:
     )
 
 
-def _thumbnail(clip: Clip) -> Images:
-    """Draw the flow over the frame at the fastest of a few moments."""
+def draw_thumbnail(clip: Clip) -> bytes:
+    """Draw the flow over the frame at the fastest of a few moments, as a WebP file."""
     sampled = sample_fields(clip, range(clip.num_fields), most=_FIELDS)
     k = max(sampled, key=lambda one: float(np.abs(np.nan_to_num(clip.field(one))).mean()))
     scale = find_scale(clip, OVERLAY, range(k, k + 1))
     picture = OVERLAY.draw(clip.moment(k, OVERLAY, scale=scale))
     # twice the columns that are shown, for screens with small pixels
-    return resize_picture(picture, fit_columns(picture, 2 * _THUMBNAIL), enlarge="linear")
+    small = resize_picture(picture, fit_columns(picture, 2 * _THUMBNAIL), enlarge="linear")
+    return encode_picture(small, "WEBP", quality=60)
 
 
 def build_index(entries: Sequence[Entry], *, title: str) -> str:

@@ -91,6 +91,18 @@ td.bar .track i { opacity: 1; left: 0; }
   padding: 0; list-style: none; }
 .legend .both { --series: var(--right); } .legend .neither { --series: var(--line); }
 
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem;
+  margin: .8rem 0 0; padding: 0; list-style: none; }
+.viewer #clips h2 { margin: 1.8rem 0 .2rem; }
+.clips li { background: var(--raised); border: 1px solid var(--line); border-radius: .6rem;
+  overflow: hidden; }
+.clips a { color: inherit; text-decoration: none; display: block; }
+.clips a:hover .name { text-decoration: underline; }
+.clips img { width: 100%; aspect-ratio: 4 / 3; object-fit: cover; display: block;
+  background: var(--track); }
+.clips .text { padding: .55rem .8rem .7rem; font-size: .82rem; color: var(--soft); }
+.clips .name { color: var(--ink); font-weight: 600; overflow-wrap: anywhere; }
+
 figure { margin: .8rem 0; }
 figcaption { font-size: .88rem; margin-top: .3rem; }
 svg { display: block; }
