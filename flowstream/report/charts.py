@@ -203,8 +203,8 @@ def curve(panel: Panel, *, best: float | None = None) -> Markup:
 
 def _mark(x: float, best: float) -> Markup:
     """Draw a dashed line at the best epoch."""
-    line = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": _TOP, "y2": _BOTTOM}
-    return element("line", element("title", f"best epoch: {best:g}"), class_="best", **line)
+    line: dict[str, str | int] = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": _TOP, "y2": _BOTTOM}
+    return element("line", element("title", f"best epoch: {best:g}"), **line, class_="best")
 
 
 def _last(line: Sequence[float]) -> float:

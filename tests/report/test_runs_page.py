@@ -49,7 +49,7 @@ def make_run(path: Path, *, fused: str, **recipe: Any) -> Path:
         (path / name).mkdir(parents=True)
         write_scores(path / name / "scores.npz", part)
     (path / "report").mkdir()
-    report = {"streams": {"spatial": {}, "temporal": {}}, "fused": {}} | {"fused": {"top1": 1}}
+    report = {"streams": {"spatial": {}, "temporal": {}}, "fused": {"top1": 1}}
     (path / "report" / "report.json").write_text(json.dumps(report))
     values = {"extract": {"method": "tvl1"}, "stacks": str(path / "stacks"), **recipe}
     (path / "recipe.json").write_text(json.dumps(values))
