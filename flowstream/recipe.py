@@ -164,10 +164,7 @@ def read_settings(settings: Iterable[str], *, where: str) -> dict[str, Any]:
 def apply_settings(values: dict[str, Any], settings: Iterable[str], *, where: str) -> None:
     """Override entries of nested tables, in place, by `table.key=value` strings.
 
-    Raises
-    ------
-    RecipeError
-        If a string is not a setting, or names an entry of what is not a table.
+    Raise `RecipeError` if a string is not a setting, or names an entry of what is not a table.
     """
     for setting in settings:
         _override(values, setting, where=where)
