@@ -1,4 +1,4 @@
-"""The whole job where the truth is known, on rendered actions; or on the user's own videos.
+"""Run all stages on rendered actions with known ground truth, or on the user's own videos.
 
 python pipelines/demo.py [path/to/class/tree]
 """
@@ -24,7 +24,10 @@ from flowstream.synthetic import write_action_set
 @click.argument("videos", required=False, type=click.Path(exists=True, path_type=Path))
 @click.pass_context
 def main(context: click.Context, videos: Path | None) -> None:
-    """Do the main job on VIDEOS, one folder a class, or on rendered ones, into demo/."""
+    """Extract, train and report on VIDEOS (one directory per class) or on rendered videos.
+
+    The results are written to demo/.
+    """
     settings: tuple[str, ...] = ()
     if videos:
         out = Path("demo") / videos.resolve().name
@@ -46,7 +49,10 @@ def main(context: click.Context, videos: Path | None) -> None:
 
 
 def ceilings(out: Path) -> str:
-    """Return the ceiling and the accuracy of each stream; classes are called HUE_DIRECTION."""
+    """Return the highest possible and the reached accuracy of each stream as text.
+
+    The names of the classes are HUE_DIRECTION.
+    """
     spatial, temporal = (read_scores(out / name / "scores.npz") for name in ("spatial", "temporal"))
     hues, ways = zip(*(name.split("_", 1) for name in spatial.classes), strict=True)
     hue, way = grouped_accuracy(spatial, hues), grouped_accuracy(temporal, ways)

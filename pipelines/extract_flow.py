@@ -1,4 +1,4 @@
-"""Stage one of a recipe: the flow stacks of its videos.
+"""Run the first stage of a recipe: extract the flow stacks of its videos.
 
 python pipelines/extract_flow.py ucf101-tsn
 """
@@ -15,12 +15,16 @@ from flowstream.stages import Recipe, extract_flow
 
 @click.command(cls=Program)
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override a value."
+)
 def main(recipe: str, settings: tuple[str, ...]) -> None:
-    """Make the flow stacks of the videos of RECIPE; what is made already is skipped."""
+    """Extract the flow stacks of the videos of RECIPE; existing stacks are skipped."""
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     summary = extract_flow(loaded.extract, loaded.stack_directory)
-    click.echo(f"{loaded.stack_directory}: {len(summary.done)} made, {len(summary.skipped)} there")
+    click.echo(
+        f"{loaded.stack_directory}: {len(summary.done)} made, {len(summary.skipped)} skipped"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage two of a recipe: train its streams on the stacks that are there, fuse, report.
+"""Run the second stage of a recipe: train on existing stacks, fuse the streams, report.
 
 python pipelines/train_two_stream.py ucf101-tsn
 """
@@ -16,9 +16,11 @@ from flowstream.stages import Recipe, train_streams
 
 @click.command(cls=Program)
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override a value."
+)
 def main(recipe: str, settings: tuple[str, ...]) -> None:
-    """Train, evaluate and fuse the streams of RECIPE; what is done already is skipped."""
+    """Train, evaluate and fuse the streams of RECIPE; completed steps are skipped."""
     click.echo(describe(train_streams(load_recipe(find_recipe(recipe), Recipe, settings=settings))))
 
 

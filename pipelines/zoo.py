@@ -1,4 +1,4 @@
-"""Every model of the zoo on the toy action set at one budget: who sees motion, and at what cost.
+"""Compare accuracy and cost of all models on the toy action set at the same budget.
 
 python pipelines/zoo.py zoo
 """
@@ -15,9 +15,11 @@ from flowstream.stages.zoo import ZooRecipe, compare_models
 
 @click.command(cls=Program)
 @click.argument("recipe")
-@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override a value."
+)
 def main(recipe: str, settings: tuple[str, ...]) -> None:
-    """Train and compare the models of RECIPE; what is done already is skipped."""
+    """Train and compare the models of RECIPE; completed models are skipped."""
     report = compare_models(load_recipe(find_recipe(recipe), ZooRecipe, settings=settings))
     click.echo(report.with_suffix(".csv").read_text(encoding="utf-8"), nl=False)
     click.echo(f"report: {report}", err=True)

@@ -1,7 +1,7 @@
-"""The contract of a codec: flow vectors to codes and back, by CF's linear packing.
+"""Base class of codecs, which map flow vectors to codes and back by the linear packing of CF.
 
-`value = code * scale_factor + add_offset` (CF conventions, section 8.1), so that any HDF5 or netCDF
-reader decodes a stack without flowstream.
+`value = code * scale_factor + add_offset` (CF conventions, section 8.1). Any HDF5 or netCDF reader
+can therefore decode a stack without flowstream.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from flowstream.errors import CodecError, ParameterError, ShapeError
 from flowstream.types import Codes, Vectors
 
 WIDEST = 65536.0
-"""Pixels; no frame is wider, and float32 holds every 8-bit step up to it."""
+"""Largest bound in pixels. No frame is wider, and float32 represents every 8-bit step up to it."""
 
 MOVING = 1 / 64
-"""Pixels; a longer vector counts as motion. The step of `fixed16`, finer than any method is."""
+"""Length in pixels above which a vector counts as motion.
+
+It is the step of `fixed16`, which is finer than the accuracy of any method.
+"""
 
 
 class Codec(ABC):
-    """How vectors are quantised; subclasses are frozen dataclasses of its parameters."""
+    """Mapping between vectors and codes; a subclass is a frozen dataclass of its parameters."""
 
     name: ClassVar[str]
-    """Its name in CODECS."""
+    """Name of the codec in `CODECS`."""
 
     dtype: ClassVar[np.dtype[Any]]
-    """What codes are stored as."""
+    """Data type of the codes."""
 
     exact_stillness: ClassVar[bool] = True
     """Whether zero motion decodes to exactly zero."""
 
     bound: float
-    """Largest displacement along an axis that a code holds, in pixels; beyond it, values clip."""
+    """Largest displacement along an axis in pixels; larger displacements are clipped."""
 
     @property
     def scale_factor(self) -> float:
@@ -50,19 +53,19 @@ class Codec(ABC):
 
     @abstractmethod
     def quantise(self, vectors: Vectors) -> Codes:
-        """What `encode` returns, for vectors known to be finite float32."""
+        """Return the codes nearest to finite float32 vectors, clipped at the bound."""
 
     @abstractmethod
     def saturated(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which codes stand at the bound, same shape."""
+        """Return a mask of the codes that are at the bound, of the shape of `codes`."""
 
     def encode(self, vectors: Vectors) -> Codes:
-        """The codes nearest to `vectors`, clipped at the bound.
+        """Return the codes nearest to `vectors`, clipped at the bound.
 
         Parameters
         ----------
         vectors : (..., 2, H, W), float32
-            Pixels; not written to.
+            Pixels; not modified.
 
         Returns
         -------
@@ -76,7 +79,7 @@ class Codec(ABC):
             If a vector is not finite.
         """
         _check_axes(vectors, f"codec {self.name!r}: vectors")
-        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+        with np.errstate(over="ignore"):  # overflow becomes infinite and is rejected below
             vectors = np.asarray(vectors, np.float32)
         finite = np.isfinite(vectors)
         if not finite.all():
@@ -87,42 +90,43 @@ class Codec(ABC):
         return self.quantise(vectors)
 
     def decode(self, codes: Codes) -> Vectors:
-        """The vectors that `codes` stand for, float32 pixels, same shape.
+        """Return the vectors that `codes` represent: pixels, float32, of the same shape.
 
         Raises
         ------
         CodecError
-            If `codes` are not in the codec's dtype.
+            If the dtype of `codes` is not that of the codec.
         """
         if codes.dtype != self.dtype:
             raise CodecError(
-                f"codec {self.name!r}: got codes of {codes.dtype}, expected {self.dtype}"
+                f"codec {self.name!r}: wrong dtype of codes; "
+                f"expected {self.dtype}, got {codes.dtype}"
             )
         return self.dequantise(codes)
 
     def dequantise(self, codes: Codes) -> Vectors:
-        """What `decode` returns, for codes of the codec's dtype."""
-        # dtype: numpy 1 would pick float16 for 8-bit codes
+        """Return the vectors of codes that have the dtype of the codec."""
+        # NumPy 1 would choose float16 for 8-bit codes without an explicit dtype
         vectors: Vectors = np.multiply(codes, np.float32(self.scale_factor), dtype=np.float32)
         if self.add_offset:
             vectors += np.float32(self.add_offset)
         return vectors
 
     def at_bound(self, codes: Codes) -> int:
-        """How many vectors of `(..., 2, H, W)` codes have a component at the bound."""
+        """Count the vectors of `(..., 2, H, W)` codes that have a component at the bound."""
         _check_axes(codes, f"codec {self.name!r}: codes")
         at_bound = self.saturated(codes)
         return int(np.count_nonzero(at_bound[..., 0, :, :] | at_bound[..., 1, :, :]))
 
     def below_step(self, vectors: Vectors, codes: Codes) -> tuple[int, int]:
-        """Count the vectors that move, and those of them that are stored as zero.
+        """Count the moving vectors, and the moving vectors that are stored as zero.
 
         Parameters
         ----------
         vectors : (..., 2, H, W), float32
             Pixels, before encoding.
         codes : (..., 2, H, W)
-            `vectors` as encoded.
+            Codes of `vectors`.
 
         Returns
         -------
@@ -139,17 +143,22 @@ class Codec(ABC):
 
 
 MUCH_BELOW_STEP = 0.2
-"""Share of the motion below the codec's step from which people are warned."""
+"""Fraction of the moving vectors below the codec's step above which a warning is given."""
 
 
 def below_step_warning(codec: Codec, share: float) -> str | None:
-    """Return a line on motion that a codec rounds to zero, if that is much of it.
+    """Return a warning if a codec rounds a large fraction of the motion to zero.
 
     Parameters
     ----------
     codec : Codec
     share : float
-        Share of the vectors longer than 1/64 pixel that are stored as zero.
+        Fraction of the vectors longer than 1/64 pixel that are stored as zero.
+
+    Returns
+    -------
+    str or None
+        None if the fraction is at most `MUCH_BELOW_STEP`.
     """
     if share <= MUCH_BELOW_STEP:
         return None
@@ -160,16 +169,18 @@ def below_step_warning(codec: Codec, share: float) -> str | None:
 
 
 def check_bound(codec: Codec, *, smallest: float = 1 / 64, largest: float = WIDEST) -> None:
-    """Refuse a bound that is no number of pixels from `smallest` to `largest`."""
+    """Raise `ParameterError` if a bound is not a number from `smallest` to `largest` pixels."""
     bound = codec.bound
-    known = isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
-    if not known or not smallest <= bound <= largest:
+    is_number = (
+        isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
+    )
+    if not is_number or not smallest <= bound <= largest:
         raise ParameterError(
-            f"codec {codec.name!r}: got a bound of {bound!r}, "
-            f"expected pixels from {smallest:g} to {largest:g}"
+            f"codec {codec.name!r}: invalid bound; "
+            f"expected pixels from {smallest:g} to {largest:g}, got {bound!r}"
         )
 
 
 def _check_axes(values: NDArray[Any], where: str) -> None:
     if values.ndim < 3 or values.shape[-3] != 2:
-        raise ShapeError(f"{where} have shape {values.shape}, expected (..., 2, H, W)")
+        raise ShapeError(f"{where}: wrong shape; expected (..., 2, H, W), got {values.shape}")

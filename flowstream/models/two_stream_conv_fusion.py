@@ -1,4 +1,4 @@
-"""`two_stream_conv_fusion`: two streams that are fused after their last convolution."""
+"""Model `two_stream_conv_fusion`: two streams that are fused after their last convolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowstream.models.two_stream import PairedCNN
 
 @dataclass(frozen=True)
 class TwoStreamConvFusion(PairedCNN):
-    """Spatial and temporal network, whose maps are fused per position, then classified.
+    """Spatial and temporal network whose maps are fused at each position, then classified.
 
     Feichtenhofer et al. 2016: fusion after the last convolution (best in section 4.3) by
     concatenation and a 1x1 convolution (section 3.1, "conv fusion"), which relates appearance and
@@ -27,7 +27,7 @@ class TwoStreamConvFusion(PairedCNN):
     paper: ClassVar[str] = "Feichtenhofer et al. 2016, arXiv:1604.06573, section 3.1"
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> ConvFusionNet:
-        """The network for flow of one shape, RGB frames of its size, and K classes."""
+        """Build the network for flow of one shape, RGB frames of its size, and K classes."""
         frame, flow = self.inputs(clip)
         spatial = make_map_network(self.build_trunk(frame, frames=1, blank=blank))
         temporal = make_map_network(self.build_trunk(flow, frames=flow.frames, blank=blank))
@@ -53,7 +53,7 @@ class ConvFusionNet(PairClassifier):
         width, _, _ = compute_map_shape(spatial, inputs[0].lengths)
         self.fuse = nn.Conv2d(2 * width, width, 1)
         with torch.no_grad():
-            # Two identities, an example of section 3.1: initially the maps are added.
+            # Two identity matrices, as in section 3.1, so that the maps are added initially.
             self.fuse.weight.copy_(torch.eye(width).repeat(1, 2)[:, :, None, None])
             nn.init.zeros_(self.fuse.bias)  # type: ignore[arg-type]
         self.activate = nn.ReLU(inplace=True)

@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all, has one writer, and survives a full disk."""
+"""Atomic file output with one writer per file, which is safe when the disk is full."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ if sys.platform != "win32":
 
 
 class PartFile:
-    """`NAME.part`, written by this process alone, and renamed to `NAME` when it is complete.
+    """File `NAME.part` that only this process writes and that `publish` renames to `NAME`.
 
-    The right to write is an advisory lock, which the system frees when its process dies: a stale
-    part file never stands in the way, and is overwritten. Where there are no such locks (Windows,
-    some network file systems), two writers of one file are the user's to avoid.
+    An advisory lock ensures that there is one writer. The system releases the lock when the process
+    ends, so a part file that a dead process left is overwritten. Windows and some network file
+    systems have no such locks; there, the user must not start two writers of one file.
 
-    It is the file object that h5py writes to. HDF5 does not survive a write that fails: it cannot
-    close such a file, complains about it at every turn and may crash. So a failure is kept for the
-    writer to raise, and what could not be written is held in memory until HDF5 has closed the file.
+    h5py writes to this file object. HDF5 cannot handle a write that fails: it cannot close the
+    file, reports the error again at each later call and may crash. Therefore the failure is stored,
+    so that the writer can raise it, and the data that could not be written is held in memory until
+    HDF5 has closed the file.
 
     Parameters
     ----------
     path : Path
-        The final name; missing folders are made.
+        Final name of the file; missing directories are created.
 
     Raises
     ------
     StackError
-        If another writer is at it, or it cannot be made.
+        If another process writes the file, or it cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,28 +44,30 @@ class PartFile:
         self._unwritten: list[tuple[int, bytes]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(_locked(self.part), "r+b", buffering=0)  # noqa: SIM115
+            self._file = open(_open_locked(self.part), "r+b", buffering=0)  # noqa: SIM115
         except BlockingIOError as error:
-            raise StackError(f"{path}: another writer is at this file; wait for its end") from error
+            raise StackError(
+                f"{path}: another process is writing this file; wait until it ends"
+            ) from error
         except OSError as error:
             raise StackError(f"{self.part}: cannot write: {error.strerror}") from error
         self._size = 0
         self.truncate(0)
 
     def publish(self) -> None:
-        """Put the complete part file on the disk and give it its final name.
+        """Flush the complete part file to the disk and rename it to its final name.
 
         Raises
         ------
         OSError
-            If the disk refuses, now or at an earlier write.
+            If this or an earlier write failed.
         """
         if self.failure is not None:
             raise self.failure
         os.fsync(self._file.fileno())
         if sys.platform == "win32":
-            self._file.close()  # no open file can be renamed there
-        # elsewhere still locked: another writer could start on the part file before it is renamed
+            self._file.close()  # Windows cannot rename an open file
+        # elsewhere the lock is held until then, so that no other process writes to the part file
         os.replace(self.part, self.path)
         self._file.close()
 
@@ -78,19 +81,19 @@ class PartFile:
             self.part.unlink()
         self._file.close()
 
-    # What h5py's `fileobj` driver calls.
+    # Methods that the `fileobj` driver of h5py calls.
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a byte, counted from the start or the end."""
+        """Set the position, in bytes from the start or the end of the file."""
         self._at = offset + (self._size if whence == os.SEEK_END else 0)
         return self._at
 
     def tell(self) -> int:
-        """The byte to read or write next."""
+        """Return the position of the next byte to read or write."""
         return self._at
 
     def read(self, length: int) -> bytes:
-        """What was written, or would have been."""
+        """Read bytes, including those that are held in memory after a failed write."""
         self._file.seek(self._at)
         whole = bytearray(self._file.read(length).ljust(length, b"\0"))
         for start, data in self._unwritten:
@@ -101,7 +104,7 @@ class PartFile:
         return bytes(whole)
 
     def write(self, data: bytes) -> int:
-        """Write, or hold, all of `data`."""
+        """Write all of `data`, or hold it in memory after a failed write."""
         if self.failure is None:
             self._try_to_write(memoryview(data))
         if self.failure is not None:
@@ -111,7 +114,7 @@ class PartFile:
         return len(data)
 
     def truncate(self, size: int) -> int:
-        """Cut or extend the file."""
+        """Truncate or extend the file."""
         if self.failure is None:
             try:
                 self._file.truncate(size)
@@ -121,7 +124,7 @@ class PartFile:
         return size
 
     def flush(self) -> None:
-        """Nothing: every write goes to the system at once."""
+        """Do nothing, because the file is not buffered."""
 
     def _try_to_write(self, left: memoryview) -> None:
         try:
@@ -132,8 +135,8 @@ class PartFile:
             self.failure = error
 
 
-def _locked(part: Path) -> int:
-    """Open a part file, made if there is none, and lock it where the system can."""
+def _open_locked(part: Path) -> int:
+    """Open a part file, create it if missing, and lock it if the file system supports locks."""
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         if sys.platform == "win32":
@@ -144,8 +147,8 @@ def _locked(part: Path) -> int:
             os.close(descriptor)
             raise
         except OSError:
-            return descriptor  # no locks here
-        # the last holder may have renamed or removed it between the two calls
+            return descriptor  # this file system has no locks
+        # the previous writer may have renamed or removed the file between the two calls
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(part)):
                 return descriptor

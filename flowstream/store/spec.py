@@ -1,4 +1,4 @@
-"""What flow a model saw: the part of a stack's provenance that a checkpoint is bound to."""
+"""Flow spec: method, sampling, size and codec of the flow that a model was trained on."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _TABLES = ("method", "sampling", "codec")
 
 @dataclass(frozen=True)
 class FlowSpec:
-    """Method, sampling, size and codec of a stack, as plain data; equal means the same flow.
+    """Method, sampling, size and codec of a stack as plain data; equal specs mean equal flow.
 
-    Flow without the camera's motion is other flow. Whether a stack also holds backward flow or
-    consistency is no part of it: they leave the forward flow as it is, and whoever needs them finds
-    out whether they are there.
+    Flow from which the motion of the camera was removed is different flow, so the stabiliser is
+    part of the spec. Backward flow and consistency are not part of it, because they do not change
+    the forward flow; code that needs them checks whether the stack has them.
 
     Parameters
     ----------
     method, sampling, codec : mapping
-        As `flowstream.plugins.provenance` gives them.
+        As `flowstream.plugins.provenance` returns them.
     size : (rows, columns)
+        Size of a field.
     stabiliser : mapping or None
-        How the camera's motion was taken out; None: it was not.
+        Stabiliser that removed the motion of the camera; None if it was not removed.
     """
 
     method: Mapping[str, Any]
@@ -37,26 +38,29 @@ class FlowSpec:
     stabiliser: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        # through JSON: a spec out of a file equals the one that was written there
+        # converted through JSON, so that a spec equals itself after it was written and read
         for name, table in self._tables().items():
             object.__setattr__(self, name, json.loads(json.dumps(dict(table))))
         rows, columns = self.size
         object.__setattr__(self, "size", (int(rows), int(columns)))
 
     def differences(self, other: FlowSpec) -> list[str]:
-        """What differs, a text each: `method.name: 'dis' here, 'tvl1' there`; empty if equal."""
+        """List the differences, such as `method.name: 'dis' here, 'tvl1' there`.
+
+        "here" is this spec, "there" is `other`. The list is empty if the specs are equal.
+        """
         here, there = dict(_leaves(self.as_dict())), dict(_leaves(other.as_dict()))
         one_sided = (self.stabiliser is None) != (other.stabiliser is None)
         return [
-            f"{key}: {_seen(here, key)} here, {_seen(there, key)} there"
+            f"{key}: {_format_leaf(here, key)} here, {_format_leaf(there, key)} there"
             for key in {**here, **there}
             if (key not in here or key not in there or here[key] != there[key])
-            # a table that one side lacks is one difference, not one for each parameter
+            # a table that one spec lacks is one difference, not one for each parameter
             and not (one_sided and key.startswith("stabiliser.") and key != "stabiliser.name")
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The spec as plain data that JSON and checkpoints can hold; see `from_dict`."""
+        """Return the spec as plain data for JSON and checkpoints; see `from_dict`."""
         tables = {name: dict(table) for name, table in self._tables().items()}
         return {**tables, "size": list(self.size)}
 
@@ -66,12 +70,12 @@ class FlowSpec:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> FlowSpec:
-        """Make a spec again from `as_dict`.
+        """Make a spec from the data that `as_dict` returned.
 
         Raises
         ------
         ParameterError
-            If `record` is not such data.
+            If `record` is not the data of a spec.
         """
         try:
             return cls(**record)
@@ -87,5 +91,5 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield prefix + key, item
 
 
-def _seen(leaves: Mapping[str, Any], key: str) -> str:
+def _format_leaf(leaves: Mapping[str, Any], key: str) -> str:
     return repr(leaves[key]) if key in leaves else "absent"

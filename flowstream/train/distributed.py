@@ -1,4 +1,4 @@
-"""Several processes that train or score together, started by `torchrun`."""
+"""Training and scoring by several processes that `torchrun` starts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that work together."""
+    """Rank of the current process and number of processes."""
 
     rank: int = 0
-    """Number of this process, from 0."""
+    """Index of the current process, from 0."""
     count: int = 1
+    """Number of processes."""
 
     @property
     def is_main(self) -> bool:
@@ -28,12 +29,12 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have called this method."""
         if self.count > 1:
             distributed.barrier()
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all processes, in order of rank."""
+        """Return the values of all processes in the order of their ranks."""
         if self.count == 1:
             return [value]
         values: list[T] = [value] * self.count
@@ -42,9 +43,9 @@ class Processes:
 
 
 def join_processes(device: torch.device) -> Processes:
-    """Join the processes that `torchrun` started, or return this one alone.
+    """Join the processes that `torchrun` started, or return a single process.
 
-    The group is made at the first call, with NCCL on CUDA and gloo elsewhere.
+    The first call creates the process group, with NCCL on CUDA and gloo otherwise.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -55,18 +56,18 @@ def join_processes(device: torch.device) -> Processes:
 
 
 def choose_local_device(device: torch.device) -> torch.device:
-    """Return the device of this process: `torchrun` gives each process on a machine its own GPU."""
+    """Return the device of this process, which is its own GPU under `torchrun`."""
     if str(device) == "cuda" and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
 
 
 class ShuffledOrder(Sampler[int]):
-    """Indices of one epoch for one process, in an order that the seed fixes.
+    """Indices of one epoch for one process, in an order that the seed determines.
 
-    Batch k of one process alone with batches of `count * n` holds the videos of batch k of all
-    `count` processes with batches of n. The last indices are repeated from the first ones so that
-    every process gets the same number.
+    Batch k of `count` processes with batches of n contains, together, the same videos as batch k of
+    a single process with batches of `count * n`. The first indices are repeated at the end if the
+    length is not divisible by `count`, so that every process gets the same number of indices.
     """
 
     def __init__(self, length: int, processes: Processes, *, seed: int) -> None:

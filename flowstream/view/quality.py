@@ -1,8 +1,8 @@
-"""Quality of flow without ground truth: does it map each frame to the next one, and back?
+"""Quality of flow without ground truth, from warped frames and from backward flow.
 
-Small errors do not prove that flow is right, because flat areas look alike wherever they come
-from; the fraction of textured pixels says how much of a frame is informative. Large errors show
-that the flow is wrong, or that the video does not move smoothly there: cuts, flashes, dissolves.
+Small errors do not prove that flow is correct, because any displacement within a flat area gives a
+small error. The fraction of textured pixels says how much of a frame is informative. Large errors
+show that the flow is wrong, or that the video has no smooth motion there: cuts, flashes, dissolves.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ TEXTURED = 2.0
 it by one level, the smallest difference that 8 bits can represent."""
 
 WORST = 2
-"""Number of fields that are named as the worst."""
+"""Number of worst fields in a summary."""
 
 
 @dataclass(frozen=True)
 class FieldQuality:
-    """Quality of one field; fractions are of all its pixels, None where they are unknown."""
+    """Quality of one field; fractions refer to all its pixels, None means unknown."""
 
     field: int
     frame: int
-    """Index in the source of the frame that the field leads from."""
+    """Index of the first frame of the pair in the source."""
     time: float
-    """Time of that frame, seconds."""
+    """Time of that frame in seconds."""
     error: float | None
     """Mean absolute difference of luma between the first frame and the warped second frame, in
     grey levels, over the pixels whose flow ends inside the frame."""
     unmoved: float | None
-    """The same without warping, over the same pixels."""
+    """The same difference without warping, over the same pixels."""
     inside: float
     """Fraction of the pixels whose flow ends inside the frame."""
     consistent: float | None
-    """Fraction of the pixels that the backward flow returns; see `motion.consistency`."""
+    """Fraction of the pixels that the backward flow maps back; see `motion.consistency`."""
     clipped: float
     """Fraction of the vectors at the codec's bound."""
     textured: float | None
@@ -58,7 +58,7 @@ class FieldQuality:
 
     @property
     def badness(self) -> float:
-        """Key by which the worst fields are found: the error, else inconsistency, else clipping."""
+        """Error of the field; if unknown, its inconsistency or its clipped fraction."""
         if self.error is not None:
             return self.error
         return self.clipped if self.consistent is None else 1 - self.consistent
@@ -76,14 +76,14 @@ class Quality:
     clipped: float
     textured: float | None
     worst: tuple[FieldQuality, ...]
-    """The worst first."""
+    """Worst fields, the worst first."""
 
 
 _MEANS = ("error", "unmoved", "inside", "consistent", "clipped", "textured")
 
 
 class QualityCounter:
-    """Sums and worst fields; its size does not grow with what is counted."""
+    """Running sums and worst fields; its size does not grow with the number of fields."""
 
     def __init__(self) -> None:
         self._fields = 0
@@ -92,25 +92,25 @@ class QualityCounter:
         self._worst: list[tuple[float, int, FieldQuality]] = []
 
     def add(self, field: FieldQuality) -> None:
-        """Count a field."""
+        """Add a field."""
         self._fields += 1
         for name in _MEANS:
             value = getattr(field, name)
             if value is not None:
                 self._sums[name] += value
                 self._known[name] += 1
-        # of equal fields the earlier one is named
+        # of equally bad fields, the earlier one is kept
         heapq.heappush(self._worst, (field.badness, -field.field, field))
         if len(self._worst) > WORST:
             heapq.heappop(self._worst)
 
     def summary(self) -> Quality:
-        """Return the summary of what was counted.
+        """Return the summary of the fields that were added.
 
         Raises
         ------
         ParameterError
-            If nothing was counted.
+            If no field was added.
         """
         if not self._fields:
             raise ParameterError("no flow to check; add a field first")
@@ -125,13 +125,13 @@ class QualityCounter:
 def stack_quality(stack: Stack, chosen: Iterable[int] | None = None) -> Iterator[FieldQuality]:
     """Yield the quality of each chosen field of a stack (by default all), in order.
 
-    Errors and texture are known where the stack holds frames, consistency where it holds the
-    backward flow. Frames are JPEG images, which adds about one grey level to errors.
+    Errors and texture are known if the stack has frames, consistency if it has backward flow.
+    Frames are JPEG images, which adds about one grey level to the errors.
 
     Raises
     ------
     StackError
-        If the stack cannot be read to its end.
+        If the stack is corrupted or truncated.
     """
     frames, times = stack.frame_index.tolist(), stack.time.tolist()
     cameras = None if stack.stabiliser is None else stack.homographies
@@ -158,7 +158,7 @@ def video_quality(
 ) -> Iterator[FieldQuality]:
     """Estimate the flow of a video in both directions and yield the quality of each field.
 
-    Memory holds one batch of the method.
+    At most one batch of the method is held in memory.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def video_quality(
     method : FlowMethod
     sampling : Sampling
     codec : Codec
-        Codec whose bound decides what is clipped; nothing is quantised.
+        Codec whose bound defines the clipped vectors; nothing is quantised.
 
     Raises
     ------
@@ -185,8 +185,8 @@ def video_quality(
         yield from _check_window(window, method, codec, start=done)
     elif not done:
         raise VideoError(
-            f"{path}: expected at least 2 frames after sampling, because flow leads from one "
-            "frame to the next, got 1"
+            f"{path}: too few frames after sampling; expected at least 2, because flow is "
+            "estimated between two frames, got 1"
         )
 
 
@@ -196,12 +196,12 @@ def as_record(quality: Quality) -> dict[str, Any]:
 
 
 def summarise(fields: Iterable[FieldQuality]) -> Quality:
-    """Return the summary of fields.
+    """Return the summary of several fields.
 
     Raises
     ------
     ParameterError
-        If there are none.
+        If there is no field.
     """
     counter = QualityCounter()
     for field in fields:
@@ -232,7 +232,7 @@ def _decode(codes: Codes, codec: Codec) -> tuple[Vectors, float]:
 
 def _image(frame: Frame, *, colour: bool) -> Images:
     image = frame.rgb if colour else frame.luma
-    assert image is not None, "frames are read with what is needed"
+    assert image is not None, "frames are read with the images that the method needs"
     return image
 
 
@@ -243,10 +243,10 @@ def _read_luma(stack: Stack, t: int) -> Images | None:
 def _measure(
     first: Images | None, second: Images | None, vectors: Vectors, *, back: Vectors | None
 ) -> dict[str, Any]:
-    """Measure what is known of one field; see `FieldQuality`."""
+    """Return the measures of one field; see `FieldQuality`."""
     consistent = None if back is None else float(motion.consistency(vectors, back).mean())
     if first is None or second is None:
-        # any image shows which pixels end inside
+        # the mask does not depend on the image that is warped
         _, inside = motion.warp(vectors[0], vectors)
         unknown = dict.fromkeys(("error", "unmoved", "textured"))
         return {**unknown, "inside": float(inside.mean()), "consistent": consistent}
@@ -262,7 +262,7 @@ def _measure(
 
 
 def _texture(luma: Images) -> float:
-    # 1/8, because Sobel's weights are those of eight differences over one pixel
+    # 1/8, because the weights of Sobel's filter sum to eight differences over one pixel
     across = cv2.Sobel(luma, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     down = cv2.Sobel(luma, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     return float((cv2.magnitude(across, down) >= TEXTURED).mean())

@@ -27,7 +27,9 @@ def test_a_smaller_bound_clips_fixed16_and_keeps_its_step() -> None:
 
 
 def test_a_bound_beyond_16_bits_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"codec 'fixed16': got a bound of 512, expected"):
+    with pytest.raises(
+        ParameterError, match=r"codec 'fixed16': invalid bound; expected .*, got 512"
+    ):
         Fixed16(bound=512)
 
 

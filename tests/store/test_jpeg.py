@@ -57,9 +57,9 @@ def test_what_is_no_rgb_frame_is_refused(image: Images) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xd9", b"no image", b"\x89PNG\r\n\x1a\n"])
 def test_bytes_that_are_no_jpeg_are_refused(data: bytes) -> None:
-    with pytest.raises(StackError, match="no JPEG image"):
+    with pytest.raises(StackError, match="not a JPEG image"):
         decode_jpeg(data)
-    with pytest.raises(StackError, match="no whole JPEG image"):
+    with pytest.raises(StackError, match="not a complete JPEG image"):
         jpeg_size(data)
 
 

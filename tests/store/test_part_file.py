@@ -18,7 +18,7 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no adviso
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     first = PartFile(path)
-    with pytest.raises(StackError, match="another writer is at this file"):
+    with pytest.raises(StackError, match="another process is writing this file"):
         PartFile(path)
     first.write(b"first")
     first.publish()
@@ -45,7 +45,7 @@ def test_a_second_process_is_refused_too_and_a_dead_one_stands_in_nobodys_way(
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"holds\n"
-        with pytest.raises(StackError, match="another writer"):
+        with pytest.raises(StackError, match="another process is writing"):
             PartFile(path)
         other.kill()
     part = PartFile(path)

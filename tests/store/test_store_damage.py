@@ -145,7 +145,7 @@ def test_an_image_that_was_broken_before_it_was_written_is_found(tmp_path: Path)
         writer.add_frame(0, 0.0, whole)
         writer.add_frame(1, 0.1, broken)
         writer.add_fields(np.zeros((1, 2, *size), np.float32))
-    with pytest.raises(StackError, match=r"image of frame 1: .* no JPEG image"):
+    with pytest.raises(StackError, match=r"image of frame 1: .* not a JPEG image"):
         verify_stack(tmp_path / "x.h5")
 
 

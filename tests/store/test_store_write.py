@@ -153,7 +153,7 @@ def test_what_does_not_belong_in_the_stack_is_refused_when_added(tmp_path: Path)
             writer.add_frame(0, 0.0)
         with pytest.raises(StackError, match=r"\(10, 28\) rows and columns, expected \(20, 28\)"):
             writer.add_frame(0, 0.0, encode_jpeg(np.zeros((10, 28, 3), np.uint8)))
-        with pytest.raises(StackError, match="no whole JPEG image"):
+        with pytest.raises(StackError, match="not a complete JPEG image"):
             writer.add_frame(0, 0.0, image[:-10])
         with pytest.raises(ParameterError, match="got time nan"):
             writer.add_frame(0, float("nan"), image)

@@ -246,7 +246,7 @@ def test_videos_are_sampled_as_asked_and_read_no_further_than_needed(tmp_path: P
     fields = video_quality(tmp_path / "pan.mkv", DIS(), sampling=sampling, codec=Centred8())
     assert [field.frame for field in islice(fields, 3)] == [0, 2, 4]
     alone = Sampling(step=20)
-    with pytest.raises(VideoError, match=r"at least 2 frames after sampling.*got 1"):
+    with pytest.raises(VideoError, match=r"after sampling.*at least 2.*got 1"):
         list(video_quality(tmp_path / "pan.mkv", DIS(), sampling=alone, codec=Centred8()))
 
 
