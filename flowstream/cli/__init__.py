@@ -1,6 +1,6 @@
-"""The `flowstream` command: each verb is a module that is imported when it runs.
+"""Command `flowstream`: each verb is a module that is imported when the verb runs.
 
-Errors become one line and an exit code here, and only here: 0 success, 1 an error that flowstream
+Only this module converts errors to one line and an exit code: 0 success, 1 an error that flowstream
 raises on purpose, 2 wrong usage, 130 interrupted, 143 stopped by SIGTERM.
 """
 
@@ -25,31 +25,31 @@ from flowstream.interrupts import Stop, stop_once
 
 GROUPS = {
     "Flow": {
-        "plan": ("flowstream.cli.plan:plan", "Forecast the time and disk space of an extraction."),
-        "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos, as stacks."),
-        "status": ("flowstream.cli.status:status", "Show how far an extraction is."),
-        "verify": ("flowstream.cli.verify:verify", "Check stacks, every byte of them."),
-        "pack": ("flowstream.cli.pack:pack", "Put many stacks into one file."),
-        "unpack": ("flowstream.cli.pack:unpack", "Take the stacks out of a pack."),
+        "plan": ("flowstream.cli.plan:plan", "Estimate time and disk space of an extraction."),
+        "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos as stacks."),
+        "status": ("flowstream.cli.status:status", "Show the progress of an extraction."),
+        "verify": ("flowstream.cli.verify:verify", "Check every byte of stacks."),
+        "pack": ("flowstream.cli.pack:pack", "Combine many stacks into one file."),
+        "unpack": ("flowstream.cli.pack:unpack", "Extract the stacks from a pack."),
         "convert": ("flowstream.cli.convert:convert", "Convert stacks to and from other formats."),
     },
     "Look": {
-        "info": ("flowstream.cli.info:info", "Print what a file is and what made it."),
+        "info": ("flowstream.cli.info:info", "Print the kind, facts and origin of a file."),
         "stats": ("flowstream.cli.stats:stats", "Summarise the motion in stacks."),
-        "show": ("flowstream.cli.show:show", "Draw flow: picture, film, sheet or terminal."),
-        "view": ("flowstream.cli.view:view", "Write pages to look at flow in a browser."),
+        "show": ("flowstream.cli.show:show", "Draw flow as image, video, sheet or text."),
+        "view": ("flowstream.cli.view:view", "Write HTML pages that show flow."),
         "compare": ("flowstream.cli.compare:compare", "Compare flow methods or two fields."),
         "quality": ("flowstream.cli.quality:quality", "Check flow quality without ground truth."),
     },
     "Train": {
-        "train": ("flowstream.cli.train:train", "Train, evaluate and fuse streams by a recipe."),
-        "evaluate": ("flowstream.cli.evaluate:evaluate", "Score trained runs by any protocol."),
-        "fuse": ("flowstream.cli.fuse:fuse", "Fuse score files, and show the weight curve."),
+        "train": ("flowstream.cli.train:train", "Train, evaluate and fuse streams of a recipe."),
+        "evaluate": ("flowstream.cli.evaluate:evaluate", "Score trained runs with any protocol."),
+        "fuse": ("flowstream.cli.fuse:fuse", "Fuse score files and show the weight curve."),
         "predict": ("flowstream.cli.predict:predict", "Predict the classes of new videos."),
         "report": ("flowstream.cli.report:report", "Compare runs on a page, with clips."),
         "runs": ("flowstream.cli.runs:runs", "List the runs below a directory."),
-        "recipes": ("flowstream.cli.recipes:recipes", "List the shipped recipes, or print one."),
-        "features": ("flowstream.cli.features:features", "Compute a frozen CNN's features once."),
+        "recipes": ("flowstream.cli.recipes:recipes", "List the included recipes or print one."),
+        "features": ("flowstream.cli.features:features", "Compute features of a frozen CNN once."),
     },
     "Reference": {
         "list": ("flowstream.cli.tables:list_command", "List methods, codecs, models and fusions."),
@@ -58,18 +58,18 @@ GROUPS = {
         "completion": ("flowstream.cli.completion:completion", "Print shell completion code."),
     },
 }
-"""Verbs by the group that `flowstream --help` lists them under."""
+"""Verbs by their group in `flowstream --help`."""
 
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
-"""All verbs: `"module:command"` and the line in `flowstream --help`."""
+"""Location (`"module:command"`) and summary of each verb."""
 
 
 class _Interrupted(Exception):
-    """Interrupt on its way through click, which would handle a KeyboardInterrupt itself."""
+    """Replacement for KeyboardInterrupt, which click would handle itself."""
 
 
 class Program(click.Command):
-    """Command that turns every error into one line and an exit code."""
+    """Command that converts every error to one line and an exit code."""
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit with its code."""
@@ -78,12 +78,12 @@ class Program(click.Command):
                 code = super().main(args, **{**extra, "standalone_mode": False})
                 sys.stdout.flush()
             except BaseException as error:
-                # An interrupted import may come as any error; what counts is the signal.
+                # An interrupted import may raise any error, so the signal decides.
                 code = _report_stop(stop) if stop.number else _report(error)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; click would print an empty line for a signal."""
+        """Run the command without the empty line that click prints for a signal."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -108,14 +108,14 @@ class Verbs(Program, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name; an unknown verb is a usage error."""
+        """Return the command that the arguments name, or raise a usage error."""
         verb = args[0]
         if self.get_command(ctx, verb) is None and not verb.startswith("-"):
             ctx.fail(f"unknown verb {verb!r}.{did_you_mean(verb, VERBS)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; with -v, print the traceback of an error before its line."""
+        """Run the verb, and print the traceback of an error if -v is given."""
         try:
             return super().invoke(ctx)
         except (FlowstreamError, click.ClickException):
@@ -124,7 +124,7 @@ class Verbs(Program, click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs by group without importing any."""
+        """Write the verbs by group without importing them."""
         width = max(map(len, VERBS))
         for title, verbs in GROUPS.items():
             with formatter.section(title):
@@ -132,7 +132,7 @@ class Verbs(Program, click.Group):
 
 
 def _report(error: BaseException) -> int | str | None:
-    """Print an error in one line and return the exit code; raise what is a bug."""
+    """Print an error in one line and return the exit code, or raise an unexpected error."""
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "flowstream"
         message = error.format_message().rstrip(".")
@@ -144,7 +144,7 @@ def _report(error: BaseException) -> int | str | None:
     if isinstance(error, click.Abort | _Interrupted):
         return _report_error("interrupted", 130)
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        # The reader is gone, as in `flowstream ... | head`; nothing may be flushed at exit.
+        # The reader has exited, as in `flowstream ... | head`; flushing at exit would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     raise error
@@ -156,7 +156,7 @@ def _report_stop(stop: Stop) -> int:
 
 
 def _report_error(message: str, code: int) -> int:
-    """Print an error in one line; lines of a list below it begin with two spaces."""
+    """Print an error in one line, and the lines of its list with two leading spaces."""
     lines = [escape_controls(" ".join(line.split())) for line in message.split("\n  ")]
     click.echo("Error: " + "\n  ".join(lines), err=True)
     return code
@@ -171,6 +171,6 @@ def _report_error(message: str, code: int) -> int:
 @click.version_option(__version__, prog_name="flowstream", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Dense optical flow of whole video datasets, and two-stream networks trained on it."""
+    """Compute dense optical flow of video datasets and train two-stream networks on it."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

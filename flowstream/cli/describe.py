@@ -1,4 +1,4 @@
-"""`flowstream describe`: a network layer by layer, and what training it takes."""
+"""Command `flowstream describe`: layers, cost and training memory of a model."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ flowstream describe two_stream --input 10x112x112 --train --batch 32"""
 
 # Generic since click 8.2, so that older ones refuse an argument.
 class ClipLengths(click.ParamType):  # type: ignore[type-arg]
-    """`CxTxHxW`, or `TxHxW` for a model of both streams."""
+    """Parameter type for `CxTxHxW`, or `TxHxW` for a model of both streams."""
 
     name = "CxTxHxW"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """Return the three or four lengths; anything else is a usage error."""
+        """Parse three or four lengths, or raise a usage error."""
         parts = str(value).lower().split("x")
-        # Python refuses to read numbers of thousands of digits; a clip's have five at most.
+        # The limit of 30 digits is needed because int() rejects numbers of thousands of digits.
         if len(parts) not in (3, 4) or not all(
             part.isdecimal() and len(part) <= 30 and int(part) for part in parts
         ):
-            self.fail(f"got {value!r}, expected CxTxHxW, such as 3x16x112x112", param, ctx)
+            self.fail(f"expected CxTxHxW, such as 3x16x112x112, got {value!r}", param, ctx)
         return tuple(map(int, parts))
 
 
@@ -50,8 +50,8 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     group="Network",
     type=ClipLengths(),
     metavar="CxTxHxW",
-    help="Channels (3 RGB, 2 flow), frames, rows and columns of a clip, by default 3x16x112x112; "
-    "for a model of RGB and flow, fields, rows and columns, by default 16x112x112.",
+    help="Shape of a clip: channels (3 for RGB, 2 for flow), frames, rows, columns. For a model of "
+    "RGB and flow: fields, rows, columns. [default: 3x16x112x112 or 16x112x112]",
 )
 @click.option(
     "--classes",
@@ -60,7 +60,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(min=1, max=100_000),
     default=101,
     show_default=True,
-    help="Classes to tell apart; UCF101 has 101, the largest set of ImageNet 21,841.",
+    help="Number of classes, such as 101 for UCF101.",
 )
 @click.option(
     "--set",
@@ -69,7 +69,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     group="Network",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the model; 'flowstream list models' shows them.",
+    help="Set an option of the model; 'flowstream list models' shows the options.",
 )
 @click.option(
     "--receptive-field/--no-receptive-field",
@@ -77,7 +77,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     group="Network",
     default=True,
     show_default=True,
-    help="Find what each layer sees, which takes seconds to minutes for large networks.",
+    help="Compute receptive fields, which takes seconds to minutes for large networks.",
 )
 @click.option(
     "--train",
@@ -94,7 +94,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
-    help="Clips in a step.",
+    help="Number of clips in a training step.",
 )
 @click.option(
     "--optimiser",
@@ -103,7 +103,7 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
     type=click.Choice(["sgd", "adamw"]),
     default="sgd",
     show_default=True,
-    help="What keeps state for each parameter.",
+    help="Optimiser, which determines the memory of its state.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def describe(
@@ -119,10 +119,10 @@ def describe(
 ) -> None:
     """Print a model layer by layer: operation, size, receptive field, parameters, FLOPs.
 
-    Sizes are channels x frames x rows x columns of one clip; the receptive field is that of a unit
-    away from the borders, in frames x rows x columns of the clip. FLOPs count a multiplication and
-    an addition as two, of convolutions, matrix products and attention. Nothing is downloaded, and
-    pretrained weights are not looked at.
+    Sizes are channels x frames x rows x columns for one clip. The receptive field is that of a unit
+    far from the borders, in frames x rows x columns of the clip. FLOPs are those of convolutions,
+    matrix products and attention; a multiply-add counts as two. Nothing is downloaded and
+    pretrained weights are not read.
     """
     from flowstream.models import MODELS
     from flowstream.models.inspect.memory import training_memory
@@ -131,15 +131,15 @@ def describe(
     options = from_settings(MODELS[model], settings, where=f"model {model!r}")
     clip = _clip(options, lengths)
     memory = None
-    if training:  # first, for receptive fields take longer
+    if training:  # computed first, because receptive fields take longer
         memory = training_memory(options, clip, classes, batch=batch, optimiser=optimiser)
-    description = _described(options, clip, classes, receptive_field=receptive_field)
+    description = _trace(options, clip, classes, receptive_field=receptive_field)
     if as_json:
         click.echo(json.dumps(as_data(description, memory, batch=batch), indent=2))
         return
     click.echo(as_text(description))
     if memory is not None:
-        click.echo(f"\ntraining on {batch} clips at once with {optimiser}, in float32:")
+        click.echo(f"\ntraining step with {batch} clips, {optimiser} and float32:")
         click.echo(memory_table(memory))
 
 
@@ -150,17 +150,15 @@ def _clip(model: Model, lengths: tuple[int, ...] | None) -> ClipShape:
     if lengths is None:
         lengths = (16, 112, 112) if both else (3, 16, 112, 112)
     if len(lengths) != (3 if both else 4):
-        expected = "TxHxW of its flow" if both else "CxTxHxW"
+        expected = "TxHxW of the flow" if both else "CxTxHxW"
         given = "x".join(map(str, lengths))
         raise click.BadParameter(
-            f"model {model.name!r} takes {expected}, got {given}", param_hint="'--input'"
+            f"model {model.name!r}: expected {expected}, got {given}", param_hint="'--input'"
         )
     return ClipShape(*((2, *lengths) if both else lengths))
 
 
-def _described(
-    model: Model, clip: ClipShape, classes: int, *, receptive_field: bool
-) -> Description:
+def _trace(model: Model, clip: ClipShape, classes: int, *, receptive_field: bool) -> Description:
     from flowstream.models.inspect.describe import describe as trace
     from flowstream.models.inspect.receptive_field import count_probe_clips
     from flowstream.progress import Progress
@@ -191,7 +189,7 @@ def as_data(
 
 
 def as_text(description: Description) -> str:
-    """Return the table of layers, and the totals below it."""
+    """Format the table of layers and the totals below it."""
     rows = [("layer", "operation", "size", "receptive field", "parameters", "FLOPs")]
     for layer in description.layers:
         field = "" if layer.receptive_field is None else _times(layer.receptive_field)
@@ -209,7 +207,7 @@ def as_text(description: Description) -> str:
         rows = [row[:3] + row[4:] for row in rows]  # type: ignore[misc]
     inputs = " and ".join(_times(shape.lengths) for shape in description.inputs)
     total = (
-        f"{description.parameters:,} parameters, {description.trained:,} of them trained; "
+        f"{description.parameters:,} parameters, {description.trained:,} of them trainable; "
         f"{description.flops / 1e9:.3g} GFLOPs for a clip of {inputs}"
     )
     return f"{format_table(rows, left=2)}\n\n{total}"
@@ -220,15 +218,15 @@ def _times(lengths: tuple[int, ...]) -> str:
 
 
 def memory_table(memory: TrainingMemory) -> str:
-    """Return the table of the memory of a training step."""
+    """Format the table of the memory of a training step."""
     rows = (
-        ("raw video, a byte a value", memory.raw_video),
-        ("clips as the network's input", memory.clips),
+        ("raw video, one byte per value", memory.raw_video),
+        ("clips, the input of the network", memory.clips),
         ("activations kept for the backward pass", memory.activations),
-        ("parameters and statistics of norms", memory.parameters),
+        ("parameters and statistics of normalisation", memory.parameters),
         ("gradients of parameters", memory.gradients),
-        ("state of the optimiser", memory.optimiser),
-        ("temporary at the peak, beyond these", memory.temporary),
-        ("total at the peak, but for the raw video", memory.total),
+        ("optimiser state", memory.optimiser),
+        ("temporary memory at the peak", memory.temporary),
+        ("total at the peak, without raw video", memory.total),
     )
     return format_table((f"  {name}", format_value("bytes", size)) for name, size in rows)

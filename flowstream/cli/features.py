@@ -1,4 +1,4 @@
-"""`flowstream features`: a CNN's features, computed once and trained from."""
+"""Command `flowstream features`: compute the features of a frozen CNN for training."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
     "settings",
     multiple=True,
     metavar="TABLE.KEY=VALUE",
-    help="Override a value of the recipe; may be given several times.",
+    help="Override a value of the recipe; may be repeated.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def features(
     recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
 ) -> None:
-    """Compute the features of a CNN that is not trained once, and time what that saves.
+    """Compute the features of a frozen CNN once, and measure the time that this saves.
 
-    RECIPE is that of `flowstream train`, which trains from the features then. STREAM is one with
-    model = "cnn_rnn", fixed_clips = true and cache_features = true; without one, all those. Stacks
-    that are missing are made first.
+    RECIPE is a recipe of `flowstream train`, which then trains from the features. STREAM is a
+    stream with model = "cnn_rnn", fixed_clips = true and cache_features = true; the default is all
+    such streams. Missing stacks are extracted first.
     """
     from flowstream.recipe import load_recipe
     from flowstream.recipes import find_recipe
@@ -56,7 +56,7 @@ def features(
 
 
 def describe(kept: KeptFeatures) -> str:
-    """Return the size of the kept features and the speed-up as text."""
+    """Format the size of the stored features and the speed-up."""
     return (
         f"{kept.stream}: features of {kept.clips} clips, {kept.bytes / 1e6:.1f} MB, in "
         f"{kept.folder}; computed in {kept.seconds:.1f} s\n"

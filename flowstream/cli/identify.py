@@ -1,4 +1,4 @@
-"""Kind of a file, found by its content, and its facts as plain data."""
+"""Identification of files by their content, with their facts as plain data."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
     Parameters
     ----------
     path : path
-        That exists.
+        Existing file or directory.
     count : bool
-        Whether to count a video's frames by decoding it.
+        Decode a video to count its frames.
 
     Raises
     ------
     ParameterError
-        If it is none of these.
+        If the file cannot be read or is none of these.
     FlowstreamError
-        If it is one, but damaged.
+        If the file is one of these, but corrupted.
     """
     if path.is_dir():
         return _video(path, count=count)
@@ -37,7 +37,7 @@ def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
         with open_regular(path) as file:
             head = file.read(_HEAD)
     except OSError as error:
-        raise ParameterError(f"{path}: cannot read it: {error.strerror}") from error
+        raise ParameterError(f"{path}: cannot read the file: {error.strerror}") from error
     if not head:
         raise ParameterError(f"{path}: the file is empty")
     reader = _reader(path, head)
@@ -45,7 +45,7 @@ def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
 
 
 def _reader(path: Path, head: bytes) -> Callable[[Path], dict[str, Any]] | None:
-    """Return the reader of a file that starts so; None if only a video decoder can tell."""
+    """Return the reader for the first bytes of a file; None if it may be a video."""
     start = head.lstrip()
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _stack
@@ -64,14 +64,16 @@ def _video(path: Path, *, count: bool) -> dict[str, Any]:
     from flowstream.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, count_frames, probe
 
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-        raise ParameterError(f"{path}: a single picture; a folder of numbered ones is a video")
+        raise ParameterError(
+            f"{path}: a single image is no video; expected a directory of numbered images"
+        )
     try:
         info = probe(path)
     except VideoError as error:
         if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
             raise
         raise ParameterError(
-            f"{path}: neither a video that can be decoded nor a stack, checkpoint, score file, "
+            f"{path}: unknown kind of file; expected a video, stack, checkpoint, score file, "
             "report or flow field"
         ) from error
     return {
@@ -112,7 +114,7 @@ def _archive(path: Path) -> dict[str, Any]:
         return _scores(path)
     if any(name.endswith("/data.pkl") for name in names):
         return _checkpoint(path)
-    raise ParameterError(f"{path}: an archive, but neither a score file nor a checkpoint")
+    raise ParameterError(f"{path}: this ZIP archive is neither a score file nor a checkpoint")
 
 
 def _scores(path: Path) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         from flowstream.train.checkpoint import load_checkpoint
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{path}: to read a checkpoint needs {error.name!r}; install it with: "
+            f"{path}: reading a checkpoint needs {error.name!r}; install it with: "
             "pip install 'flowstream[train]'"
         ) from error
 
@@ -188,13 +190,13 @@ def _report(path: Path) -> dict[str, Any]:
             "facts": report["facts"],
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise ParameterError(f"{path}: a corrupted report: {error!r:.200}") from error
+        raise ParameterError(f"{path}: corrupted report: {error!r:.200}") from error
 
 
 def _page(path: Path) -> dict[str, Any]:
     data = path.with_suffix(".json")
     if not data.is_file():
-        raise ParameterError(f"{path}: a report to read in a browser; its data, {data}, is gone")
+        raise ParameterError(f"{path}: {data}, the data of this report, is missing")
     return _report(data)
 
 

@@ -1,4 +1,4 @@
-"""What `flowstream list models` measures of each model."""
+"""Measured facts of each model for `flowstream list models`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from flowstream.models import MODELS
 from flowstream.models.inspect.describe import describe
 from flowstream.models.model import ClipShape
 
-# The clips of the 3D CNNs' papers: Tran et al. 2015, arXiv:1412.0767, section 3.2.
+# Clip size of Tran et al. 2015, arXiv:1412.0767, section 3.2.
 FRAMES, SIDE = 16, 112
 CLASSES = 101
 
 
 @cache
 def measure(name: str) -> dict[str, Any]:
-    """Return size, cost, inputs and paper of a model with its defaults."""
+    """Return size, cost, inputs and paper of a model with default options."""
     model = MODELS[name]()
     both = len(model.streams) > 1
     clip = ClipShape(2 if both else 3, FRAMES, SIDE, SIDE)
@@ -34,7 +34,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return the facts as lines of text."""
+    """Format the facts as lines of text."""
     given = " and ".join("x".join(map(str, lengths)) for lengths in facts["flops_for"])
     least = "x".join(map(str, facts["smallest"]))
     order = "sees" if facts["sees_order"] else "does not see"

@@ -1,4 +1,4 @@
-"""`flowstream quality`: how good flow is where there is no ground truth."""
+"""Command `flowstream quality`: check flow quality without ground truth."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _output = partial(click.option, cls=GroupedOption, group="Output")
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """A clip to check; what only a stack records is None for a video."""
+    """Video or stack to check; values that only a stack records are None for a video."""
 
     method: str
     fields: Iterator[FieldQuality]
@@ -64,25 +64,26 @@ class _Result:
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Check only the first N fields of each clip.",
+    help="Check only the first N fields of each video or stack.",
 )
-@_output("--per-frame", is_flag=True, help="Print a line for each field.")
+@_output("--per-frame", is_flag=True, help="Print one line per field.")
 @_output("--json", "as_json", is_flag=True, help="Print JSON.")
 def quality(
     paths: tuple[Path, ...], limit: int | None, per_frame: bool, as_json: bool, **options: Any
 ) -> None:
-    """Check flow without ground truth, by how well it maps each frame to the next and back.
+    """Check flow without ground truth, by warping frames and comparing with backward flow.
 
-    PATH is a stack, a video, whose flow is then estimated and not kept, or a directory of these.
-    Several clips are printed as one row each, the worst first.
+    PATH is a stack, a video or a directory of these. The flow of a video is estimated and not
+    stored. Several inputs are printed as one row each, the worst first.
 
-    'error' is the mean difference of luma between a frame and the next one warped to it, in grey
-    levels, 'unmoved' that without warping, both over the pixels whose flow ends 'inside' the frame.
-    'consistent' is the share of the pixels that the backward flow returns, 'clipped' that of the
-    vectors at the codec's bound (of a video: 20 px), 'textured' that of the pixels with a gradient
-    of 2 levels per pixel or more: in flat areas a small error proves nothing. What a stack does not
-    hold (frames, backward flow) is not checked. The two worst fields are named; look at them with
-    'flowstream show STACK --at FIELD'. A cut between scenes is one.
+    'error' is the mean difference of luma between a frame and the next frame warped to it, in grey
+    levels; 'unmoved' is the same without warping. Both are computed over the pixels whose flow ends
+    'inside' the frame. 'consistent' is the fraction of the pixels that the backward flow maps back.
+    'clipped' is the fraction of the vectors at the bound of the codec (20 px for a video).
+    'textured' is the fraction of the pixels with a gradient of at least 2 levels per pixel; in flat
+    areas, a small error proves nothing. Measures that need frames or backward flow are skipped if a
+    stack has none. The two worst fields are listed, which may be cuts between scenes; to see them,
+    run 'flowstream show STACK --at FIELD'.
     """
     found = find_inputs(paths)
     flow = _read_flow(found, options)
@@ -104,18 +105,18 @@ def quality(
             if result.source.warning:
                 click.echo(f"{result.path}: {result.source.warning}", err=True)
     if failures:
-        raise ParameterError(f"{failures} of {len(found)} clips could not be checked")
+        raise ParameterError(f"{failures} of {len(found)} inputs could not be checked")
 
 
 def _read_flow(found: list[Path], options: Mapping[str, Any]) -> tuple[FlowMethod, Sampling] | None:
-    """Return the method and sampling for videos, if there are any."""
+    """Return the method and sampling for videos, or None if all inputs are stacks."""
     if not all(map(is_stack, found)):
         with usage_errors():
             return read_flow({**options, "method": options["method"] or "tvl1"})
     for name, value in options.items():
         if value not in (None, (), False):
             option = "set" if name == "settings" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for videos, but all clips are stacks.")
+            raise click.UsageError(f"--{option} is for videos, but all inputs are stacks.")
     return None
 
 
@@ -180,7 +181,7 @@ def _as_data(result: _Result) -> dict[str, Any]:
 
 
 def _table(results: list[_Result]) -> str:
-    """Return one row per clip, the worst first."""
+    """Format a table with one row per input, the worst first."""
     names = dict(
         zip(
             (result.path for result in results),
@@ -188,7 +189,9 @@ def _table(results: list[_Result]) -> str:
             strict=True,
         )
     )
-    ordered = sorted(results, key=lambda result: (result.verdict.order, -_unexplained(result)))
+    ordered = sorted(
+        results, key=lambda result: (result.verdict.order, -_compute_error_ratio(result))
+    )
     rows = []
     for result in ordered:
         summary = result.summary
@@ -202,10 +205,10 @@ def _table(results: list[_Result]) -> str:
         ]
         rows.append([names[result.path], result.verdict.level, *numbers, result.verdict.reason])
     head = [
-        ["clip", "verdict", "error", "unmoved", "inside", "consistent", "clipped", "textured", ""],
+        ["input", "verdict", "error", "unmoved", "inside", "consistent", "clipped", "textured", ""],
         ["", "", "levels", "levels", "%", "%", "%", "%", ""],
     ]
-    # the reason is text: it is aligned to the left by hand
+    # format_table aligns the last column to the right, but the reason is text
     width = max(len(row[-1]) for row in rows)
     rows = [[*row[:-1], row[-1].ljust(width)] for row in rows]
     lines = format_table(rows, head=head, left=2).splitlines()
@@ -220,7 +223,7 @@ def _table(results: list[_Result]) -> str:
     )
 
 
-def _unexplained(result: _Result) -> float:
+def _compute_error_ratio(result: _Result) -> float:
     summary = result.summary
     if summary.error is None or not summary.unmoved:
         return 0.0
@@ -228,7 +231,7 @@ def _unexplained(result: _Result) -> float:
 
 
 def _block(result: _Result) -> str:
-    """Return all about one clip, with a line for each field where they were kept."""
+    """Format the summary of one input, with one line per field if the fields were kept."""
     name = escape_controls(str(result.path))
     lines = [f"{paint(name, bold=True)}: flow by {result.source.method}"]
     return "\n".join([*lines, *map(_format_field, result.fields), _format_summary(result)])
@@ -246,10 +249,10 @@ def _format_field(field: FieldQuality) -> str:
 
 def _format_summary(result: _Result) -> str:
     summary, verdict = result.summary, result.verdict
-    error = "unknown: the stack holds no frames"
+    error = "unknown: the stack has no frames"
     if summary.error is not None:
-        error = f"{summary.error:.2f} grey levels, {summary.unmoved:.2f} unmoved"
-    consistent = "unknown: the stack holds no backward flow"
+        error = f"{summary.error:.2f} grey levels (unmoved: {summary.unmoved:.2f})"
+    consistent = "unknown: the stack has no backward flow"
     if summary.consistent is not None:
         consistent = f"{summary.consistent:.1%}"
     level = paint(verdict.level, fg=_COLOURS[verdict.level])

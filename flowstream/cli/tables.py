@@ -1,4 +1,4 @@
-"""`flowstream list`: methods, codecs, compressions, models and fusions."""
+"""Command `flowstream list`: methods, codecs, compressions, models and fusions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TABLES = {
     "models": "flowstream.models:MODELS",
     "fusions": "flowstream.fusion:FUSIONS",
 }
-"""What can be listed, and the table it stands in."""
+"""Registry of each kind that can be listed, as `"module:attribute"`."""
 
 MEASURED = {"models": "flowstream.cli.model_facts"}
-"""What measures the plug-ins of a kind: a module with `measure(name)` and `lines(measured)`."""
+"""Module with `measure(name)` and `lines(measured)` for each kind that is measured."""
 
 EXAMPLE = """\
 flowstream list
@@ -40,10 +40,10 @@ flowstream list codecs --json"""
 def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
     """List flow methods, codecs, compressions, models and fusions, each with its parameters.
 
-    KIND is methods, codecs, compressions, models or fusions; without one, all are listed.
-    The parameters are those of --set and of recipes, with their defaults. What needs a package
-    that is not installed is marked, with the command that installs it. Where models are asked for
-    by KIND, each is also traced for its size and cost, which takes some seconds.
+    KIND is methods, codecs, compressions, formats, models or fusions; the default is all kinds.
+    The parameters are those of --set and of recipes, with their defaults. An entry that needs a
+    package that is not installed is marked, with the command that installs the package. If KIND is
+    models, each model is also traced for its size and cost, which takes a few seconds.
     """
     listed = {kind: _entries(TABLES[kind]) for kind in kinds or TABLES}
     for kind in kinds:
@@ -67,7 +67,7 @@ def _entries(place: str) -> list[dict[str, Any]]:
 
 
 def _measure(kind: str, entries: list[dict[str, Any]]) -> None:
-    """Add the measured facts of the installed plug-ins of a kind, if there are any."""
+    """Add measured facts to the installed plug-ins of a kind that is measured."""
     if kind not in MEASURED:
         return
     measure = importlib.import_module(MEASURED[kind]).measure
@@ -77,7 +77,7 @@ def _measure(kind: str, entries: list[dict[str, Any]]) -> None:
 
 
 def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the first line of a plug-in's docstring, and its parameters."""
+    """Return the first line of a plug-in's docstring and its parameters."""
     entry: dict[str, Any] = {"name": name, "summary": "", "parameters": {}, "missing": None}
     try:
         plugin = plugins[name]
@@ -88,7 +88,7 @@ def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(plugin: Any) -> dict[str, Any]:
-    """Return the fields that can be set, with their defaults as plain data."""
+    """Return the parameters of a plug-in with their defaults as plain data."""
     if not dataclasses.is_dataclass(plugin):
         return {}
     return {
@@ -117,12 +117,15 @@ def _print_entry(kind: str, entry: Mapping[str, Any], *, indent: int) -> None:
         for line in importlib.import_module(MEASURED[kind]).lines(entry["measured"]):
             click.echo(wrap_text(f"{'':{indent}}{line}", indent=indent))
     if entry["parameters"]:
-        pairs = [f"{name}={_shown(told['default'])}" for name, told in entry["parameters"].items()]
+        pairs = [
+            f"{name}={_format_default(parameter['default'])}"
+            for name, parameter in entry["parameters"].items()
+        ]
         click.echo(wrap_text(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))
 
 
-def _shown(default: Any) -> str:
-    """Return a default as `--set` accepts it."""
+def _format_default(default: Any) -> str:
+    """Format a default as `--set` accepts it."""
     if isinstance(default, list):
         return f"[{','.join(map(str, default))}]"
     return str(default).lower() if default is None or isinstance(default, bool) else str(default)

@@ -1,7 +1,7 @@
-"""The report of a test: measures of each stream and of their fusion, as JSON and as one HTML page.
+"""Report of a test: measures of each stream and of their fusion, as JSON and as one HTML page.
 
-`write_report(folder, streams, fused, facts=...)` writes `report.json`, which programs read, and
-`report.html`, which people read: one file, no request to anything outside it.
+`write_report` writes `report.json` for programs and `report.html` for people. The page is one file
+and loads nothing from the network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say: expected calibration error, and temperature."""
+"""Calibration of probabilities: expected calibration error and temperature scaling."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ _SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class Bin:
-    """Videos whose highest probability is in one range: their number, mean and accuracy."""
+    """Videos whose highest probability is in one range."""
 
     count: int
+    """Number of videos."""
     confidence: float
+    """Mean of their highest probabilities."""
     accuracy: float
+    """Fraction of the videos that are classified correctly."""
 
 
 def reliability(scores: Scores, *, bins: int = 10) -> list[Bin]:
-    """Return the accuracy of the videos by their highest probability, in equal ranges."""
+    """Group the videos into equal ranges of their highest probability and measure each group."""
     if bins < 1:
-        raise ParameterError(f"bins: got {bins}, expected at least 1")
+        raise ParameterError(f"bins: expected at least 1, got {bins}")
     confidence = scores.scores.max(axis=1).astype(np.float64)
     right = scores.scores.argmax(axis=1) == scores.labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -39,24 +42,26 @@ def reliability(scores: Scores, *, bins: int = 10) -> list[Bin]:
 def calibration_error(scores: Scores, *, bins: int = 10) -> float:
     """Return the expected calibration error (ECE).
 
-    It is the mean distance of accuracy and confidence over equal ranges of confidence, weighted by
-    their videos (Guo et al. 2017, arXiv:1706.04599, equation 3).
+    The ECE is the mean absolute difference between accuracy and confidence over equal ranges of
+    confidence, weighted by the number of videos in each range (Guo et al. 2017, arXiv:1706.04599,
+    equation 3).
     """
     total = len(scores.labels)
     if not total:
-        raise ScoresError(f"scores of {scores.stream!r}: no videos, expected at least one")
+        raise ScoresError(f"scores of {scores.stream!r}: no videos; expected at least one")
     parts = reliability(scores, bins=bins)
     return sum(part.count * abs(part.accuracy - part.confidence) for part in parts) / total
 
 
 def fit_temperature(scores: Scores) -> float:
-    """Return the temperature that minimises the log-loss of these scores.
+    """Fit the temperature that minimises the log loss of scores.
 
-    Fit it to validation scores and apply it to others with `apply_temperature` (Guo et al. 2017,
-    section 4.2). The loss is convex in 1 / temperature, which is searched from 1/50 to 50.
+    Fit the temperature to validation scores and apply it to other scores with `apply_temperature`
+    (Guo et al. 2017, section 4.2). The loss is convex in 1 / temperature; the search range of
+    1 / temperature is 1/50 to 50.
     """
     if scores.part == "test":
-        raise ScoresError("temperature: got test scores, expected validation or training scores")
+        raise ScoresError("temperature: expected validation or training scores, got test scores")
     logits = _logits(scores)
     rows = np.arange(len(scores.labels))
 
@@ -68,7 +73,8 @@ def fit_temperature(scores: Scores) -> float:
 
     low, high = -np.log(50), np.log(50)
     golden = (np.sqrt(5) - 1) / 2
-    for _ in range(60):  # golden section: the interval shrinks to 1e-12 of its length
+    # golden-section search; 60 steps shrink the interval to 1e-12 of its length
+    for _ in range(60):
         left, right = high - golden * (high - low), low + golden * (high - low)
         if loss(left) <= loss(right):
             high = right
@@ -80,7 +86,7 @@ def fit_temperature(scores: Scores) -> float:
 def apply_temperature(scores: Scores, temperature: float) -> Scores:
     """Return the scores with their logits divided by the temperature."""
     if not temperature > 0:
-        raise ParameterError(f"temperature: got {temperature}, expected a number above 0")
+        raise ParameterError(f"temperature: expected a number above 0, got {temperature}")
     logits = _logits(scores) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     scaled = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

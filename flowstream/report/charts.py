@@ -1,4 +1,4 @@
-"""Charts of a report, drawn as SVG and HTML without a library."""
+"""Charts of a report as SVG and HTML, drawn without a library."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from flowstream.report.curves import Panel
 from flowstream.report.measures import Agreement, Measures, Share
 from flowstream.view.markup import Markup, element
 
-# Pixels a character of the 11 px labels takes at most; labels are not measured, only bounded.
+# Largest width of a character of the 11 px labels in pixels; the exact width is unknown.
 _CHARACTER = 7.0
-# A picture of more classes than this has no class names: they would be smaller than a pixel row.
+# Largest number of classes whose names are drawn. The names of more classes would be too small.
 _MOST_NAMED = 150
 
 
 def percent(value: float | None) -> str:
-    """Return `87.5` for 0.875, or a dash if there is no value."""
+    """Format a fraction as a percentage, such as `87.5` for 0.875, or as a dash if it is None."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def interval(share: Share) -> Markup:
-    """Draw a bar from 0 to 1 with the interval as a band and the value as a mark."""
+    """Draw a share on a bar from 0 to 1, with its interval as a band and its value as a mark."""
     return element(
         "div",
         element(
@@ -33,7 +33,7 @@ def interval(share: Share) -> Markup:
 
 
 def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
-    """Draw how many videos both streams, one stream or none classified correctly."""
+    """Draw the number of videos that both streams, one stream or none classified correctly."""
     parts = [
         ("both", "both correct", pair.both),
         (series[0], f"only {pair.first} correct", pair.only_first),
@@ -62,16 +62,17 @@ def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
 
 
 def heat_map(measures: Measures) -> Markup:
-    """Draw the confusion matrix: rows are true classes, shade is the share of the row.
+    """Draw the confusion matrix, with true classes as rows and predicted classes as columns.
 
-    Only the cells with a video are drawn, so that a page of hundreds of classes stays small.
+    The shade of a cell is its share of the row. Empty cells are not drawn, so that a page of
+    hundreds of classes stays small.
     """
     names = [result.name for result in measures.classes]
     cell = _cell_size(len(names))
     named = len(names) <= _MOST_NAMED
     margin = math.ceil(max(map(len, names)) * _CHARACTER) + 12 if named else 8
     side = cell * len(names)
-    # It shrinks to the page, but scrolls rather than shrink to nothing on a phone.
+    # The picture shrinks to the width of the page, but on a phone it scrolls below this width.
     least = "40rem" if len(names) > 30 else "22rem"
     return element(
         "svg",
@@ -93,7 +94,7 @@ def heat_map(measures: Measures) -> Markup:
 
 
 def _cell_size(classes: int) -> int:
-    """Return pixels per cell: enough for a number, for a label, or for a dot."""
+    """Return the side of a cell in pixels, which depends on the number of classes."""
     for most, size in ((12, 36), (30, 24), (_MOST_NAMED, 12)):
         if classes <= most:
             return size
@@ -138,7 +139,7 @@ def _cell(
         width=cell - (cell > 5),
         height=cell - (cell > 5),
         class_="right" if row == column else "wrong",
-        # A single video of a large class must still be seen.
+        # A single video of a large class must still be visible.
         fill_opacity=f"{0.15 + 0.85 * share:.2f}",
     )
     if cell < 24:
@@ -150,18 +151,19 @@ def _cell(
     )
 
 
-# Drawing area of a curve's panel within its 320 x 200 picture.
+# Drawing area of a curve's panel within its picture.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 310, 12, 168
 
 
 def curve(panel: Panel, *, best: float | None = None) -> Markup:
-    """Draw the lines of one panel over the epochs, with a legend and the last values.
+    """Draw the lines of one panel over the epochs, with a legend that shows the last values.
 
     Parameters
     ----------
     panel : Panel
+        Lines to draw.
     best : float, optional
-        Epoch that is marked, because its weights were kept.
+        Epoch to mark, because its weights were kept.
     """
     values = [value for line in panel.lines.values() for value in line if math.isfinite(value)]
     low, high = min(values), max(values)
@@ -219,7 +221,7 @@ def _tick(value: float, y: float) -> Markup:
 
 
 def format_tick(value: float) -> str:
-    """Write a value in at most seven characters: `0.85`, `8.5e-4`, `12,300`."""
+    """Format a value in at most seven characters, such as `0.85`, `8.5e-4` or `12,300`."""
     if value == 0 or 0.01 <= abs(value) < 1000:
         return f"{value:.3g}"
     if abs(value) >= 1000:
@@ -228,7 +230,7 @@ def format_tick(value: float) -> str:
 
 
 def _line(points: Sequence[tuple[float, float]], *, series: str) -> Markup:
-    """Draw a line through the finite points; it bridges epochs without a value."""
+    """Draw a line through the finite points, across epochs without a value."""
     known = [(f"{x:.1f}", f"{y:.1f}") for x, y in points if math.isfinite(y)]
     if len(known) == 1:
         (x, y), *_ = known

@@ -1,4 +1,4 @@
-"""Models side by side: accuracy and cost, as data, as a table and as a picture."""
+"""Comparison of the accuracy and cost of models, as JSON, CSV and one HTML page."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FORMAT = "flowstream.comparison 1"
 
 @dataclass(frozen=True)
 class Contender:
-    """One model of a comparison: its accuracy and cost."""
+    """Accuracy and cost of one model of a comparison."""
 
     name: str
     model: str
     sees_order: bool
     inputs: tuple[tuple[int, ...], ...]
-    """(C, T, H, W) of the inputs of its network: clips, or RGB and flow."""
+    """(C, T, H, W) of each input of the network: one clip, or RGB and flow."""
     top1: Share
     parameters: int
     flops: int
-    """FLOPs of the forward pass of one clip; a multiplication and an addition are two."""
+    """FLOPs of the forward pass of one clip; a multiply-add counts as two."""
     step_seconds: float
-    """Wall time of a training step, reading included: median over the epochs."""
+    """Wall time of a training step with reading of clips, in seconds: median over the epochs."""
     memory_bytes: int
     """Memory of a training step: activations, parameters, gradients, optimiser state."""
     report: str
@@ -44,16 +44,16 @@ class Contender:
 
     @property
     def clip(self) -> str:
-        """Inputs for people: `3×8×32×32`, or `3×1×32×32 and 2×8×32×32`."""
+        """Shapes of the inputs as text, such as `3×8×32×32` or `3×1×32×32 and 2×8×32×32`."""
         return " and ".join("×".join(map(str, lengths)) for lengths in self.inputs)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Contenders on the same videos at the same budget.
+    """Contenders that were trained on the same videos with the same budget.
 
-    `references` are shares to hold them against, by what to call them, and `remark` says in a
-    sentence what they mean.
+    `references` are accuracies to compare them with, by name, and `remark` is a sentence that
+    explains the references.
     """
 
     contenders: Sequence[Contender]
@@ -69,16 +69,16 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     Returns
     -------
     Path
-        Of `comparison.html`.
+        Path of `comparison.html`.
 
     Raises
     ------
     ScoresError
-        If there is nothing to compare, or a file cannot be written.
+        If there is no contender, or a file cannot be written.
     """
     folder = Path(folder)
     if not comparison.contenders:
-        raise ScoresError("comparison: no model to compare; expected one at least")
+        raise ScoresError("comparison: no model to compare; expected at least one, got 0")
     data = {"format": FORMAT, "flowstream": __version__, **asdict(comparison)}
     data["contenders"] = [{**asdict(one), "clip": one.clip} for one in comparison.contenders]
     texts = {
@@ -128,9 +128,9 @@ def page(comparison: Comparison) -> str:
         element("h2", "Accuracy and cost"),
         element(
             "p",
-            "A clip is channels × frames × rows × columns. FLOPs are those of one clip, forward, a "
-            "multiplication and an addition counted as two; memory is what a training step holds. "
-            "Click a heading to sort.",
+            "A clip is channels × frames × rows × columns. FLOPs are those of the forward pass of "
+            "one clip; a multiply-add counts as two. Memory is that of a training step. Click a "
+            "heading to sort the table.",
             class_="soft",
         ),
         _table(comparison),
@@ -139,7 +139,7 @@ def page(comparison: Comparison) -> str:
 
 
 def picture(comparison: Comparison) -> Markup:
-    """Draw a row per model: accuracy, interval as a band, references as dashed lines."""
+    """Draw one row per model: accuracy, interval as a band, references as dashed lines."""
     references = [
         element("s", style=f"left:{100 * value:.2f}%", title=f"{name} {percent(value)} %")
         for name, value in comparison.references.items()

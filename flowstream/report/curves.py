@@ -1,4 +1,4 @@
-"""The CSV log of a training as panels of lines: loss, accuracy, learning rate."""
+"""Learning curves: panels of loss, accuracy and learning rate from the CSV log of a training."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ class Panel:
     x_name: str
     x: tuple[float, ...]
     lines: dict[str, tuple[float, ...]]
-    """By name, one value for each of `x`; NaN where the log has none."""
+    """Values of each line by its name, one for each of `x`; NaN where the log has no value."""
 
 
 def curves(path: str | Path) -> list[Panel]:
-    """Read the panels of a log: the first column counts, the others are measures.
+    """Read the panels of a log.
 
-    `train_loss` and `validation_loss` become the lines `train` and `validation` of a panel `loss`;
-    a column that names no split is a panel of its own, after those. Columns without a number are
-    left out, and so is a last line that was cut off while it was written.
+    The first column is the x axis, such as the epoch; the other columns are measures. `train_loss`
+    and `validation_loss` become the lines `train` and `validation` of the panel `loss`. A column
+    whose name does not start with a part becomes a panel of its own; these panels come last.
+    Columns without numbers are skipped, and so is a truncated last line.
 
     Raises
     ------
     ParameterError
-        If the file cannot be read, or is no table with a header and a row of numbers.
+        If the file cannot be read, or is not a table with a header and at least one row of numbers.
     """
     header, rows = _read(Path(path))
     columns = list(zip(*rows, strict=True))
@@ -49,12 +50,12 @@ def curves(path: str | Path) -> list[Panel]:
             split, measure = name, name
         panels.setdefault(measure.replace("_", " "), {})[split.replace("_", " ")] = column
     drawn = [Panel(name, header[0], columns[0], lines) for name, lines in panels.items()]
-    # Loss and accuracy before the learning rate, wherever the log has them.
+    # Loss and accuracy come before the learning rate, whatever the order of the columns.
     return sorted(drawn, key=lambda panel: list(panel.lines) == [panel.name])
 
 
 def as_percent(panel: Panel) -> Panel:
-    """Return a panel of accuracies in percent, named like the figures of the report's tables."""
+    """Convert a panel of accuracies to percent and rename it as in the tables of the report."""
     if panel.name not in ("top1", "top5"):
         return panel
     lines = {name: tuple(100 * value for value in line) for name, line in panel.lines.items()}
@@ -62,7 +63,7 @@ def as_percent(panel: Panel) -> Panel:
 
 
 def best_epoch(panels: Sequence[Panel]) -> float | None:
-    """Return the epoch of the best validation accuracy, or else of the lowest validation loss."""
+    """Return the epoch with the best validation accuracy, else with the lowest validation loss."""
     for name, sign in (("top1", 1), ("loss", -1)):
         for panel in panels:
             line = panel.lines.get("validation")
@@ -75,12 +76,12 @@ def best_epoch(panels: Sequence[Panel]) -> float | None:
 
 
 def describe_time(panels: Sequence[Panel]) -> str:
-    """Return the time of an epoch and of the training, if the log has it."""
+    """Format the time per epoch and of the training; "" if the log has no times."""
     for panel in panels:
         if panel.name == "seconds":
             seconds = [value for value in panel.lines["seconds"] if math.isfinite(value)]
             median = statistics.median(seconds)
-            return f"{median:.3g} s per epoch, {format_seconds(sum(seconds))} in all"
+            return f"{median:.3g} s per epoch, {format_seconds(sum(seconds))} in total"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Accuracy of scores: of one stream, per class, and of several streams compared."""
+"""Accuracy of scores: of one stream, of each class, and agreement of several streams."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from flowstream.errors import ParameterError, ScoresError
 from flowstream.scores import Scores
 
-# Two-sided 95 % of the normal distribution.
+# 97.5 % quantile of the normal distribution, for two-sided 95 % intervals.
 _Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class Share:
-    """Accuracy: `correct` of `total`, with its 95 % interval."""
+    """Accuracy (`correct` of `total`) with its 95 % interval."""
 
     correct: int
     total: int
@@ -38,7 +38,7 @@ class ClassResult:
     accuracy: float | None
     """None if the part has no video of the class."""
     confused_with: str | None
-    """Class predicted for most of its misclassified videos; None if all are correct."""
+    """Most frequent wrong prediction for its videos; None if all are correct."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Measures:
     top1: Share
     top_k: Share
     k: int
-    """5, or the number of classes where there are fewer."""
+    """5, or the number of classes if there are fewer than 5."""
     mean_class_accuracy: float
     """Mean over the classes that have videos, so that small classes count like large ones."""
     mean_f1: float
     """UF1: mean over the same classes of 2 TP / (2 TP + FP + FN)."""
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """(K, K): videos of the row's class that were predicted as the column's."""
+    """(K, K): number of videos of the row's class that were predicted as the column's class."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def measure(scores: Scores) -> Measures:
     Raises
     ------
     ScoresError
-        If there is no video, or one without a label.
+        If there is no video, or a video has no label.
     """
     unknown = int((scores.labels < 0).sum())
     if unknown or not len(scores.labels):
         raise ScoresError(
             f"scores of {scores.stream!r}: videos without a label: {unknown} of "
-            f"{len(scores.labels)}; expected labelled videos, one at least, to measure on"
+            f"{len(scores.labels)}; expected at least one video, and a label for each"
         )
     classes = len(scores.classes)
     k = min(5, classes)
@@ -112,23 +112,24 @@ def measure(scores: Scores) -> Measures:
 def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> NDArray[np.bool_]:
     """Return True where a label (N,) is among the k highest scores of its row (N, K).
 
-    Of equal scores, the earlier class comes first, as in `argmax`.
+    Among equal scores, the earlier class comes first, as in `argmax`.
     """
     if not 1 <= k <= scores.shape[1]:
-        raise ParameterError(f"k: got {k}, expected 1 to {scores.shape[1]} (the classes)")
+        raise ParameterError(f"k: expected 1 to {scores.shape[1]} (number of classes), got {k}")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     found: NDArray[np.bool_] = (best == labels[:, None]).any(axis=1)
     return found
 
 
 def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
-    """Return the share of videos whose group of classes has the highest summed probability.
+    """Return the accuracy after classes are merged into groups and their probabilities added.
 
     Parameters
     ----------
     scores : Scores
-    groups : one a class
-        What several classes have in common: a hue, a direction.
+        Scores with labels.
+    groups : sequence of str
+        Group of each class, such as a hue or a direction that several classes share.
     """
     names = sorted(set(groups))
     member = np.array([[group == name for name in names] for group in groups], np.float64)
@@ -139,7 +140,7 @@ def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
 def confusion_matrix(
     predicted: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int
 ) -> NDArray[np.int64]:
-    """Count, (K, K), the videos of the row's class that were predicted as the column's."""
+    """Count the videos of each true class (row) by their predicted class (column), (K, K)."""
     matrix = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix
@@ -148,7 +149,7 @@ def confusion_matrix(
 def compute_mean_f1(matrix: NDArray[np.integer]) -> float:
     """Return the unweighted F1 score (UF1) of a confusion matrix.
 
-    It is the mean over the classes that have videos, as in See et al. 2019 (MEGC,
+    UF1 is the mean over the classes that have videos, as in See et al. 2019 (MEGC,
     doi:10.1109/FG.2019.8756611).
     """
     right = np.diag(matrix)
@@ -160,10 +161,12 @@ def compute_mean_f1(matrix: NDArray[np.integer]) -> float:
 def wilson(correct: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson 1927, doi:10.2307/2276774).
 
-    Unlike the normal interval it stays within 0..1 and has a width at 0 and at 1.
+    Unlike the normal interval, it stays within 0 to 1 and has a width above 0 at 0 and at 1.
     """
     if not 0 <= correct <= total or total < 1:
-        raise ParameterError(f"got {correct} correct of {total}, expected 0 to total of 1 or more")
+        raise ParameterError(
+            f"interval: got {correct} correct of {total}; expected 0 to total of 1 or more"
+        )
     share, square = correct / total, _Z95**2
     centre = (share + square / (2 * total)) / (1 + square / total)
     half = (
@@ -171,13 +174,13 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
         * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
         / (1 + square / total)
     )
-    # At 0 and at total the ends are exactly 0 and 1; the last bits of the formula may not be.
+    # At 0 and at total, the ends are exactly 0 and 1, but the formula is subject to rounding.
     low = 0.0 if correct == 0 else max(0.0, centre - half)
     return low, 1.0 if correct == total else min(1.0, centre + half)
 
 
 def confusions(scores: Scores) -> list[Confusion]:
-    """List the pairs of classes that were confused, with their videos, most frequent first."""
+    """List the pairs of confused classes with their videos, the most frequent pair first."""
     found: dict[tuple[int, int], list[str]] = defaultdict(list)
     for video, label, given in zip(
         scores.videos, scores.labels, scores.scores.argmax(axis=1), strict=True
@@ -192,9 +195,10 @@ def confusions(scores: Scores) -> list[Confusion]:
 
 
 def agreement(first: Scores, second: Scores) -> Agreement:
-    """Count how the correct answers of two streams overlap; videos are matched by name.
+    """Count the videos that both, one or none of two streams classified correctly.
 
-    `both + only_first + only_second` is the ceiling of any fusion that picks a stream per video.
+    Videos are matched by name. `both + only_first + only_second` is the upper limit of any fusion
+    that chooses one stream for each video.
     """
     one, two = _right(first), _right(second)
     if one.keys() != two.keys():
@@ -211,7 +215,7 @@ def agreement(first: Scores, second: Scores) -> Agreement:
 
 
 def agreements(streams: Mapping[str, Scores]) -> list[Agreement]:
-    """Return the `agreement` of every pair of streams, under the names given here."""
+    """Return the `agreement` of every pair of streams, with the given names of the streams."""
     parts = [replace(scores, stream=name) for name, scores in streams.items()]
     return [
         agreement(first, second)

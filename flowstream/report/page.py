@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no network."""
+"""Report as one HTML page that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowstream.report.measures import Agreement, Confusion, Measures
 from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
 
-# The pairs of classes, and the videos of each, that the page names; report.json has them all.
+# Largest number of pairs of classes, and of videos of each pair, on the page; report.json has all.
 _MOST_CONFUSIONS = 15
 _MOST_VIDEOS = 8
 
@@ -28,29 +28,29 @@ class Content:
     fused: Measures | None
     agreements: Sequence[Agreement]
     confusions: Sequence[Confusion]
-    """Of the `main` scores."""
+    """Confusions of the `main` scores."""
     curves: Mapping[str, Sequence[Panel]]
-    """By the name of the training."""
+    """Learning curves by the name of the training."""
     facts: Mapping[str, Any]
-    """Plain data: recipe, weights, flow."""
+    """Plain data about the recipe, the weights and the flow."""
 
     @property
     def columns(self) -> dict[str, Measures]:
-        """Streams and their fusion, in the order of the tables."""
+        """Measures of the streams and of their fusion, in the order of the tables."""
         return {**self.streams, **({"fused": self.fused} if self.fused else {})}
 
     @property
     def main(self) -> tuple[str, Measures]:
-        """Name and measures that the details show: the fusion, or else the last stream."""
+        """Name and measures of the fusion, or of the last stream if nothing was fused."""
         return list(self.columns.items())[-1]
 
     def series(self, name: str) -> str:
-        """Return the style class of a stream's colour."""
+        """Return the CSS class of a stream's colour."""
         return "fused" if name == "fused" else f"s{list(self.streams).index(name) % 4}"
 
 
 def page(content: Content) -> str:
-    """Return the whole document."""
+    """Return the HTML document of a report."""
     _, main = content.main
     total, classes = main.top1.total, len(main.classes)
     lead = f"{total} {content.part} videos of {classes} classes"
@@ -67,12 +67,12 @@ def page(content: Content) -> str:
         _classes(content),
         _curves(content),
         _facts(content),
-        element("footer", f"flowstream {__version__}. The same figures as data: report.json."),
+        element("footer", f"flowstream {__version__}. The same values as data: report.json."),
     )
 
 
 def run_name(facts: Mapping[str, Any]) -> str:
-    """Return the name of the run and its flow method, such as `ucf10 (tvl1)`; "" if unknown."""
+    """Return the name and flow method of a run, such as `ucf10 (tvl1)`; "" if unknown."""
     recipe = facts.get("recipe")
     if not isinstance(recipe, Mapping) or not recipe.get("out"):
         return ""
@@ -138,9 +138,9 @@ def _measures(content: Content) -> Markup:
         for name, values in figures.items()
     ]
     note = (
-        "Top-1 and mean class accuracy differ where classes have unequal numbers of videos. The "
-        "intervals above are Wilson's: with other videos of the same kind, a figure within them "
-        "would be no surprise."
+        "Top-1 and mean class accuracy differ if the classes have unequal numbers of videos. The "
+        "intervals above are Wilson's 95 % intervals: they show how much an accuracy can vary with "
+        "the choice of the test videos."
     )
     return _section("Measures", _table([element("th"), *_heads(content)], rows), note=note)
 
@@ -184,7 +184,7 @@ def _worst(content: Content) -> Markup:
         element("th", "True class"),
         element("th", "Predicted as"),
         element("th", "Videos", class_="n"),
-        element("th", "Which"),
+        element("th", "Names"),
     ]
     shown = content.confusions[:_MOST_CONFUSIONS]
     rows = [
@@ -193,7 +193,7 @@ def _worst(content: Content) -> Markup:
             element("td", pair.true),
             element("td", pair.predicted),
             element("td", len(pair.videos), class_="n"),
-            element("td", element("span", _named(pair.videos), class_="mono videos")),
+            element("td", element("span", _list_videos(pair.videos), class_="mono videos")),
         )
         for pair in shown
     ]
@@ -203,7 +203,7 @@ def _worst(content: Content) -> Markup:
     return _section("Most frequent confusions", _table(head, rows, class_="pairs"), note=note)
 
 
-def _named(videos: Sequence[str]) -> str:
+def _list_videos(videos: Sequence[str]) -> str:
     more = len(videos) - _MOST_VIDEOS
     return ", ".join(videos[:_MOST_VIDEOS]) + (f" and {more} more" if more > 0 else "")
 
@@ -267,7 +267,7 @@ def _curves(content: Content) -> Markup:
 
 
 def _training(panels: Sequence[Panel]) -> str:
-    """Return what a heading says about a training: its best epoch and its time."""
+    """Format the best epoch and the time of a training for its heading."""
     best, time = best_epoch(panels), describe_time(panels)
     facts = [f"best epoch {best:g}" if best is not None else "", time]
     return "".join(f"  ·  {fact}" for fact in facts if fact)
@@ -280,7 +280,9 @@ def _panels(panels: Sequence[Panel]) -> Markup:
 
 
 def _facts(content: Content) -> Markup:
-    return _section("What made this", _listing(content.facts)) if content.facts else Markup()
+    return (
+        _section("Origin of these results", _listing(content.facts)) if content.facts else Markup()
+    )
 
 
 def _listing(facts: Mapping[str, Any]) -> Markup:

@@ -1,4 +1,4 @@
-"""What the differences between scores mean: bootstrap intervals, McNemar's test, precision."""
+"""Statistics of scores: bootstrap intervals, McNemar's test, recall and average precision."""
 
 from __future__ import annotations
 
@@ -32,25 +32,30 @@ def bootstrap(
 ) -> Interval:
     """Return the bootstrap percentile interval of a measure over the videos.
 
-    Where the scores have groups (films, subjects), whole groups are resampled, because videos of
-    one group are not independent (Efron & Tibshirani 1993, chapter 8; Davison & Hinkley 1997,
+    If the scores have groups (films, subjects), whole groups are resampled, because videos of one
+    group are not independent (Efron & Tibshirani 1993, chapter 8; Davison & Hinkley 1997,
     section 3.8).
 
     Parameters
     ----------
     scores : Scores
+        Scores with labels.
     measure : function of scores (N, K) and labels (N,)
+        Function that returns the value to estimate.
     resamples : int
+        Number of bootstrap samples.
     confidence : float
+        Probability that the interval covers, between 0 and 1.
     seed : int
+        Seed of the random generator.
     """
     if resamples < 1 or not 0 < confidence < 1:
         raise ParameterError(
-            f"bootstrap: got {resamples} resamples at {confidence}, expected at least 1 at a "
-            "confidence between 0 and 1"
+            "bootstrap: expected at least 1 resample and a confidence between 0 and 1, got "
+            f"{resamples} and {confidence}"
         )
     if not len(scores.labels):
-        raise ScoresError(f"scores of {scores.stream!r}: no videos, expected at least one")
+        raise ScoresError(f"scores of {scores.stream!r}: no videos; expected at least one")
     members = _group_members(scores)
     random = np.random.default_rng(seed)
     values = []
@@ -64,12 +69,12 @@ def bootstrap(
 
 
 def top1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the share of videos whose highest score is that of their class."""
+    """Return the fraction of videos whose highest score is that of their class."""
     return float((scores.argmax(axis=1) == labels).mean())
 
 
 def uar(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the unweighted average recall: the mean accuracy of the classes that have videos."""
+    """Return the unweighted average recall (UAR) over the classes that have videos."""
     right = scores.argmax(axis=1) == labels
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
@@ -82,10 +87,12 @@ def average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_])
     Parameters
     ----------
     scores : (N,)
+        Score of the class for each video.
     positive : (N,) bool
+        True for the videos of the class.
     """
     if not positive.any():
-        raise ScoresError("average precision: got no positive video, expected at least one")
+        raise ScoresError("average precision: expected at least one positive video, got none")
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(positive[order])
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
@@ -102,12 +109,14 @@ def mean_average_precision(
     Parameters
     ----------
     scores : (N, K)
-    labels : (N,) class indices, or (N, K) bool for videos with any number of classes
+        Score of each class for each video.
+    labels : (N,) int or (N, K) bool
+        Class index of each video, or a mask of classes if a video can have several.
     """
     positive = labels if labels.ndim == 2 else labels[:, None] == np.arange(scores.shape[1])
     known = [k for k in range(scores.shape[1]) if positive[:, k].any()]
     if not known:
-        raise ScoresError("mean average precision: got no labelled video, expected at least one")
+        raise ScoresError("mean average precision: expected at least one labelled video, got none")
     precisions = [average_precision(scores[:, k], positive[:, k].astype(np.bool_)) for k in known]
     return float(np.mean(precisions))
 
@@ -115,16 +124,17 @@ def mean_average_precision(
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Return the two-sided p value of McNemar's exact test.
 
-    It is the probability of a split at least as uneven between the videos that only one of two
-    classifiers gets right, if both were equally good (McNemar 1947, doi:10.1007/BF02295996).
+    The test considers the videos that exactly one of two classifiers classifies correctly. The p
+    value is the probability that these videos are divided at least as unevenly between two equally
+    accurate classifiers (McNemar 1947, doi:10.1007/BF02295996).
 
     Parameters
     ----------
     first, second : (N,) bool
-        Whether each classifier is right on each video.
+        True for each video that the classifier classifies correctly.
     """
     if first.shape != second.shape:
-        raise ScoresError(f"McNemar: got {len(first)} and {len(second)} videos, expected the same")
+        raise ScoresError(f"McNemar: expected the same videos, got {len(first)} and {len(second)}")
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
     count, fewer = only_first + only_second, min(only_first, only_second)
     if not count:
@@ -142,7 +152,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _group_members(scores: Scores) -> list[NDArray[np.intp]]:
-    """Return the rows of each group; each video is its own group where there are none."""
+    """Return the rows of each group; without groups, each video is a group of its own."""
     if not scores.groups:
         return [np.array([row]) for row in range(len(scores.videos))]
     members: dict[str, list[int]] = {}

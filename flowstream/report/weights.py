@@ -1,4 +1,4 @@
-"""Accuracy of two streams' weighted mean as a function of the weight."""
+"""Accuracy of the weighted mean of two streams as a function of the weight."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SERIES = ("#1f77b4", "#ff7f0e", "#2ca02c")
 
 
 def weight_curve(parts: Sequence[Scores], *, steps: int = 20) -> list[tuple[float, float]]:
-    """Return pairs of the second stream's weight and the top-1 of the weighted mean.
+    """Return pairs of the weight of the second stream and the top-1 accuracy of the mean.
 
     Raises
     ------
     ScoresError
-        If there are not two streams of the same videos.
+        If there are not exactly two streams, or their videos or classes differ.
     """
     if len(parts) != 2:
-        raise ScoresError(f"weight curve: got {len(parts)} streams, expected two")
+        raise ScoresError(f"weight curve: expected two streams, got {len(parts)}")
     first, second = parts
     if set(first.videos) != set(second.videos) or first.classes != second.classes:
         raise ScoresError("weight curve: the streams have different videos or classes")

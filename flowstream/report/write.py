@@ -1,4 +1,4 @@
-"""`report.json` and `report.html` of a test."""
+"""Output of the report of a test as `report.json` and `report.html`."""
 
 from __future__ import annotations
 
@@ -29,38 +29,39 @@ def write_report(
     facts: Mapping[str, Any],
     logs: Mapping[str, str | Path] | None = None,
 ) -> Path:
-    """Write `report.json` and `report.html`, each completely or not at all.
+    """Write `report.json` and `report.html` atomically.
 
     Parameters
     ----------
     folder : path
-        Made where it does not exist.
-    streams : scores by the name to show, in the order to show them
+        Output directory; created if missing.
+    streams : mapping of str to Scores
+        Scores by the displayed name of the stream, in the displayed order.
     fused : Scores or None
-        Of the same videos and classes; None where there is one stream, or nothing was fused. The
-        details (confusion, classes) are those of the last stream then.
+        Fused scores of the same videos and classes, or None if nothing was fused. In that case the
+        details (confusion, classes) are those of the last stream.
     facts : mapping
-        What made the scores: recipe, fusion weights, flow spec. Dataclasses, paths and arrays are
+        Origin of the scores: recipe, fusion weights, flow spec. Dataclasses, paths and arrays are
         written as plain data.
-    logs : training logs (CSV) by the name to show
-        Drawn as learning curves.
+    logs : mapping of str to path, optional
+        Training logs (CSV) by displayed name, which are drawn as learning curves.
 
     Returns
     -------
     Path
-        Of `report.html`.
+        Path of `report.html`.
 
     Raises
     ------
     ScoresError
-        If there is no stream, the streams differ in their classes or videos, one has a video
-        without a label, or the files cannot be written.
+        If there is no stream, the streams differ in their classes or videos, a video has no
+        label, or the files cannot be written.
     ParameterError
-        If a log is not one.
+        If a log cannot be read or is not a training log.
     """
     folder = Path(folder)
     if not streams:
-        raise ScoresError("report: no stream to report on; give one at least")
+        raise ScoresError("report: no stream to report on; expected at least one, got 0")
     main = fused or list(streams.values())[-1]
     for name, scores in streams.items():
         _check_like(main, name, scores)
@@ -88,7 +89,7 @@ def _check_like(main: Scores, name: str, scores: Scores) -> None:
     if set(scores.videos) != set(main.videos):
         raise ScoresError(
             f"report: {name!r} has {len(set(scores.videos))} videos, {main.stream!r} "
-            f"{len(set(main.videos))}, and they are not the same ones"
+            f"{len(set(main.videos))}; expected the same videos"
         )
 
 
@@ -107,7 +108,7 @@ def _as_data(content: Content) -> dict[str, Any]:
 
 
 def _as_json(data: Mapping[str, Any]) -> str:
-    """Write one line per item: one number per line would make megabytes of spaces."""
+    """Format data as JSON with one line per item, because an indented file is much larger."""
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for key, value in data.items()
@@ -116,7 +117,7 @@ def _as_json(data: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it; NaN and infinity become null."""
+    """Convert a value to plain data for JSON; NaN and infinity become None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)

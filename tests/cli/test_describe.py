@@ -43,7 +43,7 @@ def test_the_table_of_the_notes_as_it_is_printed() -> None:
 def test_the_totals_stand_beneath() -> None:
     last = text(*SLOW, "--set", "norm=false", "--classes", "5").splitlines()[-1]
     assert last == (
-        "8,909 parameters, 8,909 of them trained; 0.179 GFLOPs for a clip of 3×20×64×64"
+        "8,909 parameters, 8,909 of them trainable; 0.179 GFLOPs for a clip of 3×20×64×64"
     )
 
 
@@ -82,12 +82,10 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
     assert memory["total"] == sum(memory[part] for part in parts)
     assert memory["temporary"] > 0
     printed = text(*arguments)
-    assert "training on 4 clips at once with adamw, in float32:" in printed
-    assert "raw video, a byte a value" in printed
+    assert "training step with 4 clips, adamw and float32:" in printed
+    assert "raw video, one byte per value" in printed
     last = " ".join(printed.splitlines()[-1].split())
-    assert (
-        last == f"total at the peak, but for the raw video {format_value('bytes', memory['total'])}"
-    )
+    assert last == f"total at the peak, without raw video {format_value('bytes', memory['total'])}"
 
 
 def test_without_an_input_it_is_the_clip_of_the_3d_cnns() -> None:
@@ -118,9 +116,9 @@ def test_pretrained_weights_are_not_fetched(monkeypatch: pytest.MonkeyPatch) -> 
     ("arguments", "message"),
     [
         (["slow_fusoin"], "unknown model 'slow_fusoin'"),
-        (["slow_fusion", "--input", "20x64x64"], "takes CxTxHxW, got 20x64x64"),
-        (["two_stream", "--input", "2x5x16x16"], "takes TxHxW of its flow, got 2x5x16x16"),
-        (["slow_fusion", "--input", "3x20x64"], "takes CxTxHxW, got 3x20x64"),
+        (["slow_fusion", "--input", "20x64x64"], "expected CxTxHxW, got 20x64x64"),
+        (["two_stream", "--input", "2x5x16x16"], "expected TxHxW of the flow, got"),
+        (["slow_fusion", "--input", "3x20x64"], "expected CxTxHxW, got 3x20x64"),
         (["slow_fusion", "--input", "3x0x64x64"], "expected CxTxHxW, such as 3x16x112x112"),
         (["slow_fusion", "--input", "big"], "expected CxTxHxW, such as 3x16x112x112"),
         (["slow_fusion", "--classes", "0"], "0 is not in the range 1<=x<=100000"),

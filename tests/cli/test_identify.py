@@ -167,15 +167,15 @@ def test_info_of_a_report_or_its_page_tells_every_streams_accuracy(tmp_path: Pat
     write_report(tmp_path, {"spatial": make_scores("rgb")}, None, facts={})
     assert list(data("info", page)["top1"]) == ["spatial"]
     (tmp_path / "report.json").unlink()
-    assert "is gone" in refusal(1, "info", page)
+    assert "is missing" in refusal(1, "info", page)
 
 
 def test_info_of_a_damaged_report_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text('{"format": "flowstream.report 1"}')
-    assert "a corrupted report" in refusal(1, "info", path)
+    assert "corrupted report" in refusal(1, "info", path)
     path.write_text('{"format": "flowstream.report 1"')
-    assert "a corrupted report" in refusal(1, "info", path)
+    assert "corrupted report" in refusal(1, "info", path)
 
 
 def test_info_of_a_flow_field_tells_its_size_and_speed(tmp_path: Path) -> None:

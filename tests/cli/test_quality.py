@@ -70,7 +70,7 @@ def test_a_stack_is_summarised_and_its_worst_field_named(stack: Path) -> None:
     assert text.startswith(f"{stack}: flow by known\n")
     (worst,) = [line for line in text.splitlines() if line.startswith("worst")]
     assert worst.split()[1:6] == ["field", "2", "(frame", "20,", "0.80"]
-    assert "consistent  unknown: the stack holds no backward flow" in text
+    assert "consistent  unknown: the stack has no backward flow" in text
     assert max(map(len, text.splitlines()[1:])) <= 80
     with open_stack(stack) as opened:
         expected = as_record(summarise(stack_quality(opened)))
@@ -96,7 +96,7 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
             writer.add_frame(t, t / 25)
         writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
     text = output("quality", path)
-    assert "error       unknown: the stack holds no frames" in text
+    assert "error       unknown: the stack has no frames" in text
     assert "textured" not in text
     assert sources(path)[0]["error"] is None
 
@@ -135,7 +135,7 @@ def test_one_bad_source_leaves_the_others_and_fails(stack: Path, video: Path) ->
     assert [record["path"] for record in records] == [str(stack), str(video)]
     assert f"failed: {broken}" in result.stderr
     assert f"failed: {text}" in result.stderr
-    assert "2 of 4 clips could not be checked" in result.stderr
+    assert "2 of 4 inputs could not be checked" in result.stderr
 
 
 def test_a_directory_has_a_row_per_clip_the_worst_first(stack: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_directory_has_a_row_per_clip_the_worst_first(stack: Path) -> None:
             writer.add_frame(10 * t, 0.4 * t, jpeg)
         writer.add_fields(wrong)
     lines = output("quality", stack.parent).splitlines()
-    assert lines[0].split()[:2] == ["clip", "verdict"]
+    assert lines[0].split()[:2] == ["input", "verdict"]
     assert [line.split()[0] for line in lines[2:]] == ["wrong.h5", "clip.h5"]
     assert lines[2].split()[1] == "bad"
     assert "--bound" in lines[2]

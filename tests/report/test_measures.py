@@ -71,7 +71,7 @@ def test_among_equal_scores_the_earlier_class_stands_first() -> None:
 
 @pytest.mark.parametrize("k", [0, 4])
 def test_top_k_of_no_class_or_of_more_than_there_are_is_refused(k: int) -> None:
-    with pytest.raises(ParameterError, match=f"k: got {k}, expected 1 to 3"):
+    with pytest.raises(ParameterError, match=f"k: expected 1 to 3.*got {k}"):
         top_k(np.eye(3), np.arange(3), k)
 
 
@@ -118,7 +118,7 @@ def test_top_five_of_three_classes_is_top_three() -> None:
 def test_nothing_to_measure_on_is_refused() -> None:
     with pytest.raises(ScoresError, match="videos without a label: 1 of 2"):
         measure(answers([0, 0], [0, -1]))
-    with pytest.raises(ScoresError, match="one at least"):
+    with pytest.raises(ScoresError, match="at least one video"):
         measure(replace(answers([0], [0]), scores=np.empty((0, 3), np.float32),
                         labels=np.empty(0, np.int64), videos=()))  # fmt: skip
 
