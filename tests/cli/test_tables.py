@@ -75,7 +75,8 @@ def test_models_are_measured_where_they_are_asked_for() -> None:
     both = models["two_stream"]
     assert (both["streams"], both["flops_for"][1]) == ("RGB and flow", [2, 16, 112, 112])
     orderless = [name for name, measured in models.items() if not measured["sees_order"]]
-    assert orderless == ["single_frame", "late_fusion_pool"]
+    assert {"single_frame", "late_fusion_pool"} <= set(orderless)
+    assert "c3d" not in orderless
     text = " ".join(listed("models").split())
     assert "78.4 M parameters, 77.1 GFLOPs for 3x16x112x112" in text
     assert "takes RGB or flow, TxHxW from 1x16x16; sees the order of frames" in text
