@@ -88,12 +88,12 @@ def off_a_square(weights: Path) -> None:
     ("damage", "message"),
     [
         (gone, "neither a file nor one of torchvision's"),
-        (a_folder, "a folder, expected a file"),
-        (cut_off, "not a file of weights, or one that was cut off"),
+        (a_folder, "got a directory, expected a file"),
+        (cut_off, "not a file of weights, or a truncated one"),
         (nested, "'model' is a dict, expected tensors by name"),
-        (a_list, "holds a list, expected a dict of tensors"),
+        (a_list, "got a list, expected a dict of tensors"),
         (too_wide, "width: got 16, expected 32; set width = 32"),
-        (off_a_square, "has 15 places, expected a square"),
+        (off_a_square, "has 15 positions, expected a square"),
     ],
 )
 def test_training_is_refused_before_a_video_is_extracted(
@@ -132,7 +132,9 @@ def test_the_other_programs_refuse_before_they_begin(recipe: Path) -> None:
         "stream": {"stream": "rgb", "frames": 8, "size": 32},
         "models": {"c3d": {}, "video_transformer": {"options": {"weights": "gone.pt"}}},
     }
-    with pytest.raises(CheckpointError, match=r"video_transformer: weights 'gone\.pt': neither"):
+    with pytest.raises(
+        CheckpointError, match=r"video_transformer: weights 'gone\.pt': got neither"
+    ):
         compare_models(build(ZooRecipe, zoo, where="test"), progress=False)
     assert not manifest.parent.exists()
 
