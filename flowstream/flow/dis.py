@@ -1,4 +1,4 @@
-"""Dense inverse search (DIS), by OpenCV: the fastest method, good at motion boundaries."""
+"""Dense inverse search (DIS), by OpenCV: fastest, with sharp motion boundaries."""
 
 from __future__ import annotations
 
@@ -37,31 +37,32 @@ _SETTERS = {
 
 @dataclass(frozen=True)
 class DIS(FlowMethod):
-    """Dense flow from patches matched by inverse search, then refined variationally.
+    """Dense flow from patches matched by inverse search, with variational refinement.
 
-    Every parameter but `preset` may be None, which means: what OpenCV's preset has.
+    Every parameter except `preset` may be None, which selects the value of OpenCV's preset.
 
     Parameters
     ----------
     preset : {"ultrafast", "fast", "medium"}
-        OpenCV's own presets, of rising accuracy and cost.
+        OpenCV's presets, in order of increasing accuracy and cost.
     finest_scale : int, optional
-        Finest pyramid level that is computed, 0 for the full size; the flow is scaled up from it.
-        Where a frame is too small for a pyramid that reaches so high, two levels below its highest.
+        Finest pyramid level that is computed, 0 for the full size; the flow is upsampled from it.
+        If a frame is too small to have this level, the level two below its coarsest is used.
     patch_size : int, optional
-        Side of a patch, pixels, 4 to 16.
+        Side of a patch in pixels, 4 to 16.
     patch_stride : int, optional
-        Step between patches, pixels, 1 to `patch_size`.
+        Step between patches in pixels, 1 to `patch_size`.
     gradient_descent_iterations : int, optional
-        Iterations of the inverse search a patch.
+        Iterations of the inverse search per patch.
     refinement_iterations : int, optional
-        Fixed-point iterations of the variational refinement a level; 0 turns it off.
+        Fixed-point iterations of the variational refinement per level; 0 disables it.
     refinement_smoothness, refinement_colour, refinement_gradient : float, optional
-        Its weights of the smoothness (alpha), intensity (delta) and gradient constancy (gamma).
+        Weights of smoothness (alpha), intensity (delta) and gradient constancy (gamma) in the
+        refinement.
     mean_normalisation : bool, optional
-        Match patches after subtracting their means: robust to changes of lighting.
+        Subtract the means of patches before matching, which is robust to changes of lighting.
     spatial_propagation : bool, optional
-        Start the search of a patch from its neighbours' results too.
+        Start the search of a patch from the results of its neighbours as well.
 
     Raises
     ------
@@ -95,7 +96,7 @@ class DIS(FlowMethod):
                 f"flow method 'dis': unknown preset {self.preset!r}; known: {known}."
                 f"{did_you_mean(str(self.preset), _PRESETS)}"
             )
-        # OpenCV pads the frame by 16 pixels: larger patches would read outside of it
+        # OpenCV pads the frame by 16 pixels; larger patches would read out of bounds
         patch = 8 if self.patch_size is None else self.patch_size
         for parameter, lowest, highest in (
             ("finest_scale", 0, math.inf),
@@ -111,23 +112,23 @@ class DIS(FlowMethod):
             if value is not None and not (lowest <= value <= highest and value < math.inf):
                 expected = f"at least {lowest}" if highest == math.inf else f"{lowest} to {highest}"
                 raise ParameterError(
-                    f"flow method 'dis': {parameter}: got {value!r}, expected {expected}"
+                    f"flow method 'dis': {parameter}: expected {expected}, got {value!r}"
                 )
 
     def estimate(self, first: Images, second: Images) -> Vectors:
-        """Flow of each pair by `cv2.DISOpticalFlow`."""
+        """Estimate the flow of each pair with `cv2.DISOpticalFlow`."""
         rows, columns = first.shape[1:3]
         vectors = np.empty((len(first), 2, rows, columns), np.float32)
         for one, other, field in zip(first, second, vectors, strict=True):
-            # a new one for each pair: it keeps state between calls, and threads may not share it
-            search = self._search((rows, columns))
-            top, left = _padding((rows, columns), search.getPatchSize())
-            # without initial flow, which OpenCV's stubs do not know
-            flow = search.calc(_padded(one, top, left), _padded(other, top, left), None)  # type: ignore[call-overload]
+            # a new object for each pair, because it keeps state and is not thread-safe
+            search = self._make_search((rows, columns))
+            top, left = _choose_padding((rows, columns), search.getPatchSize())
+            # None: no initial flow; OpenCV's type stubs do not allow it
+            flow = search.calc(_pad_frame(one, top, left), _pad_frame(other, top, left), None)  # type: ignore[call-overload]
             field[:] = np.moveaxis(flow[top : top + rows, left : left + columns], 2, 0)
         return vectors
 
-    def _search(self, size: Size) -> cv2.DISOpticalFlow:
+    def _make_search(self, size: Size) -> cv2.DISOpticalFlow:
         search = cv2.DISOpticalFlow.create(_PRESETS[self.preset])
         for parameter, setter in _SETTERS.items():
             value = getattr(self, parameter)
@@ -141,24 +142,24 @@ class DIS(FlowMethod):
 
 
 def _highest_scale(size: Size, patch: int) -> int:
-    """The coarsest pyramid level that OpenCV computes for a frame.
+    """Return the coarsest pyramid level that OpenCV computes for a frame.
 
-    OpenCV itself changes the scales of a frame whose pyramid ends below the finest one, but by its
-    width only: a 16 x 200 frame then crashes the process (seen with 4.8 and 5.0).
+    OpenCV lowers the finest level of a frame that is too small for it, but considers only the
+    width: a 16 x 200 frame then crashes the process (observed with OpenCV 4.8 and 5.0).
     """
-    sides = [side + 2 * pad for side, pad in zip(size, _padding(size, patch), strict=True)]
+    sides = [side + 2 * pad for side, pad in zip(size, _choose_padding(size, patch), strict=True)]
     by_motion = math.log2(max(sides) / (4 * patch)) + 0.5
     by_size = math.log2(min(sides) / patch)
     return int(min(by_motion, by_size))
 
 
-def _padding(size: Size, patch: int) -> Size:
-    """Rows above and below, columns left and right, that give each axis room for two patches."""
+def _choose_padding(size: Size, patch: int) -> Size:
+    """Return the padding, rows and columns, with which two patches fit on each axis."""
     rows, columns = (max(0, math.ceil((2 * patch - side) / 2)) for side in size)
     return rows, columns
 
 
-def _padded(frame: Images, rows: int, columns: int) -> Images:
+def _pad_frame(frame: Images, rows: int, columns: int) -> Images:
     if not rows and not columns:
         return np.ascontiguousarray(frame)
     return np.pad(frame, ((rows, rows), (columns, columns)), mode="edge")

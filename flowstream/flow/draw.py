@@ -1,4 +1,4 @@
-"""Flow fields as pictures in Middlebury's colours: hue is direction, saturation is speed."""
+"""Drawing of fields in Middlebury's colours: hue is direction, saturation speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _BEYOND = 0.75  # brightness of vectors that are faster than the scale
 
 
 def colour_wheel() -> NDArray[np.uint8]:
-    """Return Middlebury's 55 hues in a circle: red, yellow, green, cyan, blue, magenta.
+    """Return Middlebury's colour wheel of 55 hues.
+
+    The order is red, yellow, green, cyan, blue, magenta.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def draw_field(vectors: Vectors, *, max_speed: float | None = None) -> Images:
 
 
 def draw_hues(vectors: Vectors) -> Images:
-    """Draw the direction of each known vector `(2, H, W)` in full colour, whatever its speed."""
+    """Draw the directions of known vectors `(2, H, W)` in full colour at any speed."""
     check_field(vectors, axes=3)
     coloured: Images = _hues(*vectors.astype(np.float64)).astype(np.uint8)
     return coloured

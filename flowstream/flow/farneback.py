@@ -1,4 +1,4 @@
-"""Farnebäck's polynomial expansion, by OpenCV: fast, smooth, blurred at motion boundaries."""
+"""Farnebäck's polynomial expansion, by OpenCV: fast, blurs motion boundaries."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from flowstream.types import Images, Vectors
 
 @dataclass(frozen=True)
 class Farneback(FlowMethod):
-    """Dense flow from quadratic polynomials fitted to each pixel's neighbourhood.
+    """Dense flow from quadratic polynomials fitted to the neighbourhood of each pixel.
 
-    Defaults are those of OpenCV's own examples. The symbols are OpenCV's.
+    The defaults are those of OpenCV's examples. OpenCV's names are given in parentheses.
 
     Parameters
     ----------
     pyramid_factor : float
-        Size of a pyramid level relative to the finer one, above 0 and below 1 (`pyr_scale`).
+        Size of a pyramid level relative to the next finer one, above 0 and below 1 (`pyr_scale`).
     levels : int
-        Pyramid levels above the image itself, at most; OpenCV leaves out those with a side below
-        32 pixels. (Its documentation counts the image too; its code does not.)
+        Maximum number of pyramid levels in addition to the image; OpenCV omits levels with a side
+        below 32 pixels. (OpenCV's documentation counts the image too, its code does not.)
     window : int
-        Side of the window that the displacement is averaged over, pixels (`winsize`). Larger
-        follows faster motion and blurs more.
+        Side of the averaging window in pixels (`winsize`). A larger window follows faster motion
+        and blurs more.
     iterations : int
-        Iterations a level.
+        Iterations per level.
     neighbourhood : int
-        Side of the neighbourhood that a polynomial is fitted to, pixels, odd (`poly_n`).
+        Side of the neighbourhood of the polynomial fit in pixels, odd (`poly_n`).
     smoothing : float
-        Standard deviation of the fit's Gaussian weights, pixels (`poly_sigma`).
+        Standard deviation of the Gaussian weights of the fit in pixels (`poly_sigma`).
     gaussian : bool
-        Average with a Gaussian window rather than a box: slower, a little more exact.
+        Use a Gaussian window instead of a box, which is slower and slightly more accurate.
 
     Raises
     ------
@@ -67,17 +67,17 @@ class Farneback(FlowMethod):
             ("window", self.window >= 3, "at least 3"),
             ("iterations", self.iterations >= 1, "at least 1"),
             ("neighbourhood", odd and 3 <= self.neighbourhood <= 15, "odd, 3 to 15"),
-            # a narrower Gaussian has no weight left at the neighbours: the fit is singular
+            # with a narrower Gaussian the weights of the neighbours vanish and the fit is singular
             ("smoothing", 0.3 <= self.smoothing < np.inf, "at least 0.3"),
         ):
             if not accepted:
                 raise ParameterError(
                     f"flow method 'farneback': {parameter}: "
-                    f"got {getattr(self, parameter)!r}, expected {expected}"
+                    f"expected {expected}, got {getattr(self, parameter)!r}"
                 )
 
     def estimate(self, first: Images, second: Images) -> Vectors:
-        """Flow of each pair by `cv2.calcOpticalFlowFarneback`."""
+        """Estimate the flow of each pair with `cv2.calcOpticalFlowFarneback`."""
         rows, columns = first.shape[1:3]
         vectors = np.empty((len(first), 2, rows, columns), np.float32)
         flow = np.empty((rows, columns, 2), np.float32)

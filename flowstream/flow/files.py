@@ -1,6 +1,6 @@
-"""Flow fields in the files of the benchmarks: Middlebury `.flo`, KITTI `.png`, `.pfm`.
+"""Flow files: Middlebury `.flo`, KITTI `.png` and FlyingThings3D `.pfm`.
 
-In memory an unknown vector is NaN in both components.
+In memory, both components of an unknown vector are NaN.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from flowstream.types import Vectors
 
 _FLO_TAG = b"PIEH"  # the float32 202021.25, little-endian
 _FLO_UNKNOWN = 1e10
-_LARGEST_SIDE = 99_999  # Middlebury's own sanity check
+_LARGEST_SIDE = 99_999  # limit of Middlebury's own reader
 
 MAX_PIXELS = 2**26
-"""Limit of the number of vectors, 8192 x 8192; they need 0.5 GB in memory."""
+"""Maximum number of vectors, 8192 x 8192; they need 0.5 GB of memory."""
 
 MAX_BYTES = 2**30
-"""Limit of the size of a file."""
+"""Maximum size of a file."""
 
-_KITTI_UNIT = 64.0  # codes a pixel
+_KITTI_UNIT = 64.0  # codes per pixel
 _KITTI_ZERO = 2.0**15
 
 _PFM_HEADER = re.compile(rb"(PF|Pf)\s+(\d{1,9})\s+(\d{1,9})\s+([-+.\deE]{1,40})\s")
 
 
 def read_flow(path: str | Path) -> Vectors:
-    """Read a flow field from a `.flo`, KITTI `.png` or `.pfm` file, by suffix.
+    """Read a flow field from a `.flo`, KITTI `.png` or `.pfm` file.
 
     Parameters
     ----------
     path : path
-        `.flo` as Baker et al. 2011 define it; `.png` as KITTI 2012 and 2015 do, 16-bit, steps of
-        1/64 pixel and a channel of validity; `.pfm` as FlyingThings3D does: dx, dy and a third
-        channel that is not read, bottom row first, of either byte order.
+        The suffix selects the format. `.flo` is the format of Baker et al. 2011. `.png` is that of
+        KITTI 2012 and 2015: 16-bit, steps of 1/64 pixel, and a channel that marks valid vectors.
+        `.pfm` is that of FlyingThings3D: dx, dy and an ignored third channel, bottom row first, in
+        either byte order.
 
     Returns
     -------
     (2, H, W), float32
-        Pixels; NaN where the vector is unknown.
+        Vectors in pixels; NaN where the vector is unknown.
 
     Raises
     ------
     FlowFileError
-        If the file cannot be read, or is not a whole field of this format.
+        If the file cannot be read, is truncated or corrupted, or has another format.
     """
     path = Path(path)
     decode, _ = _format(path)
@@ -68,34 +69,38 @@ def read_flow(path: str | Path) -> Vectors:
 
 
 def write_flow(path: str | Path, field: Vectors) -> None:
-    """Write a flow field to a `.flo`, KITTI `.png` or `.pfm` file, by suffix.
+    """Write a flow field to a `.flo`, KITTI `.png` or `.pfm` file.
 
-    `.flo` and `.pfm` keep float32 exactly, KITTI's format rounds to 1/64 pixel. The file appears
-    whole or not at all.
+    `.flo` and `.pfm` keep float32 exactly; KITTI's format rounds to 1/64 pixel. The write is
+    atomic: it never leaves an incomplete file.
 
     Parameters
     ----------
     path : path
-        In a folder that exists; a file that is there is replaced.
+        The suffix selects the format. The directory must exist; an existing file is replaced.
     field : (2, H, W), float32
-        Pixels; a vector with NaN is unknown, and both its components are NaN when read again.
+        Vectors in pixels. A vector with one NaN component is unknown; both its components are NaN
+        when the file is read.
 
     Raises
     ------
     ShapeError
         If `field` is not `(2, H, W)`.
     FlowFileError
-        If a known vector is outside what the format holds (1e9 pixels; KITTI: -512 to 511.984375),
-        or the file cannot be written.
+        If a known vector is outside the range of the format (below 1e9 pixels; KITTI: -512 to
+        511.984375), or the file cannot be written.
     """
     path = Path(path)
     _, encode = _format(path)
     if field.ndim != 3 or field.shape[0] != 2 or 0 in field.shape:
-        raise ShapeError(f"{path}: flow: got shape {field.shape}, expected (2, H, W)")
+        raise ShapeError(f"{path}: flow: expected shape (2, H, W), got {field.shape}")
     unknown = np.isnan(field[0]) | np.isnan(field[1])
     outside = int((~known(field) & ~unknown).sum())
     if outside:
-        raise FlowFileError(f"{path}: {outside} vectors have a component of {UNKNOWN:g} or more")
+        raise FlowFileError(
+            f"{path}: {outside} vectors have a component of {UNKNOWN:g} or more, which marks "
+            "unknown vectors; set them to NaN"
+        )
     content = encode(field.astype(np.float32), unknown, path)
     try:
         with whole_file(path) as part:
@@ -113,7 +118,7 @@ def _format(path: Path) -> tuple[_Decode, _Encode]:
     if suffix not in _FORMATS:
         known_suffixes = ", ".join(_FORMATS)
         raise FlowFileError(
-            f"{path}: not a flow file by its suffix {suffix!r}; known: {known_suffixes}."
+            f"{path}: unknown suffix {suffix!r} of a flow file; known: {known_suffixes}."
             f"{did_you_mean(suffix, _FORMATS)}"
         )
     return _FORMATS[suffix]
@@ -122,23 +127,26 @@ def _format(path: Path) -> tuple[_Decode, _Encode]:
 def _check_size(path: Path, columns: int, rows: int) -> None:
     if not (1 <= columns <= _LARGEST_SIDE and 1 <= rows <= _LARGEST_SIDE):
         raise FlowFileError(
-            f"{path}: damaged: it says {columns} columns and {rows} rows, "
-            f"expected 1 to {_LARGEST_SIDE}"
+            f"{path}: corrupted header; expected sides from 1 to {_LARGEST_SIDE}, got {columns} "
+            f"columns and {rows} rows"
         )
     if columns * rows > MAX_PIXELS:
         raise FlowFileError(
-            f"{path}: {columns} columns and {rows} rows, expected at most {MAX_PIXELS} vectors"
+            f"{path}: too large; expected at most {MAX_PIXELS} vectors, got {columns} columns and "
+            f"{rows} rows"
         )
 
 
 def _check_length(path: Path, seen: int, expected: int) -> None:
     if seen != expected:
-        raise FlowFileError(f"{path}: damaged: got {seen} bytes, expected {expected} by its header")
+        raise FlowFileError(
+            f"{path}: truncated or corrupted; expected {expected} bytes by its header, got {seen}"
+        )
 
 
 def _decode_flo(content: bytes, path: Path) -> Vectors:
     if content[:4] != _FLO_TAG or len(content) < 12:
-        raise FlowFileError(f"{path}: not a .flo file: it does not start with 'PIEH' and a size")
+        raise FlowFileError(f"{path}: not a .flo file; expected 'PIEH' and a size at its start")
     columns, rows = np.frombuffer(content, "<i4", count=2, offset=4).tolist()
     _check_size(path, columns, rows)
     _check_length(path, len(content), 12 + 8 * rows * columns)
@@ -159,12 +167,12 @@ def _decode_kitti(content: bytes, path: Path) -> Vectors:
     try:
         codes = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise FlowFileError(f"{path}: not a whole PNG file") from error
+        raise FlowFileError(f"{path}: not a complete PNG file") from error
     if codes is None:
-        raise FlowFileError(f"{path}: not a whole PNG file")
+        raise FlowFileError(f"{path}: not a complete PNG file")
     if codes.dtype != np.uint16 or codes.ndim != 3 or codes.shape[2] != 3:
         seen = f"{codes.dtype} of shape {codes.shape}"
-        raise FlowFileError(f"{path}: not KITTI flow: got {seen}, expected 16-bit RGB")
+        raise FlowFileError(f"{path}: not KITTI flow; expected 16-bit RGB, got {seen}")
     valid, *components = np.moveaxis(codes, 2, 0)  # OpenCV's order is BGR
     field = (np.stack(components[::-1]).astype(np.float32) - _KITTI_ZERO) / _KITTI_UNIT
     field[:, valid == 0] = np.nan
@@ -172,25 +180,25 @@ def _decode_kitti(content: bytes, path: Path) -> Vectors:
 
 
 def _check_png(content: bytes, path: Path) -> None:
-    """Raise `FlowFileError` unless a file is a complete 16-bit RGB PNG with correct checksums.
+    """Raise `FlowFileError` unless a file is a complete and valid 16-bit RGB PNG.
 
-    OpenCV would decode a damaged image partly, and writes to stderr about it.
+    OpenCV would decode a part of a corrupted image, and print a warning to stderr.
     """
     if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
         raise FlowFileError(f"{path}: not a PNG file")
-    place, name = 8, b""
-    while place + 12 <= len(content) and name != b"IEND":
-        length, name = struct.unpack(">I4s", content[place : place + 8])
-        end = place + 8 + length
-        if zlib.crc32(content[place + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
-            raise FlowFileError(f"{path}: damaged: wrong checksum at byte {place}")
-        place = end + 4
-    if name != b"IEND" or place != len(content):
-        raise FlowFileError(f"{path}: not a whole PNG file")
+    position, name = 8, b""
+    while position + 12 <= len(content) and name != b"IEND":
+        length, name = struct.unpack(">I4s", content[position : position + 8])
+        end = position + 8 + length
+        if zlib.crc32(content[position + 4 : end]).to_bytes(4, "big") != content[end : end + 4]:
+            raise FlowFileError(f"{path}: corrupted: wrong checksum at byte {position}")
+        position = end + 4
+    if name != b"IEND" or position != len(content):
+        raise FlowFileError(f"{path}: not a complete PNG file")
     columns, rows, depth, colours = struct.unpack(">IIBB", content[16:26])
     if (depth, colours) != (16, 2):
         seen = f"{depth} bits, colour type {colours}"
-        raise FlowFileError(f"{path}: not KITTI flow: got {seen}, expected 16-bit RGB")
+        raise FlowFileError(f"{path}: not KITTI flow; expected 16-bit RGB, got {seen}")
     _check_size(path, columns, rows)
 
 
@@ -199,8 +207,8 @@ def _encode_kitti(field: Vectors, unknown: NDArray[np.bool_], path: Path) -> byt
     outside = int(((codes < 0) | (codes > 65535)).any(axis=0).sum())
     if outside:
         raise FlowFileError(
-            f"{path}: {outside} vectors have a component outside -512 to 511.984375 pixels, all "
-            "that KITTI's format holds; write .flo or .pfm"
+            f"{path}: {outside} vectors have a component outside -512 to 511.984375 pixels, the "
+            "range of KITTI's format; write .flo or .pfm instead"
         )
     channels = np.stack([~unknown, codes[1], codes[0]], axis=2).astype(np.uint16)
     done, encoded = cv2.imencode(".png", channels)
@@ -212,17 +220,21 @@ def _encode_kitti(field: Vectors, unknown: NDArray[np.bool_], path: Path) -> byt
 def _decode_pfm(content: bytes, path: Path) -> Vectors:
     header = _PFM_HEADER.match(content)
     if header is None:
-        raise FlowFileError(f"{path}: not a .pfm file: it does not start with 'PF' and a size")
+        raise FlowFileError(f"{path}: not a .pfm file; expected 'PF' and a size at its start")
     kind, columns, rows = header[1], int(header[2]), int(header[3])
     if kind == b"Pf":
-        raise FlowFileError(f"{path}: not flow: a .pfm file of one channel, expected three")
+        raise FlowFileError(
+            f"{path}: not a flow file; expected a .pfm file with three channels, got one"
+        )
     _check_size(path, columns, rows)
     _check_length(path, len(content), header.end() + 12 * rows * columns)
     try:
-        # the sign is the byte order; the size is a unit of light, and nobody's unit of flow
+        # the sign gives the byte order; the magnitude is a unit of light, which flow does not use
         order = "<f4" if float(header[4]) < 0 else ">f4"
     except ValueError as error:
-        raise FlowFileError(f"{path}: damaged: its scale is {header[4]!r}") from error
+        raise FlowFileError(
+            f"{path}: corrupted header; expected a number as its scale, got {header[4]!r}"
+        ) from error
     values = np.frombuffer(content, order, offset=header.end()).reshape(rows, columns, 3)
     return np.moveaxis(values[::-1, :, :2], 2, 0).astype(np.float32, order="C")
 

@@ -12,20 +12,21 @@ from flowstream.types import Images, Vectors
 
 
 class FlowMethod(ABC):
-    """Method that estimates dense flow; subclasses are frozen dataclasses of its parameters.
+    """Method that estimates dense flow.
 
+    Subclasses are frozen dataclasses; their fields are the parameters of the method.
     Equal methods give equal results. Fields that do not change the result (device, threads) are
     declared with `compare=False`.
     """
 
     name: ClassVar[str]
-    """Name in METHODS."""
+    """Name of the method in METHODS."""
 
     colour: ClassVar[bool] = False
-    """Whether `estimate` receives RGB; otherwise it receives luma."""
+    """True if `estimate` receives RGB frames, False if it receives luma."""
 
     min_side: ClassVar[int] = 16
-    """Shortest side of a frame that is accepted, pixels."""
+    """Smallest accepted side of a frame, in pixels."""
 
     @property
     def batch(self) -> int:
@@ -34,7 +35,7 @@ class FlowMethod(ABC):
 
     @property
     def device(self) -> str:
-        """Device of the computation, as torch names it."""
+        """Device of the computation, by its name in torch."""
         return "cpu"
 
     def __call__(self, first: Images, second: Images) -> Vectors:
@@ -77,7 +78,10 @@ class FlowMethod(ABC):
         """Estimate the flow of checked frames, which are RGB if `colour`, otherwise luma."""
 
     def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
-        """Estimate both directions of checked frames; override it to share work between them."""
+        """Estimate the flow of checked frames in both directions.
+
+        Subclasses override this method if the directions share intermediate results.
+        """
         return self.estimate(first, second), self.estimate(second, first)
 
     def _convert(self, first: Images, second: Images) -> tuple[Images, Images]:
@@ -116,7 +120,7 @@ def check_pairs(first: Images, second: Images, *, min_side: int) -> None:
 
 
 def as_luma(frames: Images) -> Images:
-    """Return frames as (N, H, W); colour is converted with OpenCV's ITU-R BT.601 weights."""
+    """Return frames as luma, (N, H, W), with the ITU-R BT.601 weights of OpenCV."""
     if frames.ndim == 3:
         return frames
     import cv2

@@ -1,4 +1,6 @@
-"""RAFT by torchvision's network, batched over pairs, frames shared between pairs encoded once.
+"""RAFT (recurrent all-pairs field transforms) with torchvision's network.
+
+Pairs are computed in batches; a frame that two pairs share is encoded once.
 
 Teed & Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV 2020,
 arXiv:2003.12039.
@@ -22,29 +24,32 @@ from flowstream.flow.method import FlowMethod
 from flowstream.flow.raft_weights import BUILDERS, load_raft
 from flowstream.types import Images, Vectors
 
-# The correlation pyramid halves the 1/8 grid three times and needs two values at the top.
+# The correlation pyramid halves the 1/8 grid three times and needs two values at its top level.
 SMALLEST_INPUT = 128
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class RAFT(FlowMethod):
-    """Deep flow by iterated updates on all-pairs correlations (Teed & Deng 2020).
+    """RAFT network: iterative updates from all-pairs correlations.
 
     Parameters
     ----------
     weights : str
-        A name of torchvision's weights for the variant (`C_T_SKHT_V2`), fetched by torchvision, or
-        a file: torchvision's or the original authors'. There is no default: flow of random weights
-        is no flow.
-    variant : "large" or "small"
+        Name of torchvision's weights for the variant, such as `C_T_SKHT_V2`, which torchvision
+        downloads, or path of a file of torchvision or of the original authors. There is no
+        default, because random weights do not give meaningful flow.
+    variant : {"large", "small"}
+        Size of the network.
     updates : int
-        Iterations of the update block; 12 in the paper's training, 32 in its Sintel tests.
-    precision : "float32", "float16" or "bfloat16"
-        Of the convolutions; correlations stay in float32, as in the authors' code.
+        Number of iterations of the update block; the paper uses 12 in training and 32 in its Sintel
+        tests.
+    precision : {"float32", "float16", "bfloat16"}
+        Precision of the convolutions; correlations stay in float32, as in the authors' code.
     pairs : int
-        How many pairs are computed at once; halved and tried again when memory runs out.
-    device : "auto", "cpu", "cuda", "cuda:1", "mps"
+        Number of pairs in a batch; it is halved when memory runs out.
+    device : {"auto", "cpu", "cuda", "cuda:<i>", "mps"}
+        "auto" selects a GPU if there is one.
     """
 
     name: ClassVar[str] = "raft"
@@ -59,44 +64,44 @@ class RAFT(FlowMethod):
 
     def __post_init__(self) -> None:
         if self.variant not in BUILDERS:
-            raise ParameterError(f"variant: got {self.variant!r}, expected large or small")
+            raise ParameterError(f"variant: expected 'large' or 'small', got {self.variant!r}")
         if not self.weights:
             known = ", ".join(BUILDERS[self.variant][1].__members__)
             raise ParameterError(
-                "flow method 'raft' needs weights: give weights=FILE (torchvision's or the "
-                f"authors' .pth), or a name that torchvision fetches: {known}"
+                "flow method 'raft': missing weights; give weights=FILE (torchvision's or the "
+                f"authors' .pth), or a name that torchvision downloads: {known}"
             )
         for name in ("updates", "pairs"):
             if getattr(self, name) < 1:
-                raise ParameterError(f"{name}: got {getattr(self, name)}, expected at least 1")
+                raise ParameterError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.precision not in ("float32", *DTYPES):
             raise ParameterError(
-                f"precision: got {self.precision!r}, expected float32, float16 or bfloat16"
+                f"precision: expected float32, float16 or bfloat16, got {self.precision!r}"
             )
-        # now, so that whoever asks where it computes is told the device itself
+        # resolve "auto" now, so that `device` names the actual device
         object.__setattr__(self, "device", str(choose_device(self.device)))
         if self.precision == "float16" and self.device == "cpu":
-            raise ParameterError("precision: float16 needs a GPU; on the CPU use float32")
+            raise ParameterError("precision: float16 needs a GPU; use float32 on the CPU")
 
     @property
     def batch(self) -> int:
-        """How many pairs it likes to be given at once."""
+        """Preferred number of pairs in a batch."""
         return self.pairs
 
     def estimate(self, first: Images, second: Images) -> Vectors:
-        """Fields `(N, 2, H, W)` of RGB pairs, in batches of `pairs`, fewer where memory ends."""
+        """Estimate fields `(N, 2, H, W)` of RGB pairs in batches of at most `pairs`."""
         forward: Vectors = self._directions(first, second, both=False)[0]
         return forward
 
     def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
-        """Fields of both directions, the features of each frame computed once."""
+        """Estimate both directions; the features of each frame are computed once."""
         forward, backward = self._directions(first, second, both=True)
         return forward, backward
 
     def _directions(self, first: Images, second: Images, *, both: bool) -> Vectors:
-        """(1 or 2, N, 2, H, W): forward, and backward where asked for."""
+        """Return forward and, if `both`, backward fields, `(1 or 2, N, 2, H, W)`."""
         device = torch.device(self.device)
-        network = _network(self.variant, self.weights, self.device)
+        network = _load_network(self.variant, self.weights, self.device)
         if self.precision != "float32" and device.type == "cuda":
             network = network.to(memory_format=torch.channels_last)
         result = np.empty((1 + both, len(first), 2, *first.shape[1:3]), np.float32)
@@ -115,11 +120,11 @@ class RAFT(FlowMethod):
         return result
 
     def _fields(self, network: Any, first: Images, second: Images, *, both: bool) -> Vectors:
-        # Consecutive pairs of a video share a frame: N+1 encodings instead of 2N.
+        # Consecutive pairs of a video share a frame, so N + 1 encodings replace 2N.
         chained = len(first) > 1 and np.array_equal(first[1:], second[:-1])
         frames = np.concatenate([first, second[-1:]] if chained else [first, second])
         device = torch.device(self.device)
-        images, (top, left) = _padded(_normalised(frames, device))
+        images, (top, left) = _pad(_normalise(frames, device))
         pairs = len(first)
         ends = [slice(0, pairs), slice(1, None) if chained else slice(pairs, None)]
         found = []
@@ -128,21 +133,21 @@ class RAFT(FlowMethod):
             context = network.context_encoder(images if both else images[:pairs]).float()
             for one, other in [ends, ends[::-1]][: 1 + both]:
                 found.append(
-                    self._iterated(network, features[one], features[other], context=context[one])
+                    self._iterate(network, features[one], features[other], context=context[one])
                 )
         rows, columns = first.shape[1:3]
         cut = torch.stack(found)[..., top : top + rows, left : left + columns]
         vectors: Vectors = cut.float().cpu().numpy()
         return vectors
 
-    def _iterated(self, network: Any, first: Tensor, second: Tensor, *, context: Tensor) -> Tensor:
-        """The update loop of torchvision's `RAFT.forward`, upsampling only the last estimate."""
+    def _iterate(self, network: Any, first: Tensor, second: Tensor, *, context: Tensor) -> Tensor:
+        """Run the update loop of torchvision's `RAFT.forward`; upsample the last result."""
         network.corr_block.build_pyramid(first.contiguous(), second.contiguous())
         hidden_size = network.update_block.hidden_state_size
         sizes = [hidden_size, context.shape[1] - hidden_size]
         hidden, context = torch.split(context, sizes, dim=1)
         hidden, context = hidden.tanh(), context.relu()
-        origin = _grid(len(first), first.shape[-2], first.shape[-1], device=first.device)
+        origin = _make_grid(len(first), first.shape[-2], first.shape[-1], device=first.device)
         position = origin
         for _ in range(self.updates):
             correlation = network.corr_block.index_pyramid(centroids_coords=position)
@@ -150,9 +155,9 @@ class RAFT(FlowMethod):
             position = position + step.float()
         coarse = position - origin
         if network.mask_predictor is None:
-            # align_corners as in the authors' upflow8
+            # align_corners=True as in the authors' upflow8
             return 8 * F.interpolate(coarse, scale_factor=8, mode="bilinear", align_corners=True)
-        return _convex_upsampled(coarse, network.mask_predictor(hidden).float())
+        return _upsample_convex(coarse, network.mask_predictor(hidden).float())
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         if self.precision == "float32":
@@ -161,18 +166,18 @@ class RAFT(FlowMethod):
 
 
 @functools.lru_cache(maxsize=2)
-def _network(variant: str, weights: str, device: str) -> Any:
+def _load_network(variant: str, weights: str, device: str) -> Any:
     return load_raft(variant, weights).to(device)
 
 
-def _normalised(frames: Images, device: torch.device) -> Tensor:
-    """(N, 3, H, W) in [-1, 1], as RAFT was trained."""
+def _normalise(frames: Images, device: torch.device) -> Tensor:
+    """Return images `(N, 3, H, W)` in [-1, 1], the range of RAFT's training."""
     images = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _padded(images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-    """Replicate the border, evenly about the image, to multiples of 8 and the smallest input."""
+def _pad(images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Pad both sides equally to a multiple of 8 and to the smallest input size."""
     rows, columns = images.shape[-2:]
     down, right = (max(SMALLEST_INPUT, -(-side // 8) * 8) - side for side in (rows, columns))
     top, left = down // 2, right // 2
@@ -180,18 +185,19 @@ def _padded(images: Tensor) -> tuple[Tensor, tuple[int, int]]:
     return F.pad(images, padding, mode="replicate"), (top, left)
 
 
-def _grid(count: int, rows: int, columns: int, *, device: torch.device) -> Tensor:
-    """(N, 2, H, W): x then y of each pixel."""
+def _make_grid(count: int, rows: int, columns: int, *, device: torch.device) -> Tensor:
+    """Return x and y of each pixel, `(N, 2, H, W)`."""
     y, x = torch.meshgrid(
         torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij"
     )
     return torch.stack([x, y]).float().expand(count, -1, -1, -1)
 
 
-def _convex_upsampled(coarse: Tensor, mask: Tensor) -> Tensor:
-    """Eight times finer, each vector a convex combination of its 3x3 coarse neighbours.
+def _upsample_convex(coarse: Tensor, mask: Tensor) -> Tensor:
+    """Upsample a field eightfold by convex combinations of 3 x 3 coarse neighbours.
 
-    Teed & Deng 2020, section 3.3: `mask` is (N, 9*8*8, H, W), softmax over the nine.
+    See Teed & Deng 2020, section 3.3. `mask` is `(N, 9 * 8 * 8, H, W)`; the softmax is over the
+    nine neighbours.
     """
     count, _, rows, columns = coarse.shape
     weights = mask.view(count, 1, 9, 8, 8, rows, columns).softmax(dim=2)

@@ -1,7 +1,8 @@
-"""RAFT weights: torchvision's own, or files of either naming, renamed exactly.
+"""RAFT weights of torchvision and of the original authors.
 
-The original authors' files (Teed & Deng 2020, https://github.com/princeton-vl/RAFT) name the same
-layers differently; `rename` maps every key by rule, and what is left over or missing is an error.
+The files of the original authors (Teed & Deng 2020, https://github.com/princeton-vl/RAFT) use
+different names for the same layers. `rename` maps every key by rules; a missing or unexpected key
+is an error.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from flowstream.errors import ParameterError, did_you_mean
 
 BUILDERS = {"small": (raft_small, Raft_Small_Weights), "large": (raft_large, Raft_Large_Weights)}
 
-# Ours on the left, applied in this order; a residual block's norm n follows its convolution n.
+# Pattern of the authors' name and torchvision's replacement, applied in this order. Norm n of a
+# residual block follows its convolution n.
 _RULES = [
     (r"^module\.", ""),
     (r"^fnet\.", "feature_encoder."),
@@ -48,43 +50,44 @@ _RULES = [
 
 
 def load_raft(variant: str, weights: str) -> nn.Module:
-    """RAFT as torchvision builds it, with the weights of an enum name or a file, for evaluation.
+    """Load torchvision's RAFT network with weights, in evaluation mode.
 
     Parameters
     ----------
-    variant : "small" or "large"
+    variant : {"small", "large"}
+        Size of the network.
     weights : str
-        A name of torchvision's enum (`C_T_V2`; fetched by torchvision's hub code), or the path of a
-        file with torchvision's keys or the original authors'.
+        Name in torchvision's enum, such as `C_T_V2`, which torchvision downloads, or path of a file
+        with the keys of torchvision or of the original authors.
 
     Raises
     ------
     ParameterError
-        If there are no weights of that name, or the file's tensors are not those of the variant.
+        If the name is unknown, or the tensors of the file are not those of the variant.
     """
     build, names = BUILDERS[variant]
     if weights in names.__members__:
-        return _fetched(build, names[weights]).eval()
+        return _download(build, names[weights]).eval()
     path = Path(weights)
     if not path.is_file():
         known = ", ".join(names.__members__)
         hint = did_you_mean(weights, names.__members__)
         raise ParameterError(
             f"flow method 'raft': weights {weights!r} is neither a file nor a name of "
-            f"torchvision's for {variant!r}; known: {known}.{hint}"
+            f"torchvision's {variant!r} weights; known: {known}.{hint}"
         )
     network: nn.Module = build(weights=None)
     _load_exactly(network, _read(path), where=f"{path}: not RAFT {variant} weights")
     return network.eval()
 
 
-def _fetched(build: Any, weights: Any) -> nn.Module:
+def _download(build: Any, weights: Any) -> nn.Module:
     try:
         network: nn.Module = build(weights=weights, progress=False)
     except OSError as error:
         raise ParameterError(
-            f"flow method 'raft': cannot fetch {weights.url}: {error}; fetch it elsewhere and give "
-            "the file as weights=PATH"
+            f"flow method 'raft': cannot download {weights.url}: {error}; download it elsewhere "
+            "and give weights=PATH"
         ) from error
     return network
 
@@ -92,18 +95,18 @@ def _fetched(build: Any, weights: Any) -> nn.Module:
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for what is not a checkpoint
-        raise ParameterError(f"{path}: not a file of weights: {_first_line(error)}") from error
+    except Exception as error:  # torch raises many types for an invalid file
+        raise ParameterError(f"{path}: not a weight file: {_first_line(error)}") from error
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
-        raise ParameterError(f"{path}: not a file of weights: expected a mapping of tensors")
+        raise ParameterError(f"{path}: not a weight file; expected a mapping of tensors")
     return dict(state)
 
 
 def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under torchvision's names, whichever of the two namings they come in.
+    """Return the tensors with torchvision's names, from either naming.
 
-    The authors' blocks register the norm of their shortcut twice, as `downsample.1` and as their
-    last norm; the copy is dropped where it is the same tensor.
+    The authors' residual blocks register the norm of their shortcut twice, as `downsample.1` and as
+    their last norm; an identical copy is dropped.
     """
     if any(key.startswith("feature_encoder.") for key in state):
         return dict(state)
@@ -120,7 +123,7 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _shortcut_norms(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """The second name of each shortcut norm's tensor, to the first."""
+    """Map the second name of each tensor of a shortcut norm to its first name."""
     pattern = re.compile(r"(.*layer\d\.0)\.norm[34]\.(\w+)$")
     matches = ((key, pattern.match(key)) for key in state)
     firsts = {key: f"{m[1]}.downsample.1.{m[2]}" for key, m in matches if m}
@@ -129,12 +132,12 @@ def _shortcut_norms(state: Mapping[str, Tensor]) -> dict[str, str]:
 
 def _load_exactly(network: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
     expected, found = network.state_dict(), rename(state)
-    # A counter that no evaluation reads, and that files of old torch versions lack.
+    # A counter that is not used in evaluation; files of old torch versions lack it.
     optional = {key for key in expected if key.endswith(".num_batches_tracked")}
     problems = {
         "missing": sorted(expected.keys() - found.keys() - optional),
         "unexpected": sorted(found.keys() - expected.keys()),
-        "of another shape": sorted(
+        "with another shape": sorted(
             key for key in found.keys() & expected.keys() if found[key].shape != expected[key].shape
         ),
     }

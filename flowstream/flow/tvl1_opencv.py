@@ -1,4 +1,4 @@
-"""TV-L1 as OpenCV has it (opencv_contrib), slow: for data sets that must match older ones."""
+"""TV-L1 of OpenCV (opencv_contrib): slow, compatible with existing datasets."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from flowstream.types import Images, Vectors
 
 @dataclass(frozen=True)
 class TVL1OpenCV(FlowMethod):
-    """Dense flow of least total variation and absolute brightness difference, by OpenCV.
+    """Dense flow that minimises total variation plus |brightness difference|.
 
-    Defaults are OpenCV's. Its parameter `useInitialFlow` has no counterpart: there is no flow to
-    start from.
+    The defaults are OpenCV's. OpenCV's parameter `useInitialFlow` is not available, because there
+    is no initial flow.
 
     Parameters
     ----------
     attachment : float
-        Weight of the brightness difference against smoothness (lambda); smaller is smoother.
+        Weight of the brightness difference (lambda); a smaller value gives smoother flow.
     tightness : float
-        How tightly the two terms' solutions are coupled (theta); smaller is tighter.
+        Coupling of the solutions of the two terms (theta); a smaller value couples them tighter.
     time_step : float
-        Step of the dual's gradient descent (tau).
+        Step of the gradient descent of the dual variable (tau).
     levels : int
-        Pyramid levels at most; OpenCV leaves out those with a side below 16 pixels.
+        Maximum number of pyramid levels; OpenCV omits levels with a side below 16 pixels.
     pyramid_factor : float
-        Size of a level relative to the finer one, above 0 and below 1 (`scaleStep`).
+        Size of a level relative to the next finer one, above 0 and below 1 (`scaleStep`).
     warps : int
-        Times that the second image is warped by the flow, a level.
+        Number of times per level that the second image is warped by the flow.
     outer_iterations, inner_iterations : int
-        Iterations a warp: the median filter is applied `outer_iterations` times, and before each
-        time come up to `inner_iterations` steps of the solver.
+        Iterations per warp: the median filter is applied `outer_iterations` times, and the solver
+        takes up to `inner_iterations` steps before each of them.
     tolerance : float
-        A warp ends when the mean squared change of the flow falls below its square (epsilon).
+        A warp ends when the mean squared change of the flow is below the square of this number
+        (epsilon).
     illumination : float
-        Weight of a field of lighting changes that is estimated too (gamma); 0 for none.
+        Weight of the changes of lighting, which are estimated together with the flow (gamma);
+        0 means none.
     median_filter : {1, 3, 5}
-        Side of the median filter of the flow, pixels; 1 for none.
+        Width of the median filter of the flow in pixels; 1 means none.
 
     Raises
     ------
     ParameterError
         If a parameter is outside its range.
     MissingDependencyError
-        If the installed OpenCV is one without the contributed modules.
+        If the installed OpenCV lacks the contributed modules.
 
     References
     ----------
@@ -97,16 +99,16 @@ class TVL1OpenCV(FlowMethod):
             if not accepted:
                 raise ParameterError(
                     f"flow method 'tvl1_opencv': {parameter}: "
-                    f"got {getattr(self, parameter)!r}, expected {expected}"
+                    f"expected {expected}, got {getattr(self, parameter)!r}"
                 )
 
     def estimate(self, first: Images, second: Images) -> Vectors:
-        """Flow of each pair by `cv2.optflow.DualTVL1OpticalFlow`."""
+        """Estimate the flow of each pair with `cv2.optflow.DualTVL1OpticalFlow`."""
         rows, columns = first.shape[1:3]
         vectors = np.empty((len(first), 2, rows, columns), np.float32)
         flow = np.empty((rows, columns, 2), np.float32)
         for one, other, field in zip(first, second, vectors, strict=True):
-            # a new one for each pair: threads may not share it
+            # a new object for each pair, because it is not thread-safe
             solver = cv2.optflow.DualTVL1OpticalFlow.create(
                 tau=self.time_step,
                 lambda_=self.attachment,

@@ -1,4 +1,4 @@
-"""The camera's motion: found under moving things, refused where nothing supports it."""
+"""Estimation of camera motion with moving objects and with insufficient support."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flowstream.video import read_frames
 SIZE = (192, 256)
 MIDDLE = np.array([(SIZE[1] - 1) / 2, (SIZE[0] - 1) / 2])
 OWN = (5.0, 3.0)
-"""The object's motion, pixels."""
+"""Motion of the object, in pixels."""
 
 
 def turned(degrees: float) -> NDArray[np.float64]:
@@ -47,7 +47,7 @@ CAMERAS = {
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A disc, a seventh of the frame, that moves by OWN over a ground, seen by a moving camera."""
+    """A disc that moves by OWN over a background, seen by a moving camera."""
 
     first: Images
     second: Images
@@ -57,7 +57,7 @@ class Scene:
 
 
 def scene(matrix: NDArray[np.float64], shift: tuple[float, float], *, seed: int = 0) -> Scene:
-    """Exact by analysis: the second frame is the moved textures, at where its pixels come from."""
+    """Render both frames exactly, from analytic textures at the moved positions."""
     generator = np.random.default_rng(seed)
     ground, thing = random_texture(generator), random_texture(generator, finest=5.0)
     offset, own = MIDDLE - matrix @ MIDDLE + shift, np.array(OWN)
@@ -86,22 +86,22 @@ def cover(places: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[n
 
 
 def gap(camera: Camera, homography: NDArray[np.float64]) -> float:
-    """Pixels that an estimate misses a camera by, at worst in the frame."""
+    """Return the largest error of an estimate in the frame, in pixels."""
     fields = (motion.homography_field(found, SIZE) for found in (camera.homography, homography))
     one, other = fields
     return float(np.hypot(*(one - other)).max())
 
 
 @pytest.mark.parametrize("name", CAMERAS)
-def test_estimated_flow_loses_the_cameras_motion_and_keeps_the_objects(name: str) -> None:
+def test_camera_motion_is_removed_and_object_motion_kept(name: str) -> None:
     made = scene(*CAMERAS[name])
     vectors = TVL1()(made.first[None], made.second[None])[0]
     camera = Stabiliser()(made.first, made.second, vectors)
     rest = motion.residual(vectors, camera.homography)
-    # The ground that both frames show: DIS knows nothing of what leaves the frame or is covered.
+    # Background visible in both frames: DIS cannot match pixels that leave it or get covered.
     near = cv2.dilate(made.disc.astype(np.uint8), np.ones((17, 17), np.uint8)).astype(bool)
     ground = motion.warp(made.second, made.truth)[1] & ~near
-    # The bounds that were asked for: about the 0.157 px step of the 8-bit codec, and two of them.
+    # Limits: about one step of the 8-bit codec, 0.157 px, and two steps.
     assert np.hypot(*rest)[ground].mean() <= 0.15
     own = np.hypot(rest[0] - OWN[0], rest[1] - OWN[1])
     assert own[made.disc].mean() <= 0.3
@@ -109,21 +109,21 @@ def test_estimated_flow_loses_the_cameras_motion_and_keeps_the_objects(name: str
     assert camera.inlier_fraction > 0.6
 
 
-def test_true_flow_gives_the_homography_itself_perspective_too() -> None:
+def test_true_flow_gives_the_exact_homography_with_perspective() -> None:
     frame = synthetic.texture(SIZE, seed=4)
     homography = np.array([[1.02, -0.03, 4], [0.03, 0.99, -6], [5e-5, -8e-5, 1]])
     vectors = motion.homography_field(homography, SIZE)
-    vectors[:, :60, :90] = 0  # a tenth of the frame does something else
+    vectors[:, :60, :90] = 0  # a tenth of the frame moves differently
     camera = Stabiliser(num_features=0)(frame, frame, vectors)
     assert gap(camera, homography) < 0.01  # float32 flow of 1e-6 px, at 800 points
     assert 0.8 < camera.inlier_fraction < 0.95
     assert camera.homography[2, 2] == 1
 
 
-# SIFT places features to a fraction of a pixel; ORB to a pixel of a coarser octave, and keeps 31 px
-# from the border, so that the frame's corners, where the gap is worst, are extrapolated.
+# SIFT locates features to a fraction of a pixel. ORB locates them to a pixel of a coarser octave
+# and ignores 31 px at the border, so the corners, where the error is largest, are extrapolated.
 @pytest.mark.parametrize(("features", "pixels"), [("orb", 4.0), ("sift", 0.5)])
-def test_matches_alone_find_a_pan_beyond_the_flows_reach(features: str, pixels: float) -> None:
+def test_matches_alone_find_a_pan_too_large_for_the_flow(features: str, pixels: float) -> None:
     first, second = synthetic.pan(dx=40, dy=-25, size=SIZE, seed=2)
     still = np.zeros((2, *SIZE), np.float32)
     settings = Stabiliser(features=features, num_corners=0)  # type: ignore[arg-type]
@@ -148,40 +148,40 @@ def is_still(camera: Camera) -> bool:
     return camera.inlier_fraction == 0 and np.array_equal(camera.homography, np.eye(3))
 
 
-def test_thin_support_is_a_camera_that_stands_still() -> None:
+def test_insufficient_support_gives_a_static_camera() -> None:
     frame = synthetic.texture(SIZE, seed=6)
     flat = np.full(SIZE, 128, np.uint8)
     pan = np.full((2, *SIZE), 3, np.float32)
     stabiliser = Stabiliser()
-    # no texture, so no correspondence
+    # without texture there are no correspondences
     assert is_still(stabiliser(flat, flat, pan))
-    # everything moves as it likes
+    # random motion
     noise = np.random.default_rng(0).normal(0, 20, (2, *SIZE)).astype(np.float32)
     assert is_still(stabiliser(frame, frame[::-1], noise))
-    # texture in a corner of a flat frame says nothing of the rest
+    # texture only in one corner of a uniform frame
     corner = flat.copy()
     corner[:55, :55] = frame[:55, :55]
     camera = stabiliser(corner, corner, pan)
     assert camera.num_matches >= stabiliser.min_matches
     assert is_still(camera)
-    # a mirror image agrees with itself, but no camera makes it
+    # a mirrored image is consistent, but no camera produces it
     x = np.arange(SIZE[1], dtype=np.float32)
     mirrored = np.zeros((2, *SIZE), np.float32)
     mirrored[0] = SIZE[1] - 1 - 2 * x
     assert is_still(Stabiliser(num_features=0)(frame, frame[:, ::-1], mirrored))
 
 
-def test_a_fit_whose_horizon_crosses_the_frame_is_refused() -> None:
+def test_a_fit_whose_horizon_crosses_the_frame_is_rejected() -> None:
     frame = synthetic.texture(SIZE, seed=6)
     y, x = np.indices(SIZE, np.float32)
-    # x = 200 goes to infinity; what is known of the flow, left of it, fits exactly
+    # x = 200 maps to infinity; the known flow, left of it, fits exactly
     depth = np.where(x < 150, 1 - x / 200, np.nan)
     camera = Stabiliser(num_features=0)(frame, frame, np.stack([x / depth - x, y / depth - y]))
     assert camera.num_matches > 200
     assert is_still(camera)
 
 
-def test_the_result_depends_on_the_pair_alone() -> None:
+def test_the_result_depends_only_on_the_pair() -> None:
     made = scene(*CAMERAS["turning zoom"])
     vectors = DIS()(made.first[None], made.second[None])[0]
     stabiliser = Stabiliser()
@@ -195,7 +195,7 @@ def test_the_result_depends_on_the_pair_alone() -> None:
         np.testing.assert_array_equal(array, copy)
 
 
-def test_its_settings_are_plain_data_with_a_name() -> None:
+def test_settings_are_plain_data_with_a_name() -> None:
     record = provenance(Stabiliser(features="sift"))
     assert record["name"] == "homography"
     assert record["features"] == "sift"
@@ -207,34 +207,32 @@ def test_its_settings_are_plain_data_with_a_name() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "surf"}, "features: got 'surf', expected one of: orb, sift"),
-        ({"num_features": -1}, "num_features: got -1, expected 0 or more"),
-        ({"num_features": 0, "num_corners": 0}, "expected one above 0"),
-        ({"tolerance": 0}, "tolerance: got 0, expected pixels, above 0"),
-        ({"min_matches": 3}, "min_matches: got 3, expected at least 4"),
-        ({"min_inliers": 1.5}, "min_inliers: got 1.5, expected 0 to 1"),
-        ({"min_area": -0.1}, "min_area: got -0.1"),
+        ({"features": "surf"}, "features: expected one of: orb, sift; got 'surf'"),
+        ({"num_features": -1}, "num_features: expected 0 or more, got -1"),
+        ({"num_features": 0, "num_corners": 0}, "expected at least one above 0"),
+        ({"tolerance": 0}, "tolerance: expected more than 0 pixels, got 0"),
+        ({"min_matches": 3}, "min_matches: expected at least 4.* got 3"),
+        ({"min_inliers": 1.5}, "min_inliers: expected 0 to 1, got 1.5"),
+        ({"min_area": -0.1}, "min_area: .* got -0.1"),
     ],
 )
-def test_settings_are_checked(settings: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_an_error(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Stabiliser(**settings)  # type: ignore[arg-type]
 
 
-def test_frames_that_do_not_fit_the_flow_are_refused() -> None:
+def test_frames_of_another_size_than_the_flow_are_an_error() -> None:
     frame, field = np.zeros((20, 30), np.uint8), np.zeros((2, 20, 30), np.float32)
-    with pytest.raises(
-        ShapeError, match=r"second frame: got \(20, 31\) uint8, expected \(20, 30\)"
-    ):
+    with pytest.raises(ShapeError, match=r"second frame: .* \(20, 30\).* got \(20, 31\), uint8"):
         Stabiliser()(frame, np.zeros((20, 31), np.uint8), field)
-    with pytest.raises(ShapeError, match=r"first frame: got \(20, 30\) float32"):
+    with pytest.raises(ShapeError, match=r"first frame: .* got \(20, 30\), float32"):
         Stabiliser()(frame.astype(np.float32), frame, field)
-    with pytest.raises(ShapeError, match="vectors: got shape"):
+    with pytest.raises(ShapeError, match=r"vectors: .*, got \(1, 2, 20, 30\)"):
         Stabiliser()(frame, frame, field[None])
 
 
 def measured(path: Path) -> tuple[float, float, float]:
-    """Median speed near the frame's border before and after, and the worst camera step, pixels."""
+    """Return the median border speed before and after, and the largest camera step."""
     frames = [frame.luma for frame in islice(read_frames(path), 62)]
     ring = np.ones(frames[0].shape, bool)  # type: ignore[union-attr]
     ring[40:-40, 40:-40] = False
@@ -254,13 +252,13 @@ def measured(path: Path) -> tuple[float, float, float]:
 @pytest.mark.parametrize(
     "name", ["Biking/v_Biking_g07_c05.mp4", "BasketballDunk/v_BasketballDunk_g01_c01.mp4"]
 )
-def test_the_background_of_a_following_camera_comes_to_rest(shared_data: Path, name: str) -> None:
+def test_the_background_of_a_following_camera_becomes_static(shared_data: Path, name: str) -> None:
     before, after, _ = measured(shared_data / "ucf101/videos" / name)
     assert before > 1  # the camera follows
     assert after < before / 3
 
 
-def test_a_camera_on_a_tripod_stays_where_it_is(shared_data: Path) -> None:
+def test_a_camera_on_a_tripod_is_static(shared_data: Path) -> None:
     path = shared_data / "ucf101/videos/BaseballPitch/v_BaseballPitch_g09_c06.mp4"
     before, after, step = measured(path)
     assert before < 0.05

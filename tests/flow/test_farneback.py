@@ -77,7 +77,7 @@ def test_a_batch_is_exactly_its_pairs() -> None:
     ],
 )
 def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=f"'farneback': {parameter}: got {value}, expected"):
+    with pytest.raises(ParameterError, match=f"'farneback': {parameter}: .* got {value}"):
         Farneback(**{parameter: value})
 
 

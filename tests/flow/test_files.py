@@ -1,4 +1,4 @@
-"""Flow files: what is written is read again, peers agree, and what is damaged is refused."""
+"""Flow files: round trips, comparison with other readers, and corrupted files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from flowstream.flow.measure import known
 Field = NDArray[np.float32]
 SUFFIXES = [".flo", ".png", ".pfm"]
 
-# hypothesis runs many examples in one folder: each overwrites the last
-one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# hypothesis runs many examples in one directory; each overwrites the previous file
+one_directory = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
 def fields(draw: st.DrawFn, *, fastest: float) -> Field:
-    """A field of some unknown vectors."""
+    """Draw a field with some unknown vectors."""
     shape = (2, draw(st.integers(1, 9)), draw(st.integers(1, 9)))
     speeds = st.floats(-fastest, fastest, width=32)
     field: Field = draw(hnp.arrays(np.float32, shape, elements=speeds))
@@ -37,9 +37,9 @@ def fields(draw: st.DrawFn, *, fastest: float) -> Field:
 
 
 @pytest.mark.parametrize("suffix", [".flo", ".pfm"])
-@one_folder
+@one_directory
 @given(field=fields(fastest=999999936))  # the last float32 below 1e9
-def test_flo_and_pfm_keep_every_bit(tmp_path: Path, suffix: str, field: Field) -> None:
+def test_flo_and_pfm_are_lossless(tmp_path: Path, suffix: str, field: Field) -> None:
     path = tmp_path / f"flow{suffix}"
     kept = field.copy()
     write_flow(path, field)
@@ -52,14 +52,14 @@ def test_flo_and_pfm_keep_every_bit(tmp_path: Path, suffix: str, field: Field) -
     assert os.listdir(tmp_path) == [path.name]
 
 
-@one_folder
+@one_directory
 @given(field=fields(fastest=511.984375))
 def test_kitti_rounds_to_a_64th_of_a_pixel(tmp_path: Path, field: Field) -> None:
     path = tmp_path / "flow.png"
     write_flow(path, field)
     back = read_flow(path)
     np.testing.assert_array_equal(np.isnan(back), np.isnan(field))
-    # half a step, and the rounding of float32 near 512
+    # half a step plus the rounding of float32 near 512
     assert np.abs(back - field)[:, known(field)].max(initial=0) <= 1 / 128 + 3e-5
     write_flow(path, back)
     np.testing.assert_array_equal(read_flow(path), back)
@@ -75,7 +75,7 @@ def test_a_vector_with_one_unknown_component_is_unknown(tmp_path: Path, suffix: 
     assert np.isfinite(back).sum() == 22
 
 
-def test_opencv_reads_the_flo_that_is_written_and_writes_what_is_read(tmp_path: Path) -> None:
+def test_flo_files_are_exchanged_with_opencv(tmp_path: Path) -> None:
     field = np.random.default_rng(1).normal(0, 9, (2, 5, 7)).astype(np.float32)
     write_flow(tmp_path / "ours.flo", field)
     peer = cv2.readOpticalFlow(str(tmp_path / "ours.flo"))
@@ -120,17 +120,17 @@ def test_opencv_reads_the_pfm_that_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_that_is_cut_off_or_too_long_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_a_truncated_or_too_long_file_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"flow{suffix}"
     write_flow(path, np.ones((2, 4, 5), np.float32))
     content = path.read_bytes()
-    # the first bytes are all there is of a header, then a header, then some of the field
+    # cut in the header, after the header, and in the field
     for length in (0, 1, 5, 11, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
-        with pytest.raises(FlowFileError, match=rf"flow\{suffix}: (not|damaged)"):
+        with pytest.raises(FlowFileError, match=rf"flow\{suffix}: (not|truncated|corrupted)"):
             read_flow(path)
     path.write_bytes(content + b"\0")
-    with pytest.raises(FlowFileError, match=rf"flow\{suffix}: (not|damaged)"):
+    with pytest.raises(FlowFileError, match=rf"flow\{suffix}: (not|truncated|corrupted)"):
         read_flow(path)
 
 
@@ -142,30 +142,30 @@ PIXELS: dict[str, NDArray[Any]] = {
 
 
 @pytest.mark.parametrize("kind", PIXELS)
-def test_a_png_that_is_not_16_bit_rgb_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_png_that_is_not_16_bit_rgb_is_an_error(tmp_path: Path, kind: str) -> None:
     cv2.imwrite(str(tmp_path / "image.png"), PIXELS[kind])
-    with pytest.raises(FlowFileError, match=r"not KITTI flow: got .* expected 16-bit RGB"):
+    with pytest.raises(FlowFileError, match=r"not KITTI flow; expected 16-bit RGB, got"):
         read_flow(tmp_path / "image.png")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.flo", b"PIEX" + struct.pack("<ii2f", 1, 1, 0, 0), "does not start with 'PIEH'"),
-        ("a.flo", b"PIEH" + struct.pack("<ii", -1, 5), "it says -1 columns and 5 rows"),
-        ("a.flo", b"PIEH" + struct.pack("<ii", 5, 0), "it says 5 columns and 0 rows"),
-        ("a.flo", b"PIEH" + struct.pack("<ii", 100000, 1), "it says 100000 columns"),
+        ("a.flo", b"PIEX" + struct.pack("<ii2f", 1, 1, 0, 0), "expected 'PIEH'"),
+        ("a.flo", b"PIEH" + struct.pack("<ii", -1, 5), "got -1 columns and 5 rows"),
+        ("a.flo", b"PIEH" + struct.pack("<ii", 5, 0), "got 5 columns and 0 rows"),
+        ("a.flo", b"PIEH" + struct.pack("<ii", 100000, 1), "got 100000 columns"),
         ("a.flo", b"PIEH" + struct.pack("<ii", 99999, 99999), "expected at most 67108864"),
-        ("a.pfm", b"Pf\n1 1\n-1.0\n" + bytes(4), "one channel, expected three"),
-        ("a.pfm", b"PF\n0 1\n-1.0\n", "it says 0 columns"),
-        ("a.pfm", b"PF\n1 1\n-1.0.0\n" + bytes(12), "its scale is b'-1.0.0'"),
-        ("a.pfm", b"P6\n1 1\n255\n" + bytes(12), "does not start with 'PF'"),
+        ("a.pfm", b"Pf\n1 1\n-1.0\n" + bytes(4), "three channels, got one"),
+        ("a.pfm", b"PF\n0 1\n-1.0\n", "got 0 columns"),
+        ("a.pfm", b"PF\n1 1\n-1.0.0\n" + bytes(12), "scale, got b'-1.0.0'"),
+        ("a.pfm", b"P6\n1 1\n255\n" + bytes(12), "expected 'PF'"),
         ("a.png", b"not a picture", "not a PNG"),
         ("a.png", b"\x89PNG\r\n\x1a\n" + b"IEND" + bytes(4), "not a PNG"),
         ("a.txt", b"", "suffix '.txt'; known: .flo, .png, .pfm"),
     ],
 )
-def test_a_file_that_is_something_else_is_refused(
+def test_a_file_of_another_format_is_an_error(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -173,24 +173,22 @@ def test_a_file_that_is_something_else_is_refused(
         read_flow(tmp_path / name)
 
 
-def test_what_cannot_be_read_or_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_errors_of_the_file_system_name_the_operation(tmp_path: Path) -> None:
     field = np.zeros((2, 3, 4), np.float32)
     with pytest.raises(FlowFileError, match=r"none\.flo: cannot read the flow: No such file"):
         read_flow(tmp_path / "none.flo")
     with pytest.raises(FlowFileError, match="cannot write the flow: No such file"):
         write_flow(tmp_path / "none" / "flow.flo", field)
-    (tmp_path / "folder.flo").mkdir()
+    (tmp_path / "directory.flo").mkdir()
     with pytest.raises(FlowFileError, match="cannot read the flow: Is a directory"):
-        read_flow(tmp_path / "folder.flo")
+        read_flow(tmp_path / "directory.flo")
     with pytest.raises(FlowFileError, match="cannot write the flow: Is a directory"):
-        write_flow(tmp_path / "folder.flo", field)
-    assert os.listdir(tmp_path) == ["folder.flo"]
+        write_flow(tmp_path / "directory.flo", field)
+    assert os.listdir(tmp_path) == ["directory.flo"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_a_format_does_not_hold_is_refused_and_the_old_file_stays(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_an_invalid_field_is_an_error_and_the_old_file_is_kept(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"flow{suffix}"
     write_flow(path, np.ones((2, 3, 4), np.float32))
     content = path.read_bytes()
@@ -200,21 +198,21 @@ def test_what_a_format_does_not_hold_is_refused_and_the_old_file_stays(
         with pytest.raises(FlowFileError, match="1 vectors have a component of 1e"):
             write_flow(path, field)
     for shape in ((3, 4), (3, 3, 4), (2, 0, 4), (1, 2, 3, 4)):
-        with pytest.raises(ShapeError, match=r"expected \(2, H, W\)"):
+        with pytest.raises(ShapeError, match=r"expected shape \(2, H, W\)"):
             write_flow(path, np.zeros(shape, np.float32))
     assert path.read_bytes() == content
     assert os.listdir(tmp_path) == [path.name]
 
 
 @pytest.mark.parametrize("speed", [512.0, -512.01])
-def test_kitti_refuses_vectors_beyond_its_16_bits(tmp_path: Path, speed: float) -> None:
+def test_vectors_outside_the_range_of_kitti_are_an_error(tmp_path: Path, speed: float) -> None:
     field = np.zeros((2, 3, 4), np.float32)
     field[1, 2, 2] = speed
     with pytest.raises(FlowFileError, match=r"1 vectors .* outside -512 to 511.98.*write .flo"):
         write_flow(tmp_path / "flow.png", field)
 
 
-def test_benchmark_files_are_read_as_their_peers_read_them(
+def test_benchmark_files_are_read_like_by_other_libraries(
     shared_data: Path, tmp_path: Path
 ) -> None:
     for path in sorted(shared_data.glob("middlebury/*/flow10.flo")):

@@ -122,21 +122,21 @@ MEASURES: list[Callable[[Field, Field], object]] = [
 
 
 @pytest.mark.parametrize("of", MEASURES)
-def test_no_measure_takes_what_cannot_be_compared(of: Callable[[Field, Field], object]) -> None:
+def test_fields_that_cannot_be_compared_are_an_error(of: Callable[[Field, Field], object]) -> None:
     truth = np.zeros((2, 3, 4), np.float32)
     for axis in range(3):
         shape = list(truth.shape)
         shape[axis] += 1
-        with pytest.raises(ShapeError, match=r"estimate: got shape .*, expected \(2, 3, 4\)"):
+        with pytest.raises(ShapeError, match=r"estimate: expected shape \(2, 3, 4\).* got"):
             of(np.zeros(shape, np.float32), truth)
-    with pytest.raises(ShapeError, match="truth: got shape"):
+    with pytest.raises(ShapeError, match=r"truth: expected shape .*, got \(3, 4\)"):
         of(truth[0], truth[0])
     for value in (np.nan, np.inf):
         estimate = truth.copy()
         estimate[0, 1, 2] = value
-        with pytest.raises(ParameterError, match="estimate: 1 of 24 flow values are not finite"):
+        with pytest.raises(ParameterError, match=r"estimate: .* got 1 of 24"):
             of(estimate, truth)
-    with pytest.raises(ParameterError, match="truth: none of 12 vectors is known"):
+    with pytest.raises(ParameterError, match=r"truth: .* got 12 unknown vectors"):
         of(truth, np.full_like(truth, np.nan))
 
 
@@ -153,10 +153,10 @@ def test_percentiles_are_between_the_nearest_ranks(values: NDArray[np.float32]) 
     assert measure.percentiles(holes, at=tuple(expected)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_percentiles_are_refused_of_nothing_and_outside_of_their_range() -> None:
-    with pytest.raises(ParameterError, match="none of 2 values is known"):
+def test_percentiles_of_no_value_or_outside_0_to_100_are_an_error() -> None:
+    with pytest.raises(ParameterError, match="got 2 unknown values"):
         measure.percentiles(np.full(2, np.nan))
-    with pytest.raises(ParameterError, match="percentile: got 101, expected 0 to 100"):
+    with pytest.raises(ParameterError, match="percentile: expected 0 to 100, got 101"):
         measure.percentiles(np.zeros(2), at=(50, 101))
 
 

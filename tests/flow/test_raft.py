@@ -1,4 +1,4 @@
-"""RAFT: weights of either naming load exactly, and every size and batch gives the same fields."""
+"""RAFT: loading of both weight formats, and independence of size and batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flowstream.flow.raft_weights import BUILDERS, load_raft, rename  # noqa: E4
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random small weights under torchvision's names: shapes are real, flow is not."""
+    """Write a file of random weights of the small variant, with torchvision's names."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("raft") / "random.pth"
     torch.save(BUILDERS["small"][0](weights=None).state_dict(), path)
@@ -39,7 +39,7 @@ def small(weights: Path, **parameters: Any) -> RAFT:
     return RAFT(weights=str(weights), variant="small", updates=2, device="cpu", **parameters)
 
 
-def test_without_weights_it_says_how_to_get_them() -> None:
+def test_missing_weights_are_reported_with_the_way_to_get_them() -> None:
     with pytest.raises(ParameterError, match=r"give weights=FILE .*C_T_SKHT_V2"):
         METHODS["raft"]()
 
@@ -48,61 +48,63 @@ def test_without_weights_it_says_how_to_get_them() -> None:
     ("parameters", "message"),
     [
         ({"weights": "C_T_V9"}, r"neither a file nor a name.*Did you mean 'C_T_V[12]'"),
-        ({"weights": "x", "variant": "huge"}, "variant: got 'huge', expected large or small"),
-        ({"weights": "x", "updates": 0}, "updates: got 0, expected at least 1"),
-        ({"weights": "x", "pairs": 0}, "pairs: got 0, expected at least 1"),
-        ({"weights": "x", "precision": "int8"}, "precision: got 'int8'"),
+        ({"weights": "x", "variant": "huge"}, "variant: .* got 'huge'"),
+        ({"weights": "x", "updates": 0}, "updates: expected at least 1, got 0"),
+        ({"weights": "x", "pairs": 0}, "pairs: expected at least 1, got 0"),
+        ({"weights": "x", "precision": "int8"}, "precision: .* got 'int8'"),
         ({"weights": "x", "precision": "float16", "device": "cpu"}, "float16 needs a GPU"),
     ],
 )
-def test_bad_parameters_are_one_clear_line(parameters: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_give_a_message_of_one_line(
+    parameters: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ParameterError, match=message) as caught:
         RAFT(**{"device": "cpu", **parameters})(frames(1, 16, 16), frames(1, 16, 16))
     assert "\n" not in str(caught.value)
 
 
-def test_a_device_that_is_not_there_is_refused(weights: Path) -> None:
+def test_a_missing_device_is_an_error(weights: Path) -> None:
     with pytest.raises(ParameterError, match="device 'cuda:99' does not work here"):
         RAFT(weights=str(weights), variant="small", device="cuda:99")
 
 
-def test_which_device_it_is_stands_from_the_start(weights: Path) -> None:
-    # the batch stage asks for it, to choose how many videos to take at once
+def test_the_device_is_resolved_at_construction(weights: Path) -> None:
+    # the batch stage uses it to choose the number of videos processed in parallel
     device = RAFT(weights=str(weights), variant="small").device
     assert device != "auto"
     assert torch.empty(0, device=device).device.type == torch.device(device).type
 
 
-def test_both_directions_are_those_of_two_calls(weights: Path) -> None:
+def test_both_directions_equal_two_calls(weights: Path) -> None:
     video = frames(4, 40, 56)
     method = small(weights)
     for first, second in ((video[:-1], video[1:]), (video[:2], video[2:])):
         forward, backward = method.both_directions(first, second)
-        # as above: float32 rounding, grown by the updates
+        # float32 rounding, amplified by the updates
         np.testing.assert_allclose(forward, method(first, second), atol=1e-2)
         np.testing.assert_allclose(backward, method(second, first), atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 131), (128, 128), (133, 190)])
-def test_any_size_comes_back_at_its_own_size(weights: Path, size: tuple[int, int]) -> None:
+def test_the_flow_has_the_size_of_the_frames(weights: Path, size: tuple[int, int]) -> None:
     fields = small(weights)(frames(1, *size), frames(1, *size)[:, ::-1].copy())
     assert fields.shape == (1, 2, *size)
     assert fields.dtype == np.float32
     assert np.isfinite(fields).all()
 
 
-def test_frames_below_16_pixels_are_refused(weights: Path) -> None:
+def test_frames_below_16_pixels_are_an_error(weights: Path) -> None:
     with pytest.raises(ShapeError, match=r"at least 16 rows.*15"):
         small(weights)(frames(1, 15, 16), frames(1, 15, 16))
 
 
-def test_sharing_the_encoding_of_frames_changes_nothing(weights: Path) -> None:
+def test_shared_encodings_do_not_change_the_flow(weights: Path) -> None:
     video = frames(4, 40, 56)
     method = small(weights)
     chained = method(video[:-1], video[1:])
     alone = np.concatenate([method(video[i : i + 1], video[i + 1 : i + 2]) for i in range(3)])
-    # Convolutions over another batch size may sum in another order: float32 rounding, grown by the
-    # updates; a wrongly paired frame would differ by pixels.
+    # Convolutions with another batch size may sum in another order: float32 rounding, amplified by
+    # the updates. A wrong pair of frames would differ by pixels.
     np.testing.assert_allclose(chained, alone, atol=1e-2)
 
 
@@ -131,7 +133,7 @@ def test_batches_that_do_not_fit_are_halved(weights: Path, monkeypatch: pytest.M
 
 
 def authors_naming(state: dict[str, Any]) -> dict[str, Any]:
-    """torchvision's keys back to the authors', by the table in their paper's code."""
+    """Map torchvision's keys to the authors' keys, by the table in their code."""
     rules = [
         (r"convnormrelu\.0", "conv1"),
         (r"convnormrelu\.1", "norm1"),
@@ -153,7 +155,7 @@ def authors_naming(state: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def test_the_authors_names_become_torchvisions() -> None:
+def test_the_authors_names_are_mapped_to_torchvisions() -> None:
     state = BUILDERS["small"][0](weights=None).state_dict()
     named = authors_naming(state)
     assert named.keys() != state.keys()
@@ -172,20 +174,20 @@ def test_missing_and_unexpected_tensors_are_listed(tmp_path: Path) -> None:
         load_raft("small", str(path))
     assert "1 missing: feature_encoder.conv.bias" in str(caught.value)
     assert "1 unexpected: stranger" in str(caught.value)
-    assert "1 of another shape: context_encoder.conv.bias" in str(caught.value)
+    assert "1 with another shape: context_encoder.conv.bias" in str(caught.value)
 
 
-def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_weight_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "text.pth"
     path.write_text("not weights")
-    with pytest.raises(ParameterError, match="not a file of weights"):
+    with pytest.raises(ParameterError, match="not a weight file"):
         load_raft("small", str(path))
     torch.save([1, 2, 3], path)
     with pytest.raises(ParameterError, match="expected a mapping of tensors"):
         load_raft("small", str(path))
 
 
-# The authors' own code measures 0.53 and 0.35 on these pairs; the bars leave one hundredth.
+# The authors' own code measures 0.53 and 0.35 on these pairs; the limits add one hundredth.
 @pytest.mark.parametrize(
     ("variant", "file", "bar"),
     [("small", "raft-small.pth", 0.54), ("large", "raft-sintel.pth", 0.36)],

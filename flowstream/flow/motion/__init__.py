@@ -1,7 +1,8 @@
-"""Operations on flow fields that keep them flow fields, and what fields do to images and points.
+"""Operations on flow fields, and warping of images and points by flow fields.
 
-Nothing here writes into an argument. An operation that can leave gaps returns `(result, mask)`:
-where the mask is False, the result is 0. Unknown vectors are NaN, as `read_flow` gives them.
+The functions do not modify their arguments. An operation whose result may have gaps returns
+`(result, mask)`; the result is 0 where the mask is False. Unknown vectors are NaN, as in the result
+of `read_flow`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fields one after the other, back again, and where there and back agree."""
+"""Composition, inversion and forward-backward consistency of fields."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from flowstream.types import Vectors
 
 
 def compose(first: Vectors, second: Vectors) -> tuple[Vectors, Mask]:
-    """The flow over two steps: from frame 0 to 1, and from there to 2.
+    """Return the flow from frame 0 to 2, given the flow from 0 to 1 and from 1 to 2.
 
     Parameters
     ----------
     first, second : (2, H, W), float32
-        Frame 0 to 1, and frame 1 to 2; pixels.
+        Flow from frame 0 to 1, and from frame 1 to 2, in pixels.
 
     Returns
     -------
     composed : (2, H, W), float32
-        first(p) + second(p + first(p)), bilinear between pixels; 0 where that is not valid.
+        first(p) + second(p + first(p)) by bilinear interpolation; 0 where it is not valid.
     valid : (H, W), bool
-        Where p + first(p) lies inside frame 1, and both vectors are known.
+        True where p + first(p) is inside frame 1 and both vectors are known.
 
     Raises
     ------
     ShapeError
-        If these are not two fields of one shape.
+        If the arguments are not two fields with the same shape.
     """
     check_field(first, axes=3, name="first")
     check_field(second, axes=3, name="second")
@@ -45,35 +45,35 @@ def compose(first: Vectors, second: Vectors) -> tuple[Vectors, Mask]:
 def invert(
     vectors: Vectors, *, tolerance: float = 0.01, iterations: int = 30
 ) -> tuple[Vectors, Mask]:
-    """The flow from the second frame back to the first, of what the first frame shows.
+    """Return the inverse of a field: the flow from the second frame to the first.
 
-    The inverse b satisfies b(q) = -f(q + b(q)). It is found by iterating just that, which converges
-    where neighbours part or meet by less than a pixel a pixel (Chen et al. 2008), from what a
-    splat of -f leaves at q. What the flow uncovers has no inverse, and what several motions lead to
-    gets that of one of them.
+    The inverse b of the flow f satisfies b(q) = -f(q + b(q)). This equation is iterated (Chen et
+    al. 2008), starting from a splat of -f; it converges where the flow changes by less than one
+    pixel per pixel. Uncovered pixels have no inverse. A pixel where several motions end has the
+    inverse of one of them.
 
     Parameters
     ----------
     vectors : (2, H, W), float32
-        dx right, dy down, pixels; NaN where unknown.
+        dx right, dy down, in pixels; NaN where unknown.
     tolerance : float
-        Pixels, by which q + b(q) + f(q + b(q)) may miss q. 0.01 is below what any method estimates
-        or any 8-bit code tells apart.
+        Largest distance between q + b(q) + f(q + b(q)) and q, in pixels. The default, 0.01, is
+        below the accuracy of any method and the step of any 8-bit codec.
     iterations : int
-        Where it does not converge in as many, the inverse is not valid. 30 take a stretch by 1.85
-        to 0.01 px from one pixel off.
+        Maximum number of iterations; pixels that have not converged are not valid. With an initial
+        error of one pixel, 30 iterations reach 0.01 px for a stretch by 1.85.
 
     Returns
     -------
     inverse : (2, H, W), float32
-        0 where it is not valid.
+        dx right, dy down, in pixels; 0 where it is not valid.
     valid : (H, W), bool
-        Where a pixel of the second frame was seen in the first.
+        True where a pixel of the second frame is visible in the first frame.
 
     Raises
     ------
     ShapeError
-        If `vectors` is not one field.
+        If `vectors` is not a single field.
     ParameterError
         If `tolerance` is not above 0, or `iterations` below 1.
 
@@ -84,49 +84,51 @@ def invert(
     """
     check_field(vectors, axes=3)
     if not tolerance > 0:
-        raise ParameterError(f"tolerance: got {tolerance}, expected pixels, above 0")
+        raise ParameterError(f"tolerance: expected more than 0 pixels, got {tolerance}")
     if iterations < 1:
-        raise ParameterError(f"iterations: got {iterations}, expected at least 1")
+        raise ParameterError(f"iterations: expected at least 1, got {iterations}")
     field = np.asarray(vectors, np.float32)
     rows, columns = size = field.shape[1:]
     start, landed = splat_planes(-field, field)
-    found = np.where(landed, start, np.nan_to_num(-field, posinf=0, neginf=0)).reshape(2, -1)
+    current = np.where(landed, start, np.nan_to_num(-field, posinf=0, neginf=0)).reshape(2, -1)
     valid = np.zeros(rows * columns, np.bool_)
-    open_places = np.arange(rows * columns)
+    remaining = np.arange(rows * columns)
     for _ in range(iterations):
-        here = found[:, open_places]
-        x, y = open_places % columns + here[0], open_places // columns + here[1]
+        here = current[:, remaining]
+        x, y = remaining % columns + here[0], remaining // columns + here[1]
         there, known = sample_known(field, x, y)
-        # what it misses q by, too: q + here is where it starts, -there is how far back it goes
+        # q + here is the start of the vector `there`, so here + there is the distance to q
         done = known & (np.square(here + there).sum(axis=0) <= tolerance**2)
-        valid[open_places[done & inside(x, y, size)]] = True
-        found[:, open_places[~done]] = -there[:, ~done]
-        open_places = open_places[~done]
-        if not len(open_places):
+        valid[remaining[done & inside(x, y, size)]] = True
+        current[:, remaining[~done]] = -there[:, ~done]
+        remaining = remaining[~done]
+        if not len(remaining):
             break
-    inverse = np.where(valid, found, 0).astype(np.float32)
+    inverse = np.where(valid, current, 0).astype(np.float32)
     return inverse.reshape(2, rows, columns), valid.reshape(rows, columns)
 
 
 def consistency(forward: Vectors, backward: Vectors) -> Mask:
-    """Where the flow back from where a pixel went returns to it: not covered, not lost.
+    """Return a mask of the pixels where forward and backward flow agree.
 
-    With w the forward flow and w' the backward flow at the end of w (bilinear), a pixel is
-    consistent if |w + w'|^2 < 0.01 (|w|^2 + |w'|^2) + 0.5, and w ends inside the frame.
+    Let w be the forward flow and w' the backward flow at the end of w (bilinear). A pixel is
+    consistent if |w + w'|^2 < 0.01 (|w|^2 + |w'|^2) + 0.5 and w ends inside the frame. Pixels that
+    get covered or leave the frame are not consistent.
 
     Parameters
     ----------
     forward, backward : (..., 2, H, W), float32
-        First to second frame, and second to first; pixels.
+        Flow from the first to the second frame, and from the second to the first, in pixels.
 
     Returns
     -------
     (..., H, W), bool
+        True where the flow is consistent.
 
     Raises
     ------
     ShapeError
-        If these are not two such fields of one shape.
+        If the arguments are not `(..., 2, H, W)` with the same shape.
 
     References
     ----------
@@ -151,6 +153,6 @@ def consistency(forward: Vectors, backward: Vectors) -> Mask:
         )
         gap = np.square(there + returned).sum(axis=0)
         length = np.square(there).sum(axis=0) + np.square(returned).sum(axis=0)
-        # an unknown vector makes NaN, which is not below anything
+        # comparisons with NaN, from unknown vectors, are False
         target[:] = valid & (gap < 0.01 * length + 0.5)
     return consistent

@@ -1,4 +1,4 @@
-"""How a field changes from pixel to pixel: growth, turning, and the edges of moving things."""
+"""Spatial derivatives of fields: gradient, divergence, curl and motion boundaries."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from flowstream.types import Vectors
 
 
 def gradient(vectors: Vectors) -> NDArray[np.float32]:
-    """The spatial derivatives of a flow field: its Jacobian at each pixel.
+    """Return the spatial derivatives of a flow field: its Jacobian at each pixel.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., 2, 2, H, W), float32
-        [[d dx / dx, d dx / dy], [d dy / dx, d dy / dy]], pixels a pixel: central differences,
-        one-sided on the border. Unknown vectors (NaN) spread to their neighbours.
+        [[d dx / dx, d dx / dy], [d dy / dx, d dy / dy]] in pixels per pixel, by central
+        differences, one-sided at the border. The neighbours of unknown vectors (NaN) are NaN too.
 
     Raises
     ------
@@ -33,25 +33,26 @@ def gradient(vectors: Vectors) -> NDArray[np.float32]:
     check_field(vectors)
     for axis, side in zip(("rows", "columns"), vectors.shape[-2:], strict=True):
         if side < 2:
-            raise ShapeError(f"vectors: got {side} {axis}, expected at least 2 to differentiate")
+            raise ShapeError(f"vectors: expected at least 2 {axis} to differentiate, got {side}")
     field = np.asarray(vectors, np.float32)
     along_y, along_x = np.gradient(field, axis=(-2, -1))
     return np.stack([along_x, along_y], axis=-3)
 
 
 def divergence(vectors: Vectors) -> NDArray[np.float32]:
-    """By how much areas grow: d dx / dx + d dy / dy.
+    """Return the divergence, d dx / dx + d dy / dy: the relative growth of areas.
 
-    2 (s - 1) where the picture is zoomed by s; raises as `gradient`.
+    The divergence of a zoom by a factor s is 2 (s - 1). Errors are those of `gradient`.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., H, W), float32
+        Pixels per pixel.
     """
     jacobian = gradient(vectors)
     grown: NDArray[np.float32] = jacobian[..., 0, 0, :, :] + jacobian[..., 1, 1, :, :]
@@ -59,18 +60,19 @@ def divergence(vectors: Vectors) -> NDArray[np.float32]:
 
 
 def curl(vectors: Vectors) -> NDArray[np.float32]:
-    """By how much the picture turns: d dy / dx - d dx / dy, positive clockwise on screen.
+    """Return the curl, d dy / dx - d dx / dy, positive for clockwise rotation.
 
-    2 sin(a) where the picture is turned by a; raises as `gradient`.
+    The curl of a rotation by an angle a is 2 sin(a). Errors are those of `gradient`.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., H, W), float32
+        Pixels per pixel.
     """
     jacobian = gradient(vectors)
     turned: NDArray[np.float32] = jacobian[..., 1, 0, :, :] - jacobian[..., 0, 1, :, :]
@@ -78,17 +80,19 @@ def curl(vectors: Vectors) -> NDArray[np.float32]:
 
 
 def boundary_strength(vectors: Vectors) -> NDArray[np.float32]:
-    """How abruptly the flow changes: the length of its gradient.
+    """Return the magnitude of the flow gradient at each pixel.
+
+    Errors are those of `gradient`.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., H, W), float32
-        sqrt(|grad dx|^2 + |grad dy|^2), pixels a pixel; raises as `gradient`.
+        sqrt(|grad dx|^2 + |grad dy|^2), in pixels per pixel.
     """
     jacobian = gradient(vectors)
     squares: NDArray[np.float32] = np.einsum("...ijyx,...ijyx->...yx", jacobian, jacobian)
@@ -96,17 +100,19 @@ def boundary_strength(vectors: Vectors) -> NDArray[np.float32]:
 
 
 def boundaries(vectors: Vectors) -> Mask:
-    """The edges of moving things: where points cannot be followed, for their motion is mixed.
+    """Return a mask of motion boundaries, where points cannot be tracked reliably.
+
+    Errors are those of `gradient`.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., H, W), bool
-        Where |grad dx|^2 + |grad dy|^2 > 0.01 |w|^2 + 0.002; raises as `gradient`.
+        True where |grad dx|^2 + |grad dy|^2 > 0.01 |w|^2 + 0.002.
 
     References
     ----------

@@ -1,4 +1,7 @@
-"""The flow of frames that were flipped, turned, cut or resized: vectors change with the picture."""
+"""Geometric transforms of fields: flip, transpose, rotate, crop and resize.
+
+Each function returns the flow of the transformed frames, so positions and vectors both change.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,19 @@ Axis = Literal["x", "y"]
 
 
 def flip(vectors: Vectors, *, axis: Axis = "x") -> Vectors:
-    """The flow of the mirrored frames.
+    """Return the flow of the mirrored frames.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
     axis : {"x", "y"}
         "x" swaps left and right and negates dx; "y" swaps top and bottom and negates dy.
 
     Returns
     -------
     (..., 2, H, W), float32
-        A new array.
+        New array.
 
     Raises
     ------
@@ -48,17 +51,17 @@ def flip(vectors: Vectors, *, axis: Axis = "x") -> Vectors:
 
 
 def transpose(vectors: Vectors) -> Vectors:
-    """The flow of the transposed frames: rows and columns swapped, dx and dy with them.
+    """Return the flow of the transposed frames: swap rows and columns, and dx and dy.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
 
     Returns
     -------
     (..., 2, W, H), float32
-        A new array.
+        New array.
 
     Raises
     ------
@@ -70,19 +73,19 @@ def transpose(vectors: Vectors) -> Vectors:
 
 
 def quarter_turn(vectors: Vectors, *, turns: int = 1) -> Vectors:
-    """The flow of the frames turned by quarters, exactly: nothing is resampled.
+    """Return the flow of the frames rotated by a multiple of 90 degrees, exactly.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
     turns : int
-        Quarter turns, clockwise on screen; negative ones the other way.
+        Number of quarter turns, clockwise on screen; a negative number turns counterclockwise.
 
     Returns
     -------
-    (..., 2, H, W) or, for an odd number, (..., 2, W, H), float32
-        A new array.
+    (..., 2, H, W) or, if `turns` is odd, (..., 2, W, H), float32
+        New array.
 
     Raises
     ------
@@ -95,39 +98,39 @@ def quarter_turn(vectors: Vectors, *, turns: int = 1) -> Vectors:
 
 
 def rotate(vectors: Vectors, *, degrees: float) -> tuple[Vectors, Mask]:
-    """The flow of the frames turned about their middle by any angle, in a frame of the same size.
+    """Return the flow of the frames rotated about their centre, at the same size.
 
     Parameters
     ----------
     vectors : (2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
     degrees : float
-        Positive is clockwise on screen.
+        Angle; positive is clockwise on screen.
 
     Returns
     -------
     rotated : (2, H, W), float32
-        Interpolated bilinearly, each vector turned; 0 where that is not valid.
+        Rotated vectors at bilinearly interpolated positions; 0 where they are not valid.
     valid : (H, W), bool
-        Where the turned frame is, and its flow is known.
+        True inside the rotated frame where its flow is known.
 
     Raises
     ------
     ShapeError
-        If `vectors` is not one field.
+        If `vectors` is not a single field.
     ParameterError
         If `degrees` is not finite.
     """
     check_field(vectors, axes=3)
     if not math.isfinite(degrees):
-        raise ParameterError(f"degrees: got {degrees}, expected a finite angle")
+        raise ParameterError(f"degrees: expected a finite angle, got {degrees}")
     rows, columns = vectors.shape[1:]
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     middle_x, middle_y = (columns - 1) / 2, (rows - 1) / 2
     x, y = np.arange(columns) - middle_x, np.arange(rows)[:, None] - middle_y
     from_x = cosine * x + sine * y + middle_x
     from_y = cosine * y - sine * x + middle_y
-    # 1e-6: cosine and sine are rounded, and the frame's own border counts as inside
+    # 1e-6 allows for rounding of cosine and sine, because the border of the frame is inside
     valid = np.abs(from_x - np.clip(from_x, 0, columns - 1)) < 1e-6
     valid &= np.abs(from_y - np.clip(from_y, 0, rows - 1)) < 1e-6
     (dx, dy), known = sample_known(np.asarray(vectors, np.float32), from_x, from_y)
@@ -137,25 +140,26 @@ def rotate(vectors: Vectors, *, degrees: float) -> tuple[Vectors, Mask]:
 
 
 def crop(vectors: Vectors, corner: tuple[int, int], size: Size) -> Vectors:
-    """The flow of a part of the frames.
+    """Return the flow of a rectangular region of the frames.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
     corner : (row, column)
-        The first of the part.
+        Top left pixel of the region.
     size : (rows, columns)
+        Size of the region.
 
     Returns
     -------
     (..., 2, rows, columns), float32
-        A new array; its vectors may lead out of the part.
+        New array; its vectors may point out of the region.
 
     Raises
     ------
     ShapeError
-        If `vectors` is not `(..., 2, H, W)`, or the part does not lie inside.
+        If `vectors` is not `(..., 2, H, W)`, or the region is not inside the field.
     """
     check_field(vectors)
     for axis, start, length, whole in zip(
@@ -163,33 +167,33 @@ def crop(vectors: Vectors, corner: tuple[int, int], size: Size) -> Vectors:
     ):
         if length < 1 or start < 0 or start + length > whole:
             raise ShapeError(
-                f"crop: got {axis} {start} to {start + length} of a field with {whole} {axis}; "
-                "expected a part of it"
+                f"crop: {axis}: expected a non-empty range within 0 to {whole}, "
+                f"got {start} to {start + length}"
             )
     (top, left), (rows, columns) = corner, size
-    part: Vectors = vectors[..., top : top + rows, left : left + columns].copy()
-    return part
+    region: Vectors = vectors[..., top : top + rows, left : left + columns].copy()
+    return region
 
 
 def resize_field(vectors: Vectors, size: Size) -> Vectors:
-    """Resample a flow field to another size, scaling its vectors with it.
+    """Resample a flow field to another size and scale its vectors accordingly.
 
-    An axis that shrinks is averaged over each new pixel's area, so that no vector is skipped; an
-    axis that grows is interpolated linearly, which makes no vector larger than its neighbours.
-    Unknown vectors (NaN) spread to each new pixel that they are part of.
+    A shrinking axis is averaged over the area of each new pixel, so that every vector contributes.
+    A growing axis is interpolated linearly, so that no vector exceeds its neighbours. A new pixel
+    is unknown (NaN) if one of the vectors that contribute to it is unknown.
 
     Parameters
     ----------
     vectors : (..., 2, H, W), float32
-        dx right, dy down, pixels per frame step of the H x W grid.
+        dx right, dy down, in pixels per frame step of the H x W grid.
     size : (rows, columns)
-        Rows and columns of the result.
+        Size of the result.
 
     Returns
     -------
     (..., 2, rows, columns), float32
-        Pixels per frame step of the new grid: dx is scaled by columns / W, dy by rows / H. A new
-        array.
+        Pixels per frame step of the new grid: dx is multiplied by columns / W, dy by rows / H.
+        New array.
 
     Raises
     ------
@@ -199,13 +203,13 @@ def resize_field(vectors: Vectors, size: Size) -> Vectors:
     check_field(vectors)
     for axis, side in zip(("rows", "columns"), size, strict=True):
         if side < 1:
-            raise ShapeError(f"size: got {side} {axis}, expected at least 1")
+            raise ShapeError(f"size: {axis}: expected at least 1, got {side}")
     old, new = vectors.shape[-2:], tuple(size)
     resized = np.empty((*vectors.shape[:-2], *new), np.float32)
     planes = np.ascontiguousarray(vectors, np.float32).reshape(-1, *old)
     between = (min(old[0], new[0]), min(old[1], new[1]))
     for plane, target in zip(planes, resized.reshape(-1, *new), strict=True):
-        # OpenCV averages areas only where both axes shrink, hence two steps
+        # two steps, because OpenCV averages areas only if both axes shrink
         shrunk = cv2.resize(plane, between[::-1], interpolation=cv2.INTER_AREA)
         target[:] = cv2.resize(shrunk, new[::-1], interpolation=cv2.INTER_LINEAR)
     resized[..., 0, :, :] *= np.float32(new[1] / old[1])

@@ -1,6 +1,6 @@
-"""Values between pixels, at exact positions, and what of them is known.
+"""Interpolation of images and fields between pixels, with unknown values.
 
-Not `cv2.remap`: before OpenCV 5 it rounds positions to 1/32 pixel.
+`cv2.remap` is not used, because before OpenCV 5 it rounds positions to 1/32 pixel.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Planes = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BLOCK = 1 << 14
-"""Points that are interpolated at once: what they need stays in the cache, twice as fast."""
+"""Number of points per block; a block fits in the cache, which is twice as fast."""
 
 
 def targets(vectors: Vectors) -> tuple[Planes, Planes]:
-    """(H, W) x and y to which each pixel of a field goes."""
+    """Return the x and y, each `(H, W)`, to which each pixel of a field moves."""
     rows, columns = vectors.shape[1:]
     x = np.arange(columns, dtype=np.float32) + vectors[0]
     y = np.arange(rows, dtype=np.float32)[:, None] + vectors[1]
@@ -31,7 +31,7 @@ def targets(vectors: Vectors) -> tuple[Planes, Planes]:
 
 
 def inside(x: Floats, y: Floats, size: Size) -> Mask:
-    """Where positions lie between the pixels of a frame; what is NaN does not."""
+    """Return a mask of the positions inside a frame; NaN is outside."""
     found: Mask = (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
     return found
 
@@ -39,10 +39,10 @@ def inside(x: Floats, y: Floats, size: Size) -> Mask:
 def sample(
     planes: Planes, x: Floats, y: Floats, *, interpolation: Interpolation = "bilinear"
 ) -> Planes:
-    """Values of `(C, H, W)` planes at points of any shape P, `(C, *P)`.
+    """Interpolate `(C, H, W)` planes at points of any shape P; return `(C, *P)`.
 
-    Positions must be finite; one beyond the frame takes the value of the nearest point of its
-    border.
+    Positions must be finite. A position outside of the frame has the value of the nearest border
+    point.
     """
     rows, columns = planes.shape[1:]
     flat = np.ascontiguousarray(planes).reshape(len(planes), -1)
@@ -57,9 +57,10 @@ def sample(
 
 
 def sample_known(planes: Planes, x: Floats, y: Floats) -> tuple[Planes, Mask]:
-    """`sample`, bilinear, of planes that may hold unknown values (NaN), and where it is known.
+    """Interpolate planes that may have unknown values (NaN) bilinearly.
 
-    It is where every pixel that has a part in the value is known; elsewhere the value is 0.
+    Return the values and a mask of the known ones. A value is known if all pixels that contribute
+    to it are known; otherwise it is 0.
     """
     unknown: Mask = np.logical_or.reduce(~np.isfinite(planes), axis=0)
     if not unknown.any():
@@ -72,7 +73,7 @@ def sample_known(planes: Planes, x: Floats, y: Floats) -> tuple[Planes, Mask]:
 
 def _bilinear(flat: Planes, x: Floats, y: Floats, *, size: Size) -> Planes:
     rows, columns = size
-    # the last pixel is reached as the far neighbour of the one before it, with weight 1
+    # the last pixel is the right neighbour of the one before it, with weight 1
     left = np.minimum(x.astype(np.intp), max(columns - 2, 0))
     top = np.minimum(y.astype(np.intp), max(rows - 2, 0))
     across, down = (x - left).astype(np.float32), (y - top).astype(np.float32)
@@ -102,7 +103,7 @@ def _bicubic(flat: Planes, x: Floats, y: Floats, *, size: Size) -> Planes:
 
 
 def _cubic(fraction: Planes) -> list[Planes]:
-    """Weights of the pixels at -1, 0, 1 and 2: Keys' kernel with a = -1/2."""
+    """Return the weights of the pixels at -1, 0, 1 and 2: Keys' kernel with a = -1/2."""
     f = fraction
     return [
         f * (-0.5 + f * (1 - 0.5 * f)),

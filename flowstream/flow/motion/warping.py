@@ -1,4 +1,4 @@
-"""Images moved by a field: fetched from where it leads, or carried there."""
+"""Warping of images by a field: backward (`warp`) and forward (`splat`)."""
 
 from __future__ import annotations
 
@@ -24,43 +24,45 @@ from flowstream.types import Vectors
 Value = TypeVar("Value", np.uint8, np.float32)
 
 LEAST = 0.1
-"""Of a whole pixel's weight, what must land on a pixel for its value to be told.
+"""Minimum sum of bilinear weights for a pixel to count as filled, relative to one pixel.
 
-Where a zoom stretches a picture by 1.5, at least 0.25 lands everywhere; rounding of positions lands
-less than 0.001 on pixels that nothing goes to.
+A zoom by 1.5 gives every pixel at least 0.25. Rounding of positions gives pixels that are not
+reached less than 0.001.
 """
 
 
 def warp(
     image: NDArray[Value], vectors: Vectors, *, interpolation: Interpolation = "bilinear"
 ) -> tuple[NDArray[Value], Mask]:
-    """Fetch each pixel from where the flow says it went: the second frame as the first saw it.
+    """Warp an image backward: each pixel takes the value at the end of its vector.
 
-    `warp(second, forward)` looks like `first` where nothing was covered and `forward` is right.
+    `warp(second, forward)` equals `first` where `forward` is correct and nothing gets covered.
 
     Parameters
     ----------
     image : (H, W) or (H, W, C), uint8 or float32
-        What to fetch from; C may be any number.
+        Image to sample; C may be any number.
     vectors : (2, H, W), float32
-        dx right, dy down, pixels.
+        dx right, dy down, in pixels.
     interpolation : {"bilinear", "bicubic"}
-        Bicubic is Keys' kernel with a = -1/2, exact on quadratics; it overshoots at edges.
+        Bicubic interpolation uses Keys' kernel with a = -1/2. It is exact for quadratics and
+        overshoots at edges.
 
     Returns
     -------
     warped : like `image`
-        Its value at (x+dx, y+dy); 0 where that is not valid. uint8 is rounded and clipped.
+        Image at (x+dx, y+dy); 0 where it is not valid. uint8 is rounded and clipped.
     valid : (H, W), bool
-        Where (x+dx, y+dy) is known and lies between the image's pixels, and, with bilinear
-        interpolation, these are known too (not NaN).
+        True where (x+dx, y+dy) is known and inside the image and, with bilinear interpolation, its
+        neighbours in the image are known (not NaN).
 
     Raises
     ------
     ShapeError
-        If `vectors` is not one field, or `image` has another size or is neither uint8 nor float32.
+        If `vectors` is not a single field, or `image` has another size or is neither uint8 nor
+        float32.
     ParameterError
-        If `interpolation` is not known.
+        If `interpolation` is unknown.
 
     References
     ----------
@@ -73,13 +75,13 @@ def warp(
     x, y = targets(vectors)
     valid = inside(x, y, image.shape[:2])
     x, y = np.where(valid, x, 0), np.where(valid, y, 0)
-    planes = _planes(image)
+    planes = _as_planes(image)
     if interpolation == "bicubic":
-        fetched = sample(planes, x, y, interpolation=interpolation)
+        sampled = sample(planes, x, y, interpolation=interpolation)
     else:
-        fetched, known = sample_known(planes, x, y)
+        sampled, known = sample_known(planes, x, y)
         valid &= known
-    return _as_image(np.where(valid, fetched, 0), image), valid
+    return _as_image(np.where(valid, sampled, 0), image), valid
 
 
 def splat(
@@ -89,44 +91,47 @@ def splat(
     weights: NDArray[np.float32] | None = None,
     least: float = LEAST,
 ) -> tuple[NDArray[Value], Mask]:
-    """Carry each pixel to where the flow says it goes: the first frame at the second's time.
+    """Warp an image forward: move each pixel to the end of its vector.
 
-    A pixel's value is shared out bilinearly among the four pixels that it lands between; each pixel
-    shows the weighted mean of what has landed on it. Where pixels of several motions land, they
-    are mixed; `weights` says whose value counts more.
+    The value of a pixel is distributed bilinearly among the four pixels around its end position.
+    Each pixel of the result is the weighted mean of the values that it receives. Where several
+    motions meet, `weights` controls their contributions.
 
     Parameters
     ----------
     image : (H, W) or (H, W, C), uint8 or float32
-        What to carry; C may be any number. Unknown values (NaN) are left behind.
+        Image to move; C may be any number. Unknown values (NaN) are ignored.
     vectors : (2, H, W), float32
-        dx right, dy down, pixels; a pixel of unknown motion is left behind.
+        dx right, dy down, in pixels; pixels with unknown motion are ignored.
     weights : (H, W), float32 or None
-        Of each pixel, 0 or more; None: all alike.
+        Weight of each pixel, 0 or more; None gives all pixels the same weight.
     least : float
-        What of a pixel's whole bilinear weight must land on a pixel for it to be filled.
+        Minimum sum of the bilinear weights that a pixel receives, relative to one pixel, to be
+        filled.
 
     Returns
     -------
     carried : like `image`
-        0 where it is not filled. uint8 is rounded.
+        Moved image; 0 where it is not filled. uint8 is rounded.
     filled : (H, W), bool
-        Where enough has landed; elsewhere are the holes.
+        True where a pixel received enough weight; the other pixels are holes.
 
     Raises
     ------
     ShapeError
-        If `vectors` is not one field, or `image` or `weights` do not fit it.
+        If `vectors` is not a single field, or `image` or `weights` do not have its size.
     ParameterError
         If a weight is negative or not finite.
     """
     check_field(vectors, axes=3)
     check_image(image, vectors)
     if weights is not None and weights.shape != image.shape[:2]:
-        raise ShapeError(f"weights: got shape {weights.shape}, expected {image.shape[:2]}")
+        raise ShapeError(f"weights: expected shape {image.shape[:2]}, got {weights.shape}")
     if weights is not None and not ((weights >= 0) & np.isfinite(weights)).all():
-        raise ParameterError("weights: got one that is negative or not finite, expected 0 or more")
-    carried, filled = splat_planes(_planes(image), vectors, weights=weights, least=least)
+        raise ParameterError(
+            "weights: expected finite values of 0 or more, got a negative, infinite or NaN one"
+        )
+    carried, filled = splat_planes(_as_planes(image), vectors, weights=weights, least=least)
     return _as_image(carried, image), filled
 
 
@@ -137,37 +142,37 @@ def splat_planes(
     weights: NDArray[np.float32] | None = None,
     least: float = LEAST,
 ) -> tuple[Planes, Mask]:
-    """`splat` of (C, H, W) planes."""
+    """Warp `(C, H, W)` planes forward; see `splat`."""
     x, y = targets(vectors)
-    # a pixel that ends less than one beyond the frame still lands on its border in part
+    # a pixel that ends less than one pixel outside still contributes to the border
     moving = np.logical_and.reduce(np.isfinite(planes), axis=0)
     moving &= (x > -1) & (x < planes.shape[2]) & (y > -1) & (y < planes.shape[1])
     places = np.flatnonzero(moving)
     if weights is None:
-        sums = _landed(planes, places, to=(x, y))
-        landed = counted = sums[0]
+        sums = _accumulate(planes, places, to=(x, y))
+        received = counted = sums[0]
     else:
         weighted = np.concatenate([weights[None], planes * weights])
-        sums = _landed(weighted, places, to=(x, y))
-        landed, counted = sums[0], sums[1]
-    filled = (landed >= least) & (counted > 0)
+        sums = _accumulate(weighted, places, to=(x, y))
+        received, counted = sums[0], sums[1]
+    filled = (received >= least) & (counted > 0)
     total = sums[-len(planes) :]
     carried = np.divide(total, counted, out=np.zeros_like(total), where=filled)
     return carried.astype(np.float32), filled
 
 
-def _landed(
+def _accumulate(
     planes: Planes, places: NDArray[np.intp], *, to: tuple[Planes, Planes]
 ) -> NDArray[np.float64]:
-    """What lands on each pixel, (1 + C, H, W): of pixels' weights, then of each plane's values.
+    """Return sums of weights and of weighted values at each pixel, `(1 + C, H, W)`.
 
-    Of the pixels at flat indices `places` alone, which go to x and y in `to`.
+    Only the pixels at the flat indices `places` contribute; they move to x and y in `to`.
     """
     (x, y), (rows, columns) = to, planes.shape[1:]
-    width = columns + 2  # one pixel more on each side, for what lands outside
+    width = columns + 2  # one more pixel on each side, for contributions outside of the frame
     sums = np.zeros((1 + len(planes), (rows + 2) * width))
     flat = planes.reshape(len(planes), -1)
-    # in blocks: these land close together, so what they need stays in the cache
+    # in blocks, because the targets of a block are close together and stay in the cache
     for start in range(0, len(places), BLOCK):
         block = places[start : start + BLOCK]
         to_x, to_y = x.take(block).astype(np.float64), y.take(block).astype(np.float64)
@@ -187,14 +192,14 @@ def _landed(
     return sums.reshape(-1, rows + 2, width)[:, 1:-1, 1:-1]
 
 
-def _planes(image: NDArray[Value]) -> Planes:
-    """(C, H, W) float32 of an image; C is 1 where it has no such axis."""
+def _as_planes(image: NDArray[Value]) -> Planes:
+    """Return an image as `(C, H, W)` float32; C is 1 for an image without channels."""
     planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
     return np.ascontiguousarray(planes, np.float32)
 
 
 def _as_image(planes: Planes, like: NDArray[Value]) -> NDArray[Value]:
-    """Planes as an image of the shape and dtype of another."""
+    """Return planes as an image with the axes and dtype of another image."""
     if like.dtype == np.uint8:
         planes = planes.round().clip(0, 255)
     image = planes[0] if like.ndim == 2 else np.moveaxis(planes, 0, 2)

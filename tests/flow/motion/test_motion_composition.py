@@ -153,9 +153,9 @@ def test_unknown_motion_has_no_inverse_and_parameters_are_checked() -> None:
     vectors[:, 2:4, 2:4] = 0
     _, valid = motion.invert(vectors)
     assert valid.sum() == 4
-    with pytest.raises(ParameterError, match="tolerance: got 0, expected pixels, above 0"):
+    with pytest.raises(ParameterError, match="tolerance: expected more than 0 pixels, got 0"):
         motion.invert(vectors, tolerance=0)
-    with pytest.raises(ParameterError, match="iterations: got 0"):
+    with pytest.raises(ParameterError, match=r"iterations: .* got 0"):
         motion.invert(vectors, iterations=0)
 
 
@@ -209,7 +209,7 @@ def test_consistency_is_the_papers_inequality(vectors: NDArray[np.float32], seed
 
 
 def test_fields_of_two_shapes_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"backward: got shape \(2, 4, 5\)"):
+    with pytest.raises(ShapeError, match=r"backward: .* got \(2, 4, 5\)"):
         motion.consistency(np.zeros((2, 4, 4), np.float32), np.zeros((2, 4, 5), np.float32))
 
 
@@ -223,5 +223,5 @@ def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
         lambda: motion.consistency(wrong, field),
         lambda: motion.consistency(field, wrong),
     ):
-        with pytest.raises(ShapeError, match="got shape"):
+        with pytest.raises(ShapeError, match="expected shape"):
             operation()

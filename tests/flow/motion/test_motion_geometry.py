@@ -130,7 +130,7 @@ def test_growing_one_axis_while_the_other_shrinks_does_each_as_alone() -> None:
 
 @pytest.mark.parametrize(("size", "axis"), [((0, 3), "rows"), ((3, 0), "columns")])
 def test_sizes_below_one_are_refused_on_each_axis(size: tuple[int, int], axis: str) -> None:
-    with pytest.raises(ShapeError, match=f"size: got 0 {axis}"):
+    with pytest.raises(ShapeError, match=f"size: {axis}: .* got 0"):
         motion.resize_field(np.zeros((2, 4, 4), np.float32), size)
 
 
@@ -145,12 +145,12 @@ def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
         lambda: motion.crop(wrong, (0, 0), (1, 1)),
         lambda: motion.resize_field(wrong, (2, 2)),
     ):
-        with pytest.raises(ShapeError, match="got shape"):
+        with pytest.raises(ShapeError, match="vectors: expected shape"):
             operation()
 
 
 def test_an_unknown_axis_is_refused() -> None:
-    with pytest.raises(ParameterError, match="axis: got 'z', expected one of: x, y"):
+    with pytest.raises(ParameterError, match="axis: expected one of: x, y; got 'z'"):
         motion.flip(np.zeros((2, 4, 4), np.float32), axis="z")  # type: ignore[arg-type]
 
 
@@ -219,7 +219,7 @@ def test_a_turn_past_unknown_vectors_leaves_them_out() -> None:
     rotated, valid = motion.rotate(vectors, degrees=45)
     assert not valid[4, 4]
     assert np.isfinite(rotated).all()
-    with pytest.raises(ParameterError, match="degrees: got nan"):
+    with pytest.raises(ParameterError, match=r"degrees: .* got nan"):
         motion.rotate(vectors, degrees=float("nan"))
 
 
@@ -263,10 +263,10 @@ def test_a_crop_keeps_its_vectors(vectors: NDArray[np.float32], data: st.DataObj
 @pytest.mark.parametrize(
     ("corner", "size", "message"),
     [
-        ((0, 0), (5, 4), "rows 0 to 5 of a field with 4 rows"),
-        ((0, 2), (4, 5), "columns 2 to 7 of a field with 6 columns"),
-        ((-1, 0), (2, 2), "rows -1 to 1"),
-        ((0, 0), (2, 0), "columns 0 to 0"),
+        ((0, 0), (5, 4), "rows: .* within 0 to 4, got 0 to 5"),
+        ((0, 2), (4, 5), "columns: .* within 0 to 6, got 2 to 7"),
+        ((-1, 0), (2, 2), "rows: .* got -1 to 1"),
+        ((0, 0), (2, 0), "columns: .* got 0 to 0"),
     ],
 )
 def test_a_crop_that_is_not_inside_is_refused(

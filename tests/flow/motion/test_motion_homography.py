@@ -94,9 +94,9 @@ def test_taking_the_camera_out_and_putting_it_in_again_changes_nothing(
 def test_what_has_no_inverse_is_refused(matrix: NDArray[np.float64]) -> None:
     field = np.zeros((2, 4, 5), np.float32)
     for operation in (motion.residual, motion.with_camera):
-        with pytest.raises(ParameterError, match="expected one with an inverse"):
+        with pytest.raises(ParameterError, match="expected an invertible matrix"):
             operation(field, matrix)
-    with pytest.raises(ParameterError, match="expected one with an inverse"):
+    with pytest.raises(ParameterError, match="expected an invertible matrix"):
         motion.homography_field(matrix, (4, 5))
 
 
@@ -104,11 +104,11 @@ def test_a_horizon_in_the_frame_and_wrong_shapes_are_refused() -> None:
     field = np.zeros((2, 4, 5), np.float32)
     horizon = np.eye(3)
     horizon[2, 0] = -0.5  # x = 2 goes to infinity
-    with pytest.raises(ParameterError, match="takes pixels of a 5x4 frame to infinity or beyond"):
+    with pytest.raises(ParameterError, match="pixels of a 5x4 frame"):
         motion.homography_field(horizon, (4, 5))
-    with pytest.raises(ShapeError, match=r"homography: got shape \(2, 3\)"):
+    with pytest.raises(ShapeError, match=r"homography: .* got \(2, 3\)"):
         motion.residual(field, np.eye(3)[:2])
-    with pytest.raises(ShapeError, match="vectors: got shape"):
+    with pytest.raises(ShapeError, match="vectors: expected shape"):
         motion.residual(field[None], np.eye(3))
-    with pytest.raises(ShapeError, match=r"size: got \(0, 5\)"):
+    with pytest.raises(ShapeError, match=r"size: .* got \(0, 5\)"):
         motion.homography_field(np.eye(3), (0, 5))

@@ -72,15 +72,15 @@ def test_a_point_is_lost_where_motion_is_unknown_and_stays_lost() -> None:
 def test_points_and_fields_that_do_not_fit_are_refused() -> None:
     field = np.zeros((2, 4, 4), np.float32)
     for shape in ((3,), (3, 3), (2, 3, 2)):
-        with pytest.raises(ShapeError, match="points: got shape"):
+        with pytest.raises(ShapeError, match=r"points: expected shape \(P, 2\).* got"):
             motion.trajectories([field], np.zeros(shape))
-    with pytest.raises(ShapeError, match=r"field 1: got shape \(2, 5, 4\), expected \(2, 4, 4\)"):
+    with pytest.raises(ShapeError, match=r"field 1: expected shape \(2, 4, 4\).* got \(2, 5, 4\)"):
         motion.trajectories([field, np.zeros((2, 5, 4), np.float32)], [[0, 0]])
-    with pytest.raises(ShapeError, match=r"field 0: got shape \(4, 4\)"):
+    with pytest.raises(ShapeError, match=r"field 0: .* got \(4, 4\)"):
         motion.trajectories(field, [[0, 0]])
-    with pytest.raises(ShapeError, match="fields: got none"):
+    with pytest.raises(ShapeError, match=r"fields: .* got none"):
         motion.trajectories([], [[0, 0]])
-    with pytest.raises(ShapeError, match="fields: got shape"):
+    with pytest.raises(ShapeError, match=r"fields: .* got \(2, 4, 4\)"):
         motion.along_trajectories(field)
 
 
@@ -139,5 +139,5 @@ def test_points_can_be_carried_by_other_flow_than_they_meet() -> None:
     np.testing.assert_array_equal(
         motion.along_trajectories(still, carried_by=still), motion.along_trajectories(still)
     )
-    with pytest.raises(ShapeError, match=r"carried_by: got shape \(3, 2, 6, 20\)"):
+    with pytest.raises(ShapeError, match=r"carried_by: .* got \(3, 2, 6, 20\)"):
         motion.along_trajectories(still, carried_by=pan[:3])

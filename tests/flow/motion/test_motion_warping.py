@@ -117,10 +117,10 @@ def test_bicubic_overshoot_does_not_wrap_around() -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((4, 5), np.uint8), r"got shape \(4, 5\), expected \(4, 4\)"),
-        (np.zeros((5, 4), np.uint8), r"got shape \(5, 4\), expected \(4, 4\)"),
-        (np.zeros((1, 4, 4), np.uint8), r"got shape \(1, 4, 4\), expected \(4, 4\)"),
-        (np.zeros((4, 4), np.float64), "got float64, expected uint8 or float32"),
+        (np.zeros((4, 5), np.uint8), r"expected shape \(4, 4\).* got \(4, 5\)"),
+        (np.zeros((5, 4), np.uint8), r"expected shape \(4, 4\).* got \(5, 4\)"),
+        (np.zeros((1, 4, 4), np.uint8), r"expected shape \(4, 4\).* got \(1, 4, 4\)"),
+        (np.zeros((4, 4), np.float64), "expected uint8 or float32, got float64"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(image: NDArray[Any], message: str) -> None:
@@ -224,15 +224,15 @@ def test_refusals_name_what_does_not_fit() -> None:
     field = np.zeros((2, 4, 4), np.float32)
     for shape in ((4, 4), (3, 4, 4), (1, 2, 4, 4)):
         wrong = np.zeros(shape, np.float32)
-        with pytest.raises(ShapeError, match="vectors: got shape"):
+        with pytest.raises(ShapeError, match="vectors: expected shape"):
             motion.warp(field[0], wrong)
-        with pytest.raises(ShapeError, match="vectors: got shape"):
+        with pytest.raises(ShapeError, match="vectors: expected shape"):
             motion.splat(field[0], wrong)
-    with pytest.raises(ShapeError, match=r"weights: got shape \(4, 5\)"):
+    with pytest.raises(ShapeError, match=r"weights: .* got \(4, 5\)"):
         motion.splat(field[0], field, weights=np.ones((4, 5), np.float32))
-    with pytest.raises(ParameterError, match="weights: got one that is negative"):
+    with pytest.raises(ParameterError, match=r"weights: .* got a negative"):
         motion.splat(field[0], field, weights=np.full((4, 4), -1, np.float32))
-    with pytest.raises(ShapeError, match=r"image: got shape \(4, 5\)"):
+    with pytest.raises(ShapeError, match=r"image: .* got \(4, 5\)"):
         motion.splat(np.zeros((4, 5), np.uint8), field)
     with pytest.raises(ParameterError, match="Did you mean 'bilinear'"):
         motion.warp(field[0], field, interpolation="bilinaer")  # type: ignore[arg-type]
