@@ -118,7 +118,7 @@ def _format(path: Path) -> tuple[_Decode, _Encode]:
     if suffix not in _FORMATS:
         known_suffixes = ", ".join(_FORMATS)
         raise FlowFileError(
-            f"{path}: unknown suffix {suffix!r} of a flow file; known: {known_suffixes}."
+            f"{path}: not a flow file: unknown suffix {suffix!r}; known: {known_suffixes}."
             f"{did_you_mean(suffix, _FORMATS)}"
         )
     return _FORMATS[suffix]

@@ -1,4 +1,4 @@
-"""Dense inverse search: OpenCV's presets, every parameter, and sizes that OpenCV dies of."""
+"""Dense inverse search: presets, parameters, and sizes that crash OpenCV."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def opencv(
 
 
 def diagonal(size: tuple[int, int]) -> NDArray[np.float32]:
-    """The flow of (1, -1) everywhere."""
+    """Return a field of (1, -1) everywhere."""
     return np.stack([np.ones(size, np.float32), -np.ones(size, np.float32)])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_is_opencvs(preset: Preset) -> None:
+def test_a_preset_equals_that_of_opencv(preset: Preset) -> None:
     expected = opencv(cv2.DISOpticalFlow.create(PRESETS[preset]), FIRST, SECOND)
     np.testing.assert_array_equal(DIS(preset=preset)(FIRST, SECOND), expected)
 
@@ -68,7 +68,7 @@ def test_every_parameter_reaches_opencv(parameter: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_none_means_what_the_preset_has(preset: Preset) -> None:
+def test_none_selects_the_value_of_the_preset(preset: Preset) -> None:
     search = cv2.DISOpticalFlow.create(PRESETS[preset])
     written_out = {name: getattr(search, f"get{opencvs}")() for name, (opencvs, _) in OTHER.items()}
     np.testing.assert_array_equal(
@@ -88,11 +88,11 @@ def test_small_frames_get_the_scales_that_opencv_would_choose(
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("size", [(16, 200), (17, 333), (31, 640), (200, 16)])
-def test_narrow_frames_that_end_opencvs_process_work(preset: Preset, size: tuple[int, int]) -> None:
+def test_narrow_frames_that_crash_opencv_work(preset: Preset, size: tuple[int, int]) -> None:
     first, second = synthetic.pan(dx=1, dy=-1, size=size, seed=3)
     vectors = DIS(preset=preset)(first, second)
     errors = measure.end_point_error(vectors[0], diagonal(size))
-    # a median: the border of a strip 16 pixels wide is a large part of it
+    # median, because the border is a large part of a strip of 16 pixels
     assert np.median(errors) < 0.2
 
 
@@ -102,11 +102,11 @@ def test_every_patch_size_works_on_the_smallest_frames(patch_size: int) -> None:
     method = DIS(patch_size=patch_size, patch_stride=2)
     vectors = method(first, second)
     assert vectors.shape == (1, 2, 16, 19)
-    # of 1.4 px: a patch of 16 covers the whole frame, and part of what it shows has left
+    # of 1.4 px: a patch of 16 covers the whole frame, a part of which has moved out
     assert np.median(measure.end_point_error(vectors[0], diagonal((16, 19)))) < 0.5
 
 
-def test_threads_may_share_a_method_and_batches_are_exactly_their_pairs() -> None:
+def test_threads_can_share_a_method_and_batches_equal_single_pairs() -> None:
     method = DIS()
     expected = [method(FIRST, SECOND), method(SECOND, FIRST)]
     batch = method(np.concatenate([FIRST, SECOND]), np.concatenate([SECOND, FIRST]))
@@ -133,12 +133,14 @@ def test_threads_may_share_a_method_and_batches_are_exactly_their_pairs() -> Non
         ({"refinement_gradient": float("inf")}, "refinement_gradient: .* got inf"),
     ],
 )
-def test_a_parameter_outside_its_range_is_refused(parameters: dict[str, Any], message: str) -> None:
+def test_a_parameter_outside_its_range_is_an_error(
+    parameters: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ParameterError, match=f"flow method 'dis': {message}"):
         DIS(**parameters)
 
 
-def test_the_presets_rise_in_accuracy_on_real_images(shared_data: Path) -> None:
+def test_slower_presets_are_more_accurate_on_real_images(shared_data: Path) -> None:
     folder = shared_data / "middlebury" / "RubberWhale"
     first, second = (
         np.asarray(cv2.imread(str(folder / name)), np.uint8)[None, ..., ::-1]

@@ -1,4 +1,4 @@
-"""Pictures of flow: the colours against two independent implementations of the wheel."""
+"""Drawing of flow: colours of two independent implementations of the wheel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Field = NDArray[np.float32]
 
 
 def wheel_by_hand() -> list[tuple[int, int, int]]:
-    """`makecolorwheel` of Baker et al.'s colorcode.cpp, after its six loops."""
+    """Return the result of `makecolorwheel` in Baker et al.'s colorcode.cpp."""
     ry, yg, gc, cb, bm, mr = 15, 6, 4, 11, 13, 6
     return (
         [(255, 255 * i // ry, 0) for i in range(ry)]
@@ -31,7 +31,7 @@ def wheel_by_hand() -> list[tuple[int, int, int]]:
 
 
 def colour_by_hand(fx: float, fy: float) -> list[float]:
-    """`computeColor` of the same program, before its rounding down."""
+    """Return the result of `computeColor` in the same program, before rounding down."""
     wheel = wheel_by_hand()
     rad = math.sqrt(fx * fx + fy * fy)
     fk = (math.atan2(-fy, -fx) / math.pi + 1.0) / 2.0 * (len(wheel) - 1)
@@ -77,9 +77,9 @@ def test_every_pixel_has_middleburys_colour(field: Field, max_speed: float) -> N
     assert picture.shape == (*field.shape[1:], 3)
     for y, x in np.ndindex(*field.shape[1:]):
         dx, dy = (float(value) / max_speed for value in field[:, y, x])
-        if abs(math.hypot(dx, dy) - 1) > 1e-6:  # either side of the rim is right there
+        if abs(math.hypot(dx, dy) - 1) > 1e-6:  # at the rim both colours are correct
             expected = colour_by_hand(dx, dy)
-            # rounded down; 1e-6 for sums in another order
+            # rounded down; 1e-6 allows for another order of summation
             difference = np.array(expected) - picture[y, x]
             assert (difference > -1e-6).all()
             assert (difference < 1 + 1e-6).all()
@@ -97,12 +97,12 @@ def test_directions_have_their_hues() -> None:
     assert blue == 255 > 150 > red > 50 > green
 
 
-def test_what_is_faster_than_the_scale_is_darker() -> None:
+def test_vectors_faster_than_the_scale_are_darker() -> None:
     assert colour(5, 0) == (191, 0, 0)
     assert colour(1, 0) == (255, 0, 0)
 
 
-def test_unknown_vectors_are_black_and_set_no_scale() -> None:
+def test_unknown_vectors_are_black_and_do_not_set_the_scale() -> None:
     field = moving(2, 0)
     field[0, 0, 0], field[1, 0, 1], field[0, 0, 2] = np.nan, 1e10, np.inf
     picture = draw.draw_field(field)
@@ -118,7 +118,7 @@ def test_without_a_scale_the_fastest_vector_has_full_colour() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
-def test_a_field_where_nothing_moves_or_nothing_is_known_is_drawn(value: float) -> None:
+def test_a_static_or_completely_unknown_field_is_drawn(value: float) -> None:
     picture = draw.draw_field(moving(value, value))
     assert (picture == (255 if value == 0 else 0)).all()
 
@@ -130,7 +130,7 @@ def test_a_scale_must_be_above_zero(max_speed: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_colours_are_torchvisions_to_one_level(seed: int) -> None:
+def test_the_colours_equal_torchvisions_within_one_level(seed: int) -> None:
     torch = pytest.importorskip("torch")
     utils = pytest.importorskip("torchvision.utils")
     field = np.random.default_rng(seed).normal(scale=4, size=(2, 40, 50)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Farnebäck's method: OpenCV's function, with every parameter passed on."""
+"""Farnebäck's method: every parameter reaches OpenCV's function."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_parameter_reaches_opencv(parameter: str) -> None:
     assert not np.array_equal(vectors, Farneback()(FIRST, SECOND))
 
 
-def test_a_batch_is_exactly_its_pairs() -> None:
+def test_a_batch_equals_its_single_pairs() -> None:
     first, second = np.concatenate([FIRST, SECOND]), np.concatenate([SECOND, FIRST])
     vectors = Farneback()(first, second)
     np.testing.assert_array_equal(vectors[:1], Farneback()(FIRST, SECOND))
@@ -76,12 +76,12 @@ def test_a_batch_is_exactly_its_pairs() -> None:
         ("smoothing", float("inf")),
     ],
 )
-def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any) -> None:
+def test_a_parameter_outside_its_range_is_an_error(parameter: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=f"'farneback': {parameter}: .* got {value}"):
         Farneback(**{parameter: value})
 
 
-def test_levels_count_what_lies_above_the_image_and_stop_at_32_pixels() -> None:
+def test_levels_exclude_the_image_and_end_at_32_pixels() -> None:
     fields = [Farneback(levels=levels)(FIRST, SECOND) for levels in range(4)]
     # 96 rows: 48 are allowed, 24 are not
     assert not np.array_equal(fields[0], fields[1])

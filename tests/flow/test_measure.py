@@ -1,4 +1,4 @@
-"""Measures of a field against the truth: each against a plain loop over pixels."""
+"""Error measures of a field, each compared with a plain loop over pixels."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Field = NDArray[np.float32]
 
 @st.composite
 def compared(draw: st.DrawFn) -> tuple[Field, Field]:
-    """An estimate, and a truth of which some vectors are unknown."""
+    """Draw an estimate and a ground truth with some unknown vectors."""
     shape = (2, draw(st.integers(1, 6)), draw(st.integers(1, 6)))
     speeds = st.floats(-100, 100, width=32)
     estimate: Field = draw(hnp.arrays(np.float32, shape, elements=speeds))
     truth: Field = draw(hnp.arrays(np.float32, shape, elements=speeds))
-    # half of the vectors nearly right, as estimates are
+    # half of the vectors are nearly correct, as in real estimates
     near = draw(hnp.arrays(bool, shape[1:]))
     estimate[:, near] = truth[:, near] * np.float32(1.04) + np.float32(0.01)
     unknown = draw(hnp.arrays(bool, shape[1:]))
@@ -39,7 +39,7 @@ def compared(draw: st.DrawFn) -> tuple[Field, Field]:
 
 
 def pairs(estimate: Field, truth: Field) -> Iterator[tuple[float, float, float, float]]:
-    """(u, v, true u, true v) of each known pixel."""
+    """Yield (u, v, true u, true v) of each known pixel."""
     _, rows, columns = truth.shape
     for y in range(rows):
         for x in range(columns):
@@ -72,7 +72,7 @@ def test_angular_error_is_barrons_angle_of_space_time_directions(
     for u, v, a, b in pairs(*fields):
         cosine = (u * a + v * b + 1) / math.sqrt((u * u + v * v + 1) * (a * a + b * b + 1))
         angles.append(math.degrees(math.acos(max(-1.0, min(1.0, cosine)))))
-    # the arc cosine of the paper loses half of the digits near 0 degrees, ours does not
+    # the paper's arc cosine loses half of the digits near 0 degrees
     assert measure.average_angular_error(*fields) == pytest.approx(mean(angles), abs=1e-5)
 
 
@@ -86,7 +86,7 @@ def test_angular_error_of_known_angles() -> None:
 
 
 @given(compared())
-def test_outliers_are_off_by_three_pixels_and_by_a_twentieth(fields: tuple[Field, Field]) -> None:
+def test_outliers_exceed_three_pixels_and_five_percent(fields: tuple[Field, Field]) -> None:
     counted = []
     for u, v, a, b in pairs(*fields):
         error = math.hypot(u - a, v - b)
@@ -94,7 +94,7 @@ def test_outliers_are_off_by_three_pixels_and_by_a_twentieth(fields: tuple[Field
     assert measure.fl_all(*fields) == pytest.approx(mean(counted))
 
 
-def test_an_outlier_needs_both_limits_to_be_passed() -> None:
+def test_an_outlier_exceeds_both_limits() -> None:
     truth = np.zeros((2, 1, 4), np.float32)
     truth[0, 0] = [0, 0, 100, 100]
     estimate = truth.copy()
@@ -102,7 +102,7 @@ def test_an_outlier_needs_both_limits_to_be_passed() -> None:
     assert measure.fl_all(estimate, truth) == 50
 
 
-def test_measures_of_a_batch_are_over_all_of_its_known_pixels() -> None:
+def test_measures_of_a_batch_use_all_of_its_known_pixels() -> None:
     truth = np.zeros((3, 2, 2, 2), np.float32)
     truth[0, :, 0, 0] = np.nan
     estimate = np.zeros_like(truth)
@@ -141,7 +141,9 @@ def test_fields_that_cannot_be_compared_are_an_error(of: Callable[[Field, Field]
 
 
 @given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 100, width=32)))
-def test_percentiles_are_between_the_nearest_ranks(values: NDArray[np.float32]) -> None:
+def test_percentiles_are_interpolated_between_the_nearest_ranks(
+    values: NDArray[np.float32],
+) -> None:
     ranked = sorted(values.tolist())
     expected = {}
     for percent in (0, 12.5, 50, 99, 100):
@@ -165,7 +167,7 @@ def test_the_unknown_pixels_of_the_benchmarks_are_found(shared_data: Path) -> No
     kitti = shared_data / "kitti2015"
     seen, all_ = (read_flow(kitti / f"kitti_{name}_000010_10.png") for name in ("noc", "occ"))
     assert 0.9 < measure.known(venus).mean() <= 1
-    # KITTI's laser covers the lower part; noc leaves out what goes out of sight
+    # KITTI's laser covers the lower part; noc excludes pixels that leave the frame
     assert 0.1 < measure.known(seen).mean() < measure.known(all_).mean() < 0.3
     assert not (measure.known(seen) & ~measure.known(all_)).any()
     both = np.where(measure.known(seen), all_, np.nan)

@@ -1,4 +1,4 @@
-"""OpenCV's TV-L1: every parameter passed on, and a clear word where OpenCV lacks it."""
+"""OpenCV's TV-L1: every parameter reaches OpenCV; a clear error if it is missing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_defaults_are_opencvs() -> None:
 @pytest.mark.parametrize("parameter", OTHER)
 def test_every_parameter_reaches_opencv(parameter: str) -> None:
     name, value = OTHER[parameter]
-    # a tolerance that leaves every loop something to do
+    # a tolerance with which no loop ends early
     solver = cv2.optflow.DualTVL1OpticalFlow.create(epsilon=0.001)
     getattr(solver, f"set{name}")(value)
     expected = solver.calc(FIRST[0], SECOND[0], np.zeros((32, 40, 2), np.float32))
@@ -59,7 +59,7 @@ def test_every_parameter_reaches_opencv(parameter: str) -> None:
 
 @needs_contrib
 @pytest.mark.parametrize("illumination", [0.0, 0.5])
-def test_a_batch_is_exactly_its_pairs(illumination: float) -> None:
+def test_a_batch_equals_its_single_pairs(illumination: float) -> None:
     method = TVL1OpenCV(illumination=illumination)
     batch = method(np.concatenate([SECOND, FIRST]), np.concatenate([FIRST, SECOND]))
     np.testing.assert_array_equal(batch[:1], method(SECOND, FIRST))
@@ -83,12 +83,14 @@ def test_a_batch_is_exactly_its_pairs(illumination: float) -> None:
         ("median_filter", 7),
     ],
 )
-def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any) -> None:
+def test_a_parameter_outside_its_range_is_an_error(parameter: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=f"'tvl1_opencv': {parameter}: .* got {value}"):
         TVL1OpenCV(**{parameter: value})
 
 
-def test_an_opencv_without_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_contrib_modules_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(cv2, "optflow", raising=False)
     with pytest.raises(MissingDependencyError, match="pip install opencv-contrib-python"):
         METHODS["tvl1_opencv"]()

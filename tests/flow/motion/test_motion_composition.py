@@ -1,4 +1,4 @@
-"""Fields one after the other, back again, and where there and back agree."""
+"""Composition, inversion and forward-backward consistency of fields."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ def affine(matrix: list[list[float]], shift: tuple[float, float] = (0, 0)) -> ND
 
 
 def with_unknown(vectors: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The field, NaN where it is not valid."""
+    """Return the field with NaN where it is not valid."""
     return np.where(valid, vectors, np.nan).astype(np.float32)
 
 
 @given(FIELDS, st.integers(0, 99))
-def test_composing_adds_what_a_slow_interpolation_finds(
-    first: NDArray[np.float32], seed: int
-) -> None:
+def test_composition_equals_a_slow_interpolation(first: NDArray[np.float32], seed: int) -> None:
     second = np.random.default_rng(seed).normal(0, 3, first.shape).astype(np.float32)
     composed, valid = motion.compose(first, second)
     _, rows, columns = first.shape
@@ -51,7 +49,7 @@ def test_composing_adds_what_a_slow_interpolation_finds(
 
 
 @given(FIELDS)
-def test_composing_with_no_motion_changes_nothing(vectors: NDArray[np.float32]) -> None:
+def test_composition_with_zero_flow_changes_nothing(vectors: NDArray[np.float32]) -> None:
     still = np.zeros_like(vectors)
     composed, valid = motion.compose(still, vectors)
     assert valid.all()
@@ -60,7 +58,7 @@ def test_composing_with_no_motion_changes_nothing(vectors: NDArray[np.float32]) 
     np.testing.assert_array_equal(composed, np.where(valid, vectors, 0))
 
 
-def test_two_affine_motions_compose_to_their_product() -> None:
+def test_affine_motions_compose_to_their_product() -> None:
     one, two = [[1.02, -0.03], [0.04, 0.97]], [[0.98, 0.05], [-0.02, 1.01]]
     composed, valid = motion.compose(affine(one, (2, -1)), affine(two, (-3, 0.5)))
     shift = np.array(two) @ (2, -1) + (-3, 0.5)
@@ -70,7 +68,7 @@ def test_two_affine_motions_compose_to_their_product() -> None:
     np.testing.assert_allclose(composed[:, valid], expected[:, valid], atol=1e-4)
 
 
-def test_what_leaves_the_frame_or_meets_the_unknown_is_not_composed() -> None:
+def test_vectors_that_leave_the_frame_or_end_at_unknown_ones_are_not_valid() -> None:
     first, second = np.zeros((2, 2, 3, 6), np.float32)
     first[0] = 2
     first[1, 0, 0] = np.nan
@@ -100,21 +98,21 @@ def test_the_inverse_of_an_affine_motion_is_its_inverse(
     back = np.linalg.inv(matrix)
     moved = -back @ shift
     expected = affine(back.tolist(), (moved[0], moved[1]))
-    # what the second frame shows of the first one's: a pixel where it ends inside that
+    # pixels of the second frame whose origin is inside the first frame
     y, x = np.mgrid[:60, :80]
     seen = (x + expected[0] >= 0) & (x + expected[0] <= 79)
     seen &= (y + expected[1] >= 0) & (y + expected[1] <= 59)
-    assert (valid == seen).mean() > 0.98  # the outermost ring may fall either way
-    # misses q by 0.01 at most; the inverse by that and the motion's shrinking, 1.25 at most
+    assert (valid == seen).mean() > 0.98  # the outermost ring may differ
+    # error at q is at most 0.01; that of the inverse is scaled by the shrinking, at most 1.25
     assert np.abs(inverse - expected)[:, valid & seen].max() < 0.0125 + 1e-4
 
 
 @given(st.integers(0, 999), st.floats(0.5, 8))
 @settings(max_examples=15)
-def test_a_smooth_motion_and_its_inverse_compose_to_rest(seed: int, amplitude: float) -> None:
+def test_a_smooth_motion_and_its_inverse_compose_to_zero(seed: int, amplitude: float) -> None:
     y, x = np.mgrid[:60, :80] / 12
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, 4)
-    # wavelengths of 75 px and more: at amplitude 8 a slope of 0.67 px a pixel along each axis
+    # wavelengths of at least 75 px: slope 0.67 px per pixel on each axis at amplitude 8
     waves = [np.sin(x + phases[0]) + np.sin(y + phases[1]), np.cos(x + phases[2] + 0.5 * y)]
     vectors = (amplitude / 2 * np.stack(waves)).astype(np.float32)
     inverse, valid = motion.invert(vectors)
@@ -130,7 +128,7 @@ def test_a_smooth_motion_and_its_inverse_compose_to_rest(seed: int, amplitude: f
         assert np.percentile(np.abs(rest)[:, both], 99) < 0.06
 
 
-def test_what_is_uncovered_has_no_inverse() -> None:
+def test_uncovered_pixels_have_no_inverse() -> None:
     # a block at columns 8 to 15 moves 4 right: 8 to 11 are uncovered, 16 to 19 covered
     vectors = np.zeros((2, 8, 32), np.float32)
     vectors[0, :, 8:16] = 4
@@ -140,12 +138,12 @@ def test_what_is_uncovered_has_no_inverse() -> None:
     np.testing.assert_array_equal(valid, expected)
     assert (inverse[0, :, 12:16] == -4).all()
     assert not inverse[:, :, :12].any()
-    # covered: the block's motion or the background's, and no mixture of them
+    # covered: the motion of the block or of the background, but no mixture
     assert np.isin(inverse[0, :, 16:20], (0, -4)).all()
     assert not inverse[:, :, 20:].any()
 
 
-def test_unknown_motion_has_no_inverse_and_parameters_are_checked() -> None:
+def test_unknown_motion_has_no_inverse_and_invalid_parameters_are_errors() -> None:
     vectors = np.full((2, 6, 6), np.nan, np.float32)
     inverse, valid = motion.invert(vectors)
     assert not valid.any()
@@ -159,19 +157,19 @@ def test_unknown_motion_has_no_inverse_and_parameters_are_checked() -> None:
         motion.invert(vectors, iterations=0)
 
 
-def test_middleburys_truth_comes_back_to_rest_where_it_is_smooth(shared_data: Path) -> None:
+def test_middleburys_ground_truth_and_its_inverse_cancel_where_smooth(shared_data: Path) -> None:
     for path in sorted(shared_data.glob("middlebury/*/flow10.flo")):
         truth = read_flow(path)
         inverse, valid = motion.invert(truth)
         rest, both = motion.compose(truth, with_unknown(inverse, valid))
         assert valid.mean() > 0.8
         smooth = both & ~motion.boundaries(truth)
-        # what is covered comes back along what covers it: a few per cent of the frame at most
+        # covered pixels return along the motion that covers them: at most a few percent
         assert np.median(np.abs(rest)[:, smooth]) < 0.01
         assert (np.abs(rest).max(axis=0)[smooth] < 0.1).mean() > 0.95
 
 
-def test_a_motion_and_its_reverse_are_consistent_where_they_stay_inside() -> None:
+def test_a_motion_and_its_reverse_are_consistent_inside_the_frame() -> None:
     forward = np.empty((2, 2, 10, 12), np.float32)
     forward[:, 0], forward[:, 1] = 3, -2
     consistent = motion.consistency(forward, -forward)
@@ -192,7 +190,7 @@ def test_a_covered_background_is_not_consistent() -> None:
 
 
 @given(FIELDS, st.integers(0, 99))
-def test_consistency_is_the_papers_inequality(vectors: NDArray[np.float32], seed: int) -> None:
+def test_consistency_follows_the_papers_inequality(vectors: NDArray[np.float32], seed: int) -> None:
     forward = vectors
     noise = np.random.default_rng(seed).normal(0, 0.5, forward.shape).astype(np.float32)
     backward = noise - forward
@@ -204,17 +202,17 @@ def test_consistency_is_the_papers_inequality(vectors: NDArray[np.float32], seed
         back = returned[y, x]
         limit = 0.01 * (w @ w + back @ back) + 0.5
         gap = (w + back) @ (w + back)
-        if abs(gap - limit) > 1e-4:  # float32 cannot tell these apart
+        if abs(gap - limit) > 1e-4:  # closer values are equal in float32
             assert consistent[y, x] == (valid[y, x] and gap < limit)
 
 
-def test_fields_of_two_shapes_are_refused() -> None:
+def test_fields_of_different_shapes_are_an_error() -> None:
     with pytest.raises(ShapeError, match=r"backward: .* got \(2, 4, 5\)"):
         motion.consistency(np.zeros((2, 4, 4), np.float32), np.zeros((2, 4, 5), np.float32))
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 4, 4), (4, 4, 2), (2, 0, 4)])
-def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
+def test_an_array_that_is_not_a_field_is_an_error(shape: tuple[int, ...]) -> None:
     wrong, field = np.zeros(shape, np.float32), np.zeros((2, 4, 4), np.float32)
     for operation in (
         lambda: motion.compose(wrong, field),

@@ -1,4 +1,4 @@
-"""Growth, turning and edges of fields, against what analysis says."""
+"""Derivatives of fields, compared with analytic values."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_the_gradient_of_an_affine_field_is_its_matrix_everywhere(
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.25])
-def test_a_zoom_grows_areas_and_does_not_turn(factor: float) -> None:
+def test_a_zoom_has_divergence_and_no_curl(factor: float) -> None:
     truth = synthetic.zoom(factor=factor)[2]
     np.testing.assert_allclose(motion.divergence(truth), 2 * (factor - 1), atol=1e-5)  # float32
     np.testing.assert_allclose(motion.curl(truth), 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("degrees", [-10.0, 3.0])
-def test_a_turn_curls_by_twice_its_sine_clockwise_positive(degrees: float) -> None:
+def test_the_curl_of_a_rotation_is_twice_its_sine_and_positive_if_clockwise(degrees: float) -> None:
     truth = synthetic.rotation(degrees=degrees)[2]
     angle = np.radians(degrees)
     np.testing.assert_allclose(motion.curl(truth), 2 * np.sin(angle), atol=1e-5)  # float32
@@ -54,7 +54,7 @@ def test_a_turn_curls_by_twice_its_sine_clockwise_positive(degrees: float) -> No
 
 
 @given(FIELDS)
-def test_inner_derivatives_are_central_differences(vectors: NDArray[np.float32]) -> None:
+def test_derivatives_inside_the_frame_are_central_differences(vectors: NDArray[np.float32]) -> None:
     jacobian = motion.gradient(vectors)
     assert jacobian.shape == (2, *vectors.shape)
     _, rows, columns = vectors.shape
@@ -69,7 +69,7 @@ def test_inner_derivatives_are_central_differences(vectors: NDArray[np.float32])
 
 
 @given(FIELDS)
-def test_turning_the_frames_turns_growth_and_edges_and_mirrors_negate_the_curl(
+def test_derivatives_rotate_with_the_frames_and_flips_negate_the_curl(
     vectors: NDArray[np.float32],
 ) -> None:
     turned, mirrored = motion.quarter_turn(vectors), motion.flip(vectors, axis="x")
@@ -84,7 +84,7 @@ def test_turning_the_frames_turns_growth_and_edges_and_mirrors_negate_the_curl(
         np.testing.assert_allclose(measure(mirrored), sign * plain[:, ::-1], atol=1e-4)
 
 
-def test_boundaries_are_a_moving_things_outline_and_nothing_else() -> None:
+def test_boundaries_are_exactly_the_outline_of_a_moving_object() -> None:
     truth = synthetic.layers(size=(96, 128), background=(0, 0), foreground=(3, 2))[2]
     edges = motion.boundaries(truth)
     assert edges.shape == (1, 96, 128)
@@ -117,7 +117,7 @@ def test_boundaries_follow_the_papers_inequality(
         motion.boundaries,
     ],
 )
-def test_what_cannot_be_differentiated_is_refused(
+def test_a_field_that_cannot_be_differentiated_is_an_error(
     measure: Callable[[NDArray[np.float32]], object],
 ) -> None:
     for shape, message in (

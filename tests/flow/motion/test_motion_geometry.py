@@ -1,4 +1,4 @@
-"""Fields flipped, turned, cut and resized: each vector moves as the picture does."""
+"""Geometric transforms of fields: flip, transpose, rotate, crop and resize."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = st.integers(1, 12)
 
 @st.composite
 def fields(draw: st.DrawFn, *, lead: bool = True) -> NDArray[np.float32]:
-    """Any `(..., 2, H, W)` of ordinary speeds."""
+    """Draw a `(..., 2, H, W)` array with typical speeds."""
     batch = draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)) if lead else ()
     shape = (*batch, 2, draw(SIDES), draw(SIDES))
     elements = st.floats(-50, 50, width=32)
@@ -28,7 +28,7 @@ def fields(draw: st.DrawFn, *, lead: bool = True) -> NDArray[np.float32]:
 
 
 def smooth(rows: int, columns: int) -> NDArray[np.float32]:
-    """A field that changes by at most 0.05 px a pixel."""
+    """Return a field that changes by at most 0.05 px per pixel."""
     y, x = np.mgrid[:rows, :columns]
     dx, dy = 2 * np.sin(x / 60) + y / 80, 3 * np.cos(y / 70) - x / 90
     return np.stack([dx, dy]).astype(np.float32)
@@ -50,7 +50,7 @@ def test_a_second_transpose_undoes_the_first(vectors: NDArray[np.float32]) -> No
 
 
 @given(fields(lead=False))
-def test_flips_and_transposes_move_each_vector_as_the_picture_moves(
+def test_flips_and_transposes_move_and_change_each_vector(
     vectors: NDArray[np.float32],
 ) -> None:
     across, down = motion.flip(vectors, axis="x"), motion.flip(vectors, axis="y")
@@ -77,7 +77,7 @@ def test_a_constant_field_stays_constant_and_scales_with_each_axis(
 
 
 @given(fields(lead=False))
-def test_a_field_of_its_own_size_is_not_changed(vectors: NDArray[np.float32]) -> None:
+def test_resizing_to_the_same_size_changes_nothing(vectors: NDArray[np.float32]) -> None:
     _, rows, columns = vectors.shape
     resized = motion.resize_field(vectors, (rows, columns))
     np.testing.assert_array_equal(resized, vectors)
@@ -85,7 +85,7 @@ def test_a_field_of_its_own_size_is_not_changed(vectors: NDArray[np.float32]) ->
 
 
 @given(fields(lead=False), st.integers(1, 4), st.integers(1, 4))
-def test_shrinking_by_a_whole_factor_averages_every_vector(
+def test_shrinking_by_an_integer_factor_averages_all_vectors(
     vectors: NDArray[np.float32], down: int, across: int
 ) -> None:
     _, rows, columns = vectors.shape
@@ -98,19 +98,19 @@ def test_shrinking_by_a_whole_factor_averages_every_vector(
 
 @given(st.integers(60, 90), st.integers(60, 90), st.integers(30, 200), st.integers(30, 200))
 @settings(max_examples=20)
-def test_a_smooth_field_survives_resizing_there_and_back(
+def test_a_smooth_field_is_restored_by_resizing_back(
     rows: int, columns: int, new_rows: int, new_columns: int
 ) -> None:
     vectors = smooth(rows, columns)
     back = motion.resize_field(
         motion.resize_field(vectors, (new_rows, new_columns)), (rows, columns)
     )
-    # half size at the least: values move by half a coarse pixel (1 px) at the borders, where the
-    # field changes by 0.05 px a pixel
+    # at half size or more, values move by at most half a coarse pixel (1 px) at the borders, where
+    # the field changes by 0.05 px per pixel
     assert np.abs(back - vectors).max() < 0.06
 
 
-def test_growing_makes_no_vector_larger_than_it_was() -> None:
+def test_growing_does_not_increase_the_largest_vector() -> None:
     vectors = np.zeros((2, 4, 6), np.float32)
     vectors[:, :, 3:] = 10
     grown = motion.resize_field(vectors, (8, 12)) / 2
@@ -118,7 +118,7 @@ def test_growing_makes_no_vector_larger_than_it_was() -> None:
     assert grown.max() == 10
 
 
-def test_growing_one_axis_while_the_other_shrinks_does_each_as_alone() -> None:
+def test_growing_one_axis_and_shrinking_the_other_are_independent() -> None:
     vectors = smooth(24, 10)
     narrow = motion.resize_field(vectors, (8, 10))
     np.testing.assert_allclose(
@@ -129,13 +129,13 @@ def test_growing_one_axis_while_the_other_shrinks_does_each_as_alone() -> None:
 
 
 @pytest.mark.parametrize(("size", "axis"), [((0, 3), "rows"), ((3, 0), "columns")])
-def test_sizes_below_one_are_refused_on_each_axis(size: tuple[int, int], axis: str) -> None:
+def test_a_size_below_one_is_an_error_on_each_axis(size: tuple[int, int], axis: str) -> None:
     with pytest.raises(ShapeError, match=f"size: {axis}: .* got 0"):
         motion.resize_field(np.zeros((2, 4, 4), np.float32), size)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 4, 4), (4, 4, 2), (2, 0, 4), (2, 4, 0)])
-def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
+def test_an_array_that_is_not_a_field_is_an_error(shape: tuple[int, ...]) -> None:
     wrong = np.zeros(shape, np.float32)
     for operation in (
         lambda: motion.flip(wrong),
@@ -149,13 +149,13 @@ def test_what_is_no_field_is_refused(shape: tuple[int, ...]) -> None:
             operation()
 
 
-def test_an_unknown_axis_is_refused() -> None:
+def test_an_unknown_axis_is_an_error() -> None:
     with pytest.raises(ParameterError, match="axis: expected one of: x, y; got 'z'"):
         motion.flip(np.zeros((2, 4, 4), np.float32), axis="z")  # type: ignore[arg-type]
 
 
 @given(fields(), st.integers(-9, 9))
-def test_quarter_turns_add_up_and_four_change_nothing(
+def test_quarter_turns_add_and_four_change_nothing(
     vectors: NDArray[np.float32], turns: int
 ) -> None:
     kept = vectors.copy()
@@ -170,7 +170,7 @@ def test_quarter_turns_add_up_and_four_change_nothing(
 
 
 @given(fields(lead=False))
-def test_a_quarter_turn_takes_right_to_down(vectors: NDArray[np.float32]) -> None:
+def test_a_quarter_turn_maps_right_to_down(vectors: NDArray[np.float32]) -> None:
     _, rows, columns = vectors.shape
     turned = motion.quarter_turn(vectors)
     assert turned.shape == (2, columns, rows)
@@ -198,8 +198,8 @@ def test_a_rotation_by_quarters_of_a_square_is_exact(
 
 
 @pytest.mark.parametrize("degrees", [20.0, -75.0, 180.0])
-def test_a_turned_zoom_is_the_zoom_and_a_turned_pan_turns(degrees: float) -> None:
-    # a zoom about the middle looks alike from every side, and is linear: no interpolation error
+def test_rotation_keeps_a_zoom_and_rotates_a_pan(degrees: float) -> None:
+    # a zoom about the centre is symmetric under rotation and linear: no interpolation error
     truth = synthetic.zoom(factor=1.3, size=(60, 80))[2][0]
     rotated, valid = motion.rotate(truth, degrees=degrees)
     np.testing.assert_allclose(rotated[:, valid], truth[:, valid], atol=1e-4)  # float32
@@ -209,11 +209,11 @@ def test_a_turned_zoom_is_the_zoom_and_a_turned_pan_turns(degrees: float) -> Non
     angle = np.radians(degrees)
     expected = 3 * np.array([np.cos(angle), np.sin(angle)])
     np.testing.assert_allclose(turned[:, valid].T, np.tile(expected, (valid.sum(), 1)), atol=1e-5)
-    # the disc that fits the frame is seen at every angle
+    # the largest disc inside the frame is visible at every angle
     assert valid.mean() > np.pi / 4 * 60 / 80
 
 
-def test_a_turn_past_unknown_vectors_leaves_them_out() -> None:
+def test_rotation_excludes_unknown_vectors() -> None:
     vectors = np.ones((2, 9, 9), np.float32)
     vectors[0, 4, 4] = np.nan
     rotated, valid = motion.rotate(vectors, degrees=45)
@@ -223,7 +223,7 @@ def test_a_turn_past_unknown_vectors_leaves_them_out() -> None:
         motion.rotate(vectors, degrees=float("nan"))
 
 
-def test_the_flow_of_turned_and_flipped_frames_is_the_turned_and_flipped_flow() -> None:
+def test_the_flow_of_rotated_or_flipped_frames_is_the_rotated_or_flipped_flow() -> None:
     first, second, _ = synthetic.layers(size=(96, 128), foreground=(3, 2), seed=4)
     method = DIS()
     plain = method(first, second)
@@ -269,7 +269,7 @@ def test_a_crop_keeps_its_vectors(vectors: NDArray[np.float32], data: st.DataObj
         ((0, 0), (2, 0), "columns: .* got 0 to 0"),
     ],
 )
-def test_a_crop_that_is_not_inside_is_refused(
+def test_a_crop_outside_of_the_field_is_an_error(
     corner: tuple[int, int], size: tuple[int, int], message: str
 ) -> None:
     with pytest.raises(ShapeError, match=message):

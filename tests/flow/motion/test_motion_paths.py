@@ -1,4 +1,4 @@
-"""Points followed through fields, and the motion that they meet."""
+"""Trajectories of points through fields, and sampling along trajectories."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_trajectories_through_a_constant_field_are_straight_and_end_at_the_borde
         assert np.isnan(path[~seen]).all()
 
 
-def test_a_point_carried_round_by_a_turn_stays_on_its_circle() -> None:
+def test_a_point_in_a_rotation_stays_on_its_circle() -> None:
     truth = synthetic.rotation(degrees=10, size=(61, 81))[2][0]
     paths = motion.trajectories((truth for _ in range(36)), [[40 + 20, 30], [40, 30]])
     angles = np.radians(10) * np.arange(37)
@@ -45,7 +45,7 @@ def test_a_point_carried_round_by_a_turn_stays_on_its_circle() -> None:
     np.testing.assert_allclose(paths[:, 1], [[40, 30]] * 37, atol=1e-3)
 
 
-def test_trajectories_are_what_composed_fields_lead_to() -> None:
+def test_trajectories_end_where_composed_fields_end() -> None:
     one = synthetic.zoom(factor=1.05, size=(40, 50))[2][0]
     two = synthetic.rotation(degrees=4, size=(40, 50))[2][0]
     y, x = np.mgrid[:40, :50]
@@ -53,7 +53,7 @@ def test_trajectories_are_what_composed_fields_lead_to() -> None:
     end = motion.trajectories([one, two], points)[-1]
     composed, valid = motion.compose(one, two)
     led = points + composed.reshape(2, -1).T
-    # a composed vector may lead out of the frame in its last step, where a trajectory ends
+    # in the last step a composed vector may leave the frame, where a trajectory becomes NaN
     stays = valid.ravel() & (led >= 0).all(axis=1) & (led <= [49, 39]).all(axis=1)
     np.testing.assert_allclose(end[stays], led[stays], atol=1e-4)  # float32
     assert np.isnan(end[~valid.ravel()]).all()
@@ -69,7 +69,7 @@ def test_a_point_is_lost_where_motion_is_unknown_and_stays_lost() -> None:
     assert lost[:, 2:].all()  # not in the first frame
 
 
-def test_points_and_fields_that_do_not_fit_are_refused() -> None:
+def test_invalid_points_and_fields_are_errors() -> None:
     field = np.zeros((2, 4, 4), np.float32)
     for shape in ((3,), (3, 3), (2, 3, 2)):
         with pytest.raises(ShapeError, match=r"points: expected shape \(P, 2\).* got"):
@@ -85,7 +85,7 @@ def test_points_and_fields_that_do_not_fit_are_refused() -> None:
 
 
 def slow_along(fields: NDArray[np.float32]) -> NDArray[Any]:
-    """Equation 2 of Simonyan & Zisserman 2014, pixel by pixel; the border's motion beyond it."""
+    """Return equation 2 of Simonyan & Zisserman 2014, pixel by pixel, clamped to the border."""
     length, _, rows, columns = fields.shape
     met = np.zeros(fields.shape)
     for v, u in np.ndindex(rows, columns):
@@ -100,36 +100,36 @@ def slow_along(fields: NDArray[np.float32]) -> NDArray[Any]:
 
 
 @given(st.integers(0, 999), st.integers(1, 4), st.integers(1, 7), st.integers(1, 7))
-def test_along_trajectories_is_the_papers_equation(
+def test_along_trajectories_follows_the_papers_equation(
     seed: int, length: int, rows: int, columns: int
 ) -> None:
     drawn = np.random.default_rng(seed).normal(0, 1.5, (length, 2, rows, columns))
     fields: NDArray[np.float32] = drawn.astype(np.float32)
     kept = fields.copy()
-    # float32 places, at which fields of differences up to 6 a pixel are read, four times over
+    # float32 positions in fields with differences up to 6 per pixel, over four steps
     np.testing.assert_allclose(motion.along_trajectories(fields), slow_along(fields), atol=1e-3)
     np.testing.assert_array_equal(fields, kept)
 
 
-def test_a_thing_that_moves_over_a_still_ground_is_met_all_along_its_way() -> None:
-    # a block 4 wide moves 3 right a step; each field has it where it then is
+def test_the_motion_of_an_object_is_sampled_along_its_whole_path() -> None:
+    # a block of width 4 moves 3 px right per step; each field has it at its current position
     fields = np.zeros((4, 2, 6, 30), np.float32)
     for k, field in enumerate(fields):
         field[0, :, 5 + 3 * k : 9 + 3 * k] = 3
     met = motion.along_trajectories(fields)
     expected = np.zeros((4, 2, 6, 30))
-    expected[:, 0, :, 5:9] = 3  # what started on the block stays on it
+    expected[:, 0, :, 5:9] = 3  # points that start on the block stay on it
     for k in range(1, 4):
-        # the still ground is met by the block when that comes by, and is then carried along
+        # the block reaches points of the static background and then carries them
         expected[k, 0, :, 9 : 9 + 3 * k] = 3
     ground = np.ones(30, bool)
     ground[9:18] = False
     np.testing.assert_array_equal(met[..., ground], expected[..., ground])
-    assert (fields[:, 0, :, 5:9] != 3).any()  # as they are, they lose it
+    assert (fields[:, 0, :, 5:9] != 3).any()  # without trajectories the block is lost
 
 
-def test_points_can_be_carried_by_other_flow_than_they_meet() -> None:
-    # the camera pans by 2 right a step: what is still in the world shows up 2 further on
+def test_carried_by_moves_the_points_and_fields_are_sampled() -> None:
+    # the camera pan moves static points 2 px right per step
     still = np.zeros((4, 2, 6, 20), np.float32)
     still[2, 0, :, 9] = 7
     pan = np.zeros_like(still)

@@ -1,4 +1,4 @@
-"""Images fetched and carried by a field: what slow oracles and the geometry say."""
+"""Backward and forward warping, compared with slow oracles and with geometry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDES = st.integers(1, 12)
 
 @st.composite
 def fields(draw: st.DrawFn) -> NDArray[np.float32]:
-    """A field of any small size and ordinary speeds."""
+    """Draw a small field with typical speeds."""
     elements = st.floats(-6, 6, width=32)
     drawn: NDArray[np.float32] = draw(
         hnp.arrays(np.float32, (2, draw(SIDES), draw(SIDES)), elements=elements)
@@ -34,7 +34,7 @@ def fields(draw: st.DrawFn) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @given(image=hnp.arrays(st.sampled_from([np.uint8, np.float32]), st.tuples(SIDES, SIDES, SIDES)))
-def test_warping_by_no_motion_changes_nothing(
+def test_warping_by_zero_flow_changes_nothing(
     image: NDArray[Any], interpolation: motion.Interpolation
 ) -> None:
     image = np.nan_to_num(image, nan=0, posinf=1, neginf=-1).clip(-1e6, 1e6).astype(image.dtype)
@@ -47,9 +47,7 @@ def test_warping_by_no_motion_changes_nothing(
 
 
 @given(fields(), st.integers(0, 99))
-def test_warping_fetches_what_a_slow_interpolation_finds(
-    vectors: NDArray[np.float32], seed: int
-) -> None:
+def test_warping_equals_a_slow_interpolation(vectors: NDArray[np.float32], seed: int) -> None:
     _, rows, columns = vectors.shape
     image = np.random.default_rng(seed).random((rows, columns)).astype(np.float32)
     warped, valid = motion.warp(image, vectors)
@@ -91,7 +89,7 @@ def test_the_second_frame_warped_by_the_truth_is_the_first(
     assert valid.mean() > 0.9
 
 
-def test_what_is_not_known_or_leaves_the_frame_is_not_valid_and_zero() -> None:
+def test_unknown_vectors_and_vectors_out_of_the_frame_are_not_valid_and_zero() -> None:
     image = np.full((3, 4, 2), 200, np.uint8)
     vectors = np.zeros((2, 3, 4), np.float32)
     vectors[0, 0, 0] = np.nan
@@ -123,12 +121,12 @@ def test_bicubic_overshoot_does_not_wrap_around() -> None:
         (np.zeros((4, 4), np.float64), "expected uint8 or float32, got float64"),
     ],
 )
-def test_images_that_do_not_fit_are_refused(image: NDArray[Any], message: str) -> None:
+def test_images_that_do_not_fit_the_field_are_an_error(image: NDArray[Any], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         motion.warp(image, np.zeros((2, 4, 4), np.float32))
 
 
-def test_an_unknown_value_spoils_only_what_it_is_part_of() -> None:
+def test_an_unknown_value_affects_only_its_neighbours() -> None:
     image = np.arange(20, dtype=np.float32).reshape(4, 5)
     image[1, 2] = np.nan
     still = np.zeros((2, 4, 5), np.float32)
@@ -145,7 +143,7 @@ def test_an_unknown_value_spoils_only_what_it_is_part_of() -> None:
 def slow_splat(
     image: NDArray[np.float32], vectors: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Each pixel's weighted mean, and the bilinear weight that landed, pixel by pixel."""
+    """Return the weighted mean and the received bilinear weight, pixel by pixel."""
     _, rows, columns = vectors.shape
     total, counted, landed = np.zeros((3, rows, columns))
     for y, x in np.ndindex(rows, columns):
@@ -159,7 +157,7 @@ def slow_splat(
 
 
 @given(fields(), st.integers(0, 99))
-def test_splatting_carries_what_a_slow_sum_carries(vectors: NDArray[np.float32], seed: int) -> None:
+def test_splatting_equals_a_slow_sum(vectors: NDArray[np.float32], seed: int) -> None:
     generator = np.random.default_rng(seed)
     image = generator.random(vectors.shape[1:]).astype(np.float32)
     drawn = generator.integers(0, 4, vectors.shape[1:]).astype(np.float32)
@@ -168,16 +166,14 @@ def test_splatting_carries_what_a_slow_sum_carries(vectors: NDArray[np.float32],
         means, landed = slow_splat(
             image, vectors, np.ones_like(image) if weights is None else weights
         )
-        clear = np.abs(landed - 0.1) > 1e-5  # rounding may decide the others either way
+        clear = np.abs(landed - 0.1) > 1e-5  # rounding decides the other pixels
         np.testing.assert_array_equal(filled[clear], (landed >= 0.1)[clear])
         np.testing.assert_allclose(carried[filled], means[filled], atol=1e-5)  # float32
         assert not carried[~filled].any()
 
 
 @given(hnp.arrays(np.uint8, st.tuples(SIDES, SIDES, SIDES)), st.integers(-3, 3), st.integers(-3, 3))
-def test_a_splat_by_whole_pixels_moves_the_picture(
-    image: NDArray[np.uint8], dx: int, dy: int
-) -> None:
+def test_a_splat_by_integers_shifts_the_image(image: NDArray[np.uint8], dx: int, dy: int) -> None:
     rows, columns = image.shape[:2]
     vectors = np.empty((2, rows, columns), np.float32)
     vectors[0], vectors[1] = dx, dy
@@ -190,24 +186,24 @@ def test_a_splat_by_whole_pixels_moves_the_picture(
         np.testing.assert_array_equal(carried[y, x], expected)
 
 
-def test_a_splat_by_the_truth_is_the_second_frame_with_holes_where_it_was_covered() -> None:
+def test_a_splat_by_the_ground_truth_is_the_second_frame_with_holes() -> None:
     first, second, truth = synthetic.layers(
         size=(96, 128), background=(0, 0), foreground=(8, 0), seed=3
     )
     carried, filled = motion.splat(first[0], truth[0], weights=1 + truth[0, 0])
-    # the disc of radius 24 uncovers what it leaves: its area less what two discs 8 apart share
+    # uncovered area of a disc of radius 24: its area minus the overlap of two discs 8 px apart
     angle = np.arccos(4 / 24)
     shared = 24**2 * (2 * angle - np.sin(2 * angle))
     uncovered = np.pi * 24**2 - shared
-    # a pixel along the half circle that the crescent borders on
+    # one pixel along the half circle at the border of the crescent
     assert abs((~filled).sum() - uncovered) < np.pi * 24
     error = np.abs(carried.astype(float) - second[0])
-    # the covering disc weighs nine times: mixed pixels are a tenth off; elsewhere nothing is
+    # the disc has nine times the weight: mixed pixels have an error of one tenth, others none
     assert np.median(error[filled]) <= 1
     assert error[filled].mean() < 2
 
 
-def test_unknown_vectors_and_values_are_left_behind() -> None:
+def test_unknown_vectors_and_values_are_ignored() -> None:
     image = np.full((3, 4), 7, np.float32)
     image[0, 0] = np.nan
     vectors = np.zeros((2, 3, 4), np.float32)
@@ -220,7 +216,7 @@ def test_unknown_vectors_and_values_are_left_behind() -> None:
     np.testing.assert_array_equal(carried, 7 * expected)
 
 
-def test_refusals_name_what_does_not_fit() -> None:
+def test_errors_name_the_invalid_argument() -> None:
     field = np.zeros((2, 4, 4), np.float32)
     for shape in ((4, 4), (3, 4, 4), (1, 2, 4, 4)):
         wrong = np.zeros(shape, np.float32)
@@ -238,7 +234,7 @@ def test_refusals_name_what_does_not_fit() -> None:
         motion.warp(field[0], field, interpolation="bilinaer")  # type: ignore[arg-type]
 
 
-def test_kittis_sparse_truth_carries_the_second_frame_onto_the_first(shared_data: Path) -> None:
+def test_kittis_sparse_ground_truth_warps_the_second_frame_to_the_first(shared_data: Path) -> None:
     folder = shared_data / "kitti2015"
     truth = read_flow(folder / "kitti_noc_000010_10.png")
     first, second = (
@@ -249,7 +245,9 @@ def test_kittis_sparse_truth_carries_the_second_frame_onto_the_first(shared_data
     assert second is not None
     warped, valid = motion.warp(second.astype(np.uint8), truth)
     assert not (valid & ~known(truth)).any()
-    assert valid.sum() > 0.95 * known(truth).sum()  # what is not occluded is in the second frame
+    assert (
+        valid.sum() > 0.95 * known(truth).sum()
+    )  # pixels that are not occluded are in the second frame
     error = np.abs(warped.astype(float) - first)[valid].mean()
     unmoved = np.abs(second.astype(float) - first)[valid].mean()
     assert error < unmoved / 2
