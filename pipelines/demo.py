@@ -1,4 +1,4 @@
-"""Run all stages on rendered actions with known ground truth, or on the user's own videos.
+"""Run all stages on rendered actions or on the user's own videos.
 
 python pipelines/demo.py [path/to/class/tree]
 """
@@ -24,7 +24,7 @@ from flowstream.synthetic import write_action_set
 @click.argument("videos", required=False, type=click.Path(exists=True, path_type=Path))
 @click.pass_context
 def main(context: click.Context, videos: Path | None) -> None:
-    """Extract, train and report on VIDEOS (one directory per class) or on rendered videos.
+    """Run all stages on VIDEOS (one directory per class) or on rendered videos.
 
     The results are written to demo/.
     """

@@ -1,4 +1,4 @@
-"""Run the second stage of a recipe: train on existing stacks, fuse the streams, report.
+"""Run the second stage of a recipe: train, fuse and report.
 
 python pipelines/train_two_stream.py ucf101-tsn
 """

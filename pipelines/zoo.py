@@ -1,4 +1,4 @@
-"""Compare accuracy and cost of all models on the toy action set at the same budget.
+"""Compare accuracy and cost of all models on the toy set at equal budget.
 
 python pipelines/zoo.py zoo
 """

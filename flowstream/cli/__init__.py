@@ -132,7 +132,7 @@ class Verbs(Program, click.Group):
 
 
 def _report(error: BaseException) -> int | str | None:
-    """Print an error in one line and return the exit code, or raise an unexpected error."""
+    """Print an error in one line and return the exit code; re-raise a bug."""
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "flowstream"
         message = error.format_message().rstrip(".")
@@ -171,6 +171,6 @@ def _report_error(message: str, code: int) -> int:
 @click.version_option(__version__, prog_name="flowstream", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Compute dense optical flow of video datasets and train two-stream networks on it."""
+    """Compute optical flow of video datasets and train two-stream networks on it."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -117,7 +117,7 @@ def describe(
     optimiser: Literal["sgd", "adamw"],
     as_json: bool,
 ) -> None:
-    """Print a model layer by layer: operation, size, receptive field, parameters, FLOPs.
+    """Print size, receptive field, parameters and FLOPs of each layer of a model.
 
     Sizes are channels x frames x rows x columns for one clip. The receptive field is that of a unit
     far from the borders, in frames x rows x columns of the clip. FLOPs are those of convolutions,

@@ -1,4 +1,4 @@
-"""Command `flowstream features`: compute the features of a frozen CNN for training."""
+"""Command `flowstream features`: compute the features of a frozen CNN."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ _HEAD = 4096
 
 
 def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
-    """Return the kind and facts of a video, stack, checkpoint, score file, report or field.
+    """Return the kind and facts of a file.
+
+    The file can be a video, stack, checkpoint, score file, report or flow field.
 
     Parameters
     ----------

@@ -71,7 +71,9 @@ class _Result:
 def quality(
     paths: tuple[Path, ...], limit: int | None, per_frame: bool, as_json: bool, **options: Any
 ) -> None:
-    """Check flow without ground truth, by warping frames and comparing with backward flow.
+    """Check flow quality without ground truth.
+
+    The checks warp frames and compare forward with backward flow.
 
     PATH is a stack, a video or a directory of these. The flow of a video is estimated and not
     stored. Several inputs are printed as one row each, the worst first.
@@ -231,7 +233,7 @@ def _compute_error_ratio(result: _Result) -> float:
 
 
 def _block(result: _Result) -> str:
-    """Format the summary of one input, with one line per field if the fields were kept."""
+    """Format the summary of one input, and its fields if they were kept."""
     name = escape_controls(str(result.path))
     lines = [f"{paint(name, bold=True)}: flow by {result.source.method}"]
     return "\n".join([*lines, *map(_format_field, result.fields), _format_summary(result)])

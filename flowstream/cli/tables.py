@@ -38,7 +38,9 @@ flowstream list codecs --json"""
 @click.argument("kinds", nargs=-1, type=click.Choice(list(TABLES)), metavar="[KIND]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
-    """List flow methods, codecs, compressions, models and fusions, each with its parameters.
+    """List methods, codecs, compressions, formats, models and fusions.
+
+    Each is listed with its parameters.
 
     KIND is methods, codecs, compressions, formats, models or fusions; the default is all kinds.
     The parameters are those of --set and of recipes, with their defaults. An entry that needs a

@@ -1,7 +1,7 @@
-"""Base class of codecs, which map flow vectors to codes and back by the linear packing of CF.
+"""Base class of codecs, with the linear packing of CF.
 
-`value = code * scale_factor + add_offset` (CF conventions, section 8.1). Any HDF5 or netCDF reader
-can therefore decode a stack without flowstream.
+A codec maps vectors to codes and back: `vector = code * scale_factor + add_offset` (CF conventions,
+section 8.1). Any HDF5 or netCDF reader can therefore decode a stack without flowstream.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ It is the step of `fixed16`, which is finer than the accuracy of any method.
 
 
 class Codec(ABC):
-    """Mapping between vectors and codes; a subclass is a frozen dataclass of its parameters."""
+    """Mapping between vectors and codes.
+
+    A subclass is a frozen dataclass of its parameters.
+    """
 
     name: ClassVar[str]
     """Name of the codec in `CODECS`."""
@@ -169,7 +172,7 @@ def below_step_warning(codec: Codec, share: float) -> str | None:
 
 
 def check_bound(codec: Codec, *, smallest: float = 1 / 64, largest: float = WIDEST) -> None:
-    """Raise `ParameterError` if a bound is not a number from `smallest` to `largest` pixels."""
+    """Raise `ParameterError` if a bound is not from `smallest` to `largest` pixels."""
     bound = codec.bound
     is_number = (
         isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)

@@ -1,4 +1,4 @@
-"""Model `two_stream_conv_fusion`: two streams that are fused after their last convolution."""
+"""Model `two_stream_conv_fusion`: streams fused after the last convolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowstream.models.two_stream import PairedCNN
 
 @dataclass(frozen=True)
 class TwoStreamConvFusion(PairedCNN):
-    """Spatial and temporal network whose maps are fused at each position, then classified.
+    """Spatial and temporal network whose maps are fused at each position.
 
     Feichtenhofer et al. 2016: fusion after the last convolution (best in section 4.3) by
     concatenation and a 1x1 convolution (section 3.1, "conv fusion"), which relates appearance and

@@ -1,4 +1,4 @@
-"""Report of a test: measures of each stream and of their fusion, as JSON and as one HTML page.
+"""Report of a test: measures of the streams and of their fusion.
 
 `write_report` writes `report.json` for programs and `report.html` for people. The page is one file
 and loads nothing from the network.

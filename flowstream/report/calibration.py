@@ -1,4 +1,4 @@
-"""Calibration of probabilities: expected calibration error and temperature scaling."""
+"""Calibration: expected calibration error and temperature scaling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bin:
 
 
 def reliability(scores: Scores, *, bins: int = 10) -> list[Bin]:
-    """Group the videos into equal ranges of their highest probability and measure each group."""
+    """Measure the accuracy in equal ranges of the highest probability."""
     if bins < 1:
         raise ParameterError(f"bins: expected at least 1, got {bins}")
     confidence = scores.scores.max(axis=1).astype(np.float64)

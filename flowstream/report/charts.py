@@ -16,12 +16,12 @@ _MOST_NAMED = 150
 
 
 def percent(value: float | None) -> str:
-    """Format a fraction as a percentage, such as `87.5` for 0.875, or as a dash if it is None."""
+    """Format a fraction as a percentage, such as `87.5`; None becomes a dash."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def interval(share: Share) -> Markup:
-    """Draw a share on a bar from 0 to 1, with its interval as a band and its value as a mark."""
+    """Draw a share on a bar from 0 to 1, with its interval as a band."""
     return element(
         "div",
         element(
@@ -33,7 +33,7 @@ def interval(share: Share) -> Markup:
 
 
 def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
-    """Draw the number of videos that both streams, one stream or none classified correctly."""
+    """Draw the number of videos that both, one or none of two streams got right."""
     parts = [
         ("both", "both correct", pair.both),
         (series[0], f"only {pair.first} correct", pair.only_first),
@@ -62,7 +62,7 @@ def agreement_bar(pair: Agreement, series: tuple[str, str]) -> Markup:
 
 
 def heat_map(measures: Measures) -> Markup:
-    """Draw the confusion matrix, with true classes as rows and predicted classes as columns.
+    """Draw the confusion matrix; rows are true classes, columns predictions.
 
     The shade of a cell is its share of the row. Empty cells are not drawn, so that a page of
     hundreds of classes stays small.
@@ -156,7 +156,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 310, 12, 168
 
 
 def curve(panel: Panel, *, best: float | None = None) -> Markup:
-    """Draw the lines of one panel over the epochs, with a legend that shows the last values.
+    """Draw the lines of one panel, with the last values in the legend.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def _tick(value: float, y: float) -> Markup:
 
 
 def format_tick(value: float) -> str:
-    """Format a value in at most seven characters, such as `0.85`, `8.5e-4` or `12,300`."""
+    """Format a value in at most seven characters, such as `8.5e-4` or `12,300`."""
     if value == 0 or 0.01 <= abs(value) < 1000:
         return f"{value:.3g}"
     if abs(value) >= 1000:

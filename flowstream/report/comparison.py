@@ -139,7 +139,7 @@ def page(comparison: Comparison) -> str:
 
 
 def picture(comparison: Comparison) -> Markup:
-    """Draw one row per model: accuracy, interval as a band, references as dashed lines."""
+    """Draw one row per model: accuracy, interval (band), references (dashed)."""
     references = [
         element("s", style=f"left:{100 * value:.2f}%", title=f"{name} {percent(value)} %")
         for name, value in comparison.references.items()

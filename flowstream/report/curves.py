@@ -1,4 +1,4 @@
-"""Learning curves: panels of loss, accuracy and learning rate from the CSV log of a training."""
+"""Learning curves: panels of lines from the CSV log of a training."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def curves(path: str | Path) -> list[Panel]:
 
 
 def as_percent(panel: Panel) -> Panel:
-    """Convert a panel of accuracies to percent and rename it as in the tables of the report."""
+    """Convert a panel of accuracies to percent; return other panels unchanged."""
     if panel.name not in ("top1", "top5"):
         return panel
     lines = {name: tuple(100 * value for value in line) for name, line in panel.lines.items()}
@@ -63,7 +63,7 @@ def as_percent(panel: Panel) -> Panel:
 
 
 def best_epoch(panels: Sequence[Panel]) -> float | None:
-    """Return the epoch with the best validation accuracy, else with the lowest validation loss."""
+    """Return the epoch of the best validation accuracy, else of the lowest loss."""
     for name, sign in (("top1", 1), ("loss", -1)):
         for panel in panels:
             line = panel.lines.get("validation")

@@ -1,4 +1,4 @@
-"""Accuracy of scores: of one stream, of each class, and agreement of several streams."""
+"""Accuracy of one stream and of each class, and agreement of streams."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def top_k(scores: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> 
 
 
 def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
-    """Return the accuracy after classes are merged into groups and their probabilities added.
+    """Return the accuracy for groups of classes, whose probabilities are added.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def grouped_accuracy(scores: Scores, groups: Sequence[str]) -> float:
 def confusion_matrix(
     predicted: NDArray[np.integer], labels: NDArray[np.integer], *, classes: int
 ) -> NDArray[np.int64]:
-    """Count the videos of each true class (row) by their predicted class (column), (K, K)."""
+    """Count the videos of each true class (row) by predicted class (column)."""
     matrix = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(matrix, (labels, predicted), 1)
     return matrix
@@ -180,7 +180,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
 
 
 def confusions(scores: Scores) -> list[Confusion]:
-    """List the pairs of confused classes with their videos, the most frequent pair first."""
+    """List the pairs of confused classes with their videos, most frequent first."""
     found: dict[tuple[int, int], list[str]] = defaultdict(list)
     for video, label, given in zip(
         scores.videos, scores.labels, scores.scores.argmax(axis=1), strict=True
@@ -215,7 +215,7 @@ def agreement(first: Scores, second: Scores) -> Agreement:
 
 
 def agreements(streams: Mapping[str, Scores]) -> list[Agreement]:
-    """Return the `agreement` of every pair of streams, with the given names of the streams."""
+    """Return the `agreement` of every pair of streams, with the given names."""
     parts = [replace(scores, stream=name) for name, scores in streams.items()]
     return [
         agreement(first, second)

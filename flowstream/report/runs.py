@@ -1,4 +1,4 @@
-"""Several runs side by side: accuracies, tests of their difference, classes, recipes, clips."""
+"""Comparison of runs on one page: accuracies, classes, recipes and clips."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _MAX_DIFFERENCES = 40
 
 @dataclass(frozen=True)
 class Card:
-    """A clip with its thumbnail, for the rows of rescued and of misclassified clips."""
+    """Video with its thumbnail, for the rows of rescued and of misclassified videos."""
 
     video: str
     text: str
     thumbnail: str
-    """A `data:` address; "" without a stack."""
+    """`data:` URL; "" if the video has no stack."""
     href: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run: the scores of its streams and their fusion, and its recipe."""
+    """Complete run: scores of its streams and of their fusion, and its recipe."""
 
     name: str
     path: Path
     scores: Mapping[str, Scores]
-    """By stream, and "fused" last if there is a fusion."""
+    """Scores by stream; "fused" is the last one if the streams were fused."""
     recipe: Mapping[str, Any]
     rescued: Sequence[Card] = field(default=())
     failures: Sequence[Card] = field(default=())
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def measures(self) -> dict[str, Measures]:
-        """Measures of each stream, and of the fusion."""
+        """Measures of each stream and of the fusion."""
         return {name: measure(scores) for name, scores in self.scores.items()}
 
 
@@ -74,23 +74,23 @@ def read_run(directory: Path, *, name: str) -> Run:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ScoresError(
             f"{directory}: not the directory of a complete run; expected recipe.json and "
-            "report/report.json, as 'flowstream train' writes them"
+            "report/report.json, which 'flowstream train' writes"
         ) from error
     scores = {stream: read_scores(directory / stream / "scores.npz") for stream in names}
     return Run(name=name, path=directory, scores=scores, recipe=recipe)
 
 
 def is_correct(scores: Scores, videos: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each video is classified correctly, in the order of `videos`."""
+    """Return True for each correctly classified video, in the order of `videos`."""
     correct = scores.scores.argmax(axis=1) == scores.labels
     found = dict(zip(map(str, scores.videos), correct.tolist(), strict=True))
     return np.array([found[video] for video in videos], bool)
 
 
 def select_clips(run: Run, *, most: int) -> tuple[list[str], list[str]]:
-    """Return videos that only the other streams rescued from the first one, and the failures.
+    """Select the rescued and the misclassified videos with the highest final scores.
 
-    The clips of both lists are those about which the final scores are most certain.
+    A rescued video is classified correctly, although the first stream alone misclassifies it.
     """
     videos = [str(video) for video in run.main.videos]
     right = is_correct(run.main, videos)
@@ -105,7 +105,7 @@ def select_clips(run: Run, *, most: int) -> tuple[list[str], list[str]]:
 
 
 def describe_prediction(run: Run, video: str) -> str:
-    """Return the true and the predicted class of a video, with the score."""
+    """Format the true and the predicted class of a video with the score."""
     scores = run.main
     row = [str(name) for name in scores.videos].index(video)
     given = int(scores.scores[row].argmax())
@@ -116,7 +116,7 @@ def describe_prediction(run: Run, video: str) -> str:
 
 
 def write_runs(path: Path, runs: Sequence[Run]) -> None:
-    """Write the page of runs.
+    """Write the page of one or more runs.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def write_runs(path: Path, runs: Sequence[Run]) -> None:
 
 
 def build_page(runs: Sequence[Run]) -> str:
-    """Return the page of one or more runs."""
+    """Return the HTML page of one or more runs."""
     title = " · ".join(run.name for run in runs[:4]) + (" …" if len(runs) > 4 else "")
     return document(
         f"{title}: {'runs compared' if len(runs) > 1 else 'run'}",
@@ -143,7 +143,7 @@ def build_page(runs: Sequence[Run]) -> str:
         _classes(runs),
         _recipes(runs),
         *(_clips(run, several=len(runs) > 1) for run in runs),
-        element("footer", f"flowstream {__version__}. This file needs no network."),
+        element("footer", f"flowstream {__version__}. This page loads nothing from the network."),
     )
 
 
@@ -193,8 +193,8 @@ def _streams(runs: Sequence[Run]) -> Markup:
         cells += [element("td", _difference(runs[0], run), class_="n")] if len(runs) > 1 else []
         rows.append(element("tr", cells))
     note = (
-        "p is the probability of so uneven a split of the videos that only one of two runs "
-        "classifies correctly, if the run and the first run were equally good."
+        "p compares a run with the first run. Of the videos that only one of the two classifies "
+        "correctly, it is the probability of a split at least as uneven between equal runs."
         if len(runs) > 1
         else ""
     )
@@ -230,10 +230,10 @@ def _classes(runs: Sequence[Run]) -> Markup:
 
 
 def _recipes(runs: Sequence[Run]) -> Markup:
-    """Return the values of the recipes that differ; of a single run, all that are set."""
+    """Return a table of the settings that differ, or that are set in a single run."""
     flat = [dict(_flatten(run.recipe)) for run in runs]
     for one in flat:
-        # the place of a run says nothing about it
+        # the output directory is not a setting of the experiment
         one.pop("out", None)
     keys = list(dict.fromkeys(key for one in flat for key in one))
     if len(runs) > 1:
@@ -291,13 +291,13 @@ def _table_section(
 
 
 def _clips(run: Run, *, several: bool) -> Markup:
-    """Return the clips that flow rescued, and the failures about which the run is most certain."""
+    """Return the rows of the rescued and of the misclassified videos."""
     parts = []
     suffix = f" ({run.name})" if several else ""
     first = next(iter(run.scores))
     for title, cards in (
         (f"Rescued: {first} alone was wrong", run.rescued),
-        ("Misclassified, the most certain first", run.failures),
+        ("Misclassified, the highest scores first", run.failures),
     ):
         if cards:
             parts.append(element("h2", f"{title}{suffix}"))

@@ -1,4 +1,4 @@
-"""Statistics of scores: bootstrap intervals, McNemar's test, recall and average precision."""
+"""Statistics of scores: bootstrap, McNemar's test, recall, precision."""
 
 from __future__ import annotations
 

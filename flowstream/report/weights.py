@@ -14,7 +14,7 @@ _SERIES = ("#1f77b4", "#ff7f0e", "#2ca02c")
 
 
 def weight_curve(parts: Sequence[Scores], *, steps: int = 20) -> list[tuple[float, float]]:
-    """Return pairs of the weight of the second stream and the top-1 accuracy of the mean.
+    """Return the top-1 accuracy for each weight of the second stream.
 
     Raises
     ------

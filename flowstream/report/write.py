@@ -108,7 +108,7 @@ def _as_data(content: Content) -> dict[str, Any]:
 
 
 def _as_json(data: Mapping[str, Any]) -> str:
-    """Format data as JSON with one line per item, because an indented file is much larger."""
+    """Format data as JSON with one line per item to keep the file small."""
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for key, value in data.items()

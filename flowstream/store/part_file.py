@@ -1,4 +1,4 @@
-"""Atomic file output with one writer per file, which is safe when the disk is full."""
+"""Atomic file output with one writer per file, safe on a full disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if sys.platform != "win32":
 
 
 class PartFile:
-    """File `NAME.part` that only this process writes and that `publish` renames to `NAME`.
+    """File `NAME.part` with one writer, which `publish` renames to `NAME`.
 
     An advisory lock ensures that there is one writer. The system releases the lock when the process
     ends, so a part file that a dead process left is overwritten. Windows and some network file
@@ -136,7 +136,7 @@ class PartFile:
 
 
 def _open_locked(part: Path) -> int:
-    """Open a part file, create it if missing, and lock it if the file system supports locks."""
+    """Open or create a part file, and lock it if the file system supports locks."""
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""Flow spec: method, sampling, size and codec of the flow that a model was trained on."""
+"""Flow spec: method, sampling, size and codec of a model's flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _TABLES = ("method", "sampling", "codec")
 
 @dataclass(frozen=True)
 class FlowSpec:
-    """Method, sampling, size and codec of a stack as plain data; equal specs mean equal flow.
+    """Method, sampling, size and codec of a stack as plain data.
+
+    Equal specs mean equal flow.
 
     Flow from which the motion of the camera was removed is different flow, so the stabiliser is
     part of the spec. Backward flow and consistency are not part of it, because they do not change

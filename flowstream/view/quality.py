@@ -156,7 +156,7 @@ def video_quality(
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     codec: Codec,
 ) -> Iterator[FieldQuality]:
-    """Estimate the flow of a video in both directions and yield the quality of each field.
+    """Estimate the flow of a video in both directions and yield its quality.
 
     At most one batch of the method is held in memory.
 
