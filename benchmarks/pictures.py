@@ -1,0 +1,99 @@
+"""Draw the pictures of the documentation from a rendered scene.
+
+The scene has a textured background that pans slowly, a wheel that turns, a ball that moves fast and
+an arm that swings. It is rendered, so that its pictures may be redistributed.
+
+Usage: python benchmarks/pictures.py [DIRECTORY]     (default docs/images)
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flowstream.cli import main
+from flowstream.synthetic.files import write_video
+
+ROWS, COLUMNS, FRAMES = 240, 320, 30
+PICTURES = {
+    "overview.png": ["--at", "12", "--with-rgb"],
+    "arrows.png": ["--at", "12", "--style", "arrows"],
+    "overlay.png": ["--at", "12", "--style", "overlay"],
+    "magnitude.png": ["--at", "12", "--style", "magnitude"],
+    "trajectories.png": ["--at", "12", "--style", "trajectories"],
+    "strain.png": ["--at", "12", "--style", "strain"],
+}
+
+
+def make_texture(seed: int, colour: tuple[float, float, float]) -> NDArray[np.uint8]:
+    """Return a random texture of several scales, (2 ROWS, 2 COLUMNS, 3)."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((2 * ROWS, 2 * COLUMNS), np.float32)
+    for cells, weight in ((12, 0.5), (40, 0.3), (150, 0.2)):
+        coarse = random.random((cells, cells), np.float32)
+        shape = (2 * COLUMNS, 2 * ROWS)
+        total += weight * cv2.resize(coarse, shape, interpolation=cv2.INTER_CUBIC)
+    return np.clip(total[..., None] * np.array(colour) * 1.4, 0, 255).astype(np.uint8)
+
+
+def draw_layer(
+    frame: NDArray[np.uint8],
+    layer: NDArray[np.uint8],
+    outline: NDArray[np.float64],
+    *,
+    matrix: NDArray[np.float64],
+) -> NDArray[np.uint8]:
+    """Return the frame with a moved layer in front, cut out by a polygon of the layer."""
+    mask = np.zeros(layer.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [outline.astype(np.int32)], 255)
+    size = (COLUMNS, ROWS)
+    moved = cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_CUBIC)
+    alpha = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR)[..., None] / 255
+    return np.round(alpha * moved + (1 - alpha) * frame).astype(np.uint8)
+
+
+def disc(x: float, y: float, radius: float) -> NDArray[np.float64]:
+    """Return the outline of a disc as a polygon, (64, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    return np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], 1)
+
+
+def render_frames() -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of the scene, (ROWS, COLUMNS, 3)."""
+    background, wheel, ball, arm = (
+        make_texture(seed, colour)
+        for seed, colour in enumerate(
+            [(150, 170, 150), (210, 130, 80), (235, 210, 90), (90, 130, 220)]
+        )
+    )
+    bar = np.array([[150, 20], [174, 20], [170, 130], [154, 130]], np.float64)
+    for t in range(FRAMES):
+        shift = np.array([[1, 0, -100 - 0.7 * t], [0, 1, -100.0]])
+        frame = cv2.warpAffine(background, shift, (COLUMNS, ROWS), flags=cv2.INTER_CUBIC)
+        turn = cv2.getRotationMatrix2D((80, 160), 4.0 * t, 1.0)
+        frame = draw_layer(frame, wheel, disc(80, 160, 55), matrix=turn)
+        swing = cv2.getRotationMatrix2D((162, 20), 35 * math.sin(0.35 * t), 1.0)
+        swing[:, 2] += (70, 10)
+        frame = draw_layer(frame, arm, bar, matrix=swing)
+        flight = np.array([[1, 0, 5.0 * t - 40], [0, 1, 0.12 * (t - 15) ** 2]])
+        yield draw_layer(frame, ball, disc(90, 45, 17), matrix=flight)
+
+
+def draw_pictures(directory: Path) -> None:
+    """Write all pictures."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        video = write_video(Path(scratch) / "scene.mkv", render_frames())
+        for name, options in PICTURES.items():
+            main(["show", str(video), *options, "-o", str(directory / name)], exit=False)
+
+
+if __name__ == "__main__":
+    draw_pictures(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"))
