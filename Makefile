@@ -34,6 +34,9 @@ bench: setup  ## measure speed and end-point error against other tools, one tabl
 faults: setup  ## inject faults (kills, full disks, damaged files) for about 15 minutes; SEED=0
 	$(BIN)/python -m benchmarks.faults --seed $(SEED)
 
+pictures: setup  ## draw the pictures of the documentation again, into docs/images/
+	$(BIN)/python benchmarks/pictures.py
+
 docs: setup  ## build the documentation site into site/
 	$(BIN)/mkdocs build --strict
 
