@@ -20,9 +20,11 @@ SKIPPED = ("make ", "pip ", "git ", "cd ")
 # Settings that make a recipe for real data small enough for a test.
 SHORT = {
     "train": [
-        f"--set=streams.{stream}.{setting}"
-        for stream in ("spatial", "temporal")
-        for setting in ("epochs=1", "warm_up=0.0", "size=64", "evaluation.segments=1")
+        "--set=extract.size=96x80",
+        "--set=streams.spatial.size=96x80",
+        "--set=streams.spatial.frames=2",
+        "--set=streams.temporal.size=96x80",
+        "--set=streams.temporal.frames=10",
     ]
 }
 
