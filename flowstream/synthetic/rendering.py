@@ -73,7 +73,7 @@ class Layer:
 
 
 def render(
-    layers: Sequence[Layer], size: Size, camera: Camera, random: np.random.Generator
+    layers: Sequence[Layer], size: Size, *, camera: Camera, random: np.random.Generator
 ) -> Scene:
     """Render two frames of the layers, the last one in front, and the flow between them."""
     # against aliasing, because a layer has more pixels than the frame shows

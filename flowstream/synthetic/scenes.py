@@ -56,7 +56,7 @@ def make_scene(
     painter = Painter(random, pictures)
     build = _objects if kind == "objects" else _figures
     layers = build(random, painter, size)
-    return render(layers, size, camera or Camera(), random)
+    return render(layers, size, camera=camera or Camera(), random=random)
 
 
 def _objects(random: np.random.Generator, painter: Painter, size: Size) -> list[Layer]:
@@ -89,16 +89,16 @@ def _figures(random: np.random.Generator, painter: Painter, size: Size) -> list[
     for _ in range(int(random.integers(1, 4))):
         height = size[0] * random.uniform(0.4, 0.9)
         hips = np.array([random.uniform(0.15, 0.85) * size[1], random.uniform(0.5, 0.8) * size[0]])
-        layers += _person(random, painter, hips, height)
+        layers += _person(random, painter, hips=hips, height=height)
     radius = float(random.uniform(3, 12))
     velocity = _direction(random) * random.uniform(8, 40)
     centre = random.uniform((0, 0), size[::-1])
-    layers.append(_limb(painter, centre, centre, 2 * radius, velocity=velocity, turn=0.3))
+    layers.append(_limb(painter, centre, centre, width=2 * radius, velocity=velocity, turn=0.3))
     return layers
 
 
 def _person(
-    random: np.random.Generator, painter: Painter, hips: Matrix, height: float
+    random: np.random.Generator, painter: Painter, *, hips: Matrix, height: float
 ) -> list[Layer]:
     velocity = _direction(random) * np.exp(random.uniform(np.log(0.3), np.log(6)))
     neck = hips + np.array([random.normal(0, 0.05) * height, -0.35 * height])
@@ -119,12 +119,14 @@ def _person(
         lower = turn + float(random.normal(0, 0.25))
         width = thickness * height
         parts += [
-            _limb(painter, joint, middle, width, velocity=velocity, turn=turn, pivot=joint),
-            _limb(painter, middle, hand, 0.8 * width, velocity=swing, turn=lower, pivot=middle),
+            _limb(painter, joint, middle, width=width, velocity=velocity, turn=turn, pivot=joint),
+            _limb(
+                painter, middle, hand, width=0.8 * width, velocity=swing, turn=lower, pivot=middle
+            ),
         ]
-    body = _limb(painter, neck, hips, 0.16 * height, velocity=velocity, turn=0.0)
+    body = _limb(painter, neck, hips, width=0.16 * height, velocity=velocity, turn=0.0)
     top = neck - np.array([0, 0.09 * height])
-    head = _limb(painter, top, top, 0.13 * height, velocity=velocity)
+    head = _limb(painter, top, top, width=0.13 * height, velocity=velocity)
     return [*parts[:4], body, head, *parts[4:]]
 
 
@@ -132,8 +134,8 @@ def _limb(
     painter: Painter,
     start: Matrix,
     end: Matrix,
-    width: float,
     *,
+    width: float,
     velocity: Matrix,
     turn: float = 0.0,
     pivot: Matrix | None = None,
