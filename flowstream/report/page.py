@@ -10,6 +10,7 @@ from typing import Any
 from flowstream import __version__
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
 from flowstream.report.curves import Panel, as_percent, best_epoch, describe_time
+from flowstream.report.facts import format_facts
 from flowstream.report.measures import Agreement, Confusion, Measures
 from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
@@ -281,32 +282,7 @@ def _panels(panels: Sequence[Panel]) -> Markup:
 
 def _facts(content: Content) -> Markup:
     return (
-        _section("Origin of these results", _listing(content.facts)) if content.facts else Markup()
+        _section("Origin of these results", format_facts(content.facts))
+        if content.facts
+        else Markup()
     )
-
-
-def _listing(facts: Mapping[str, Any]) -> Markup:
-    return element(
-        "dl",
-        [
-            (element("dt", str(name).replace("_", " ")), element("dd", _value(value)))
-            for name, value in facts.items()
-        ],
-    )
-
-
-def _value(value: Any) -> Markup | str:
-    if isinstance(value, Mapping) and value:
-        return _listing(value)
-    if isinstance(value, list | tuple):
-        return (
-            ", ".join(
-                str(_value(item)) if not isinstance(item, Mapping) else str(item) for item in value
-            )
-            or "–"
-        )
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "–" if value is None or value == {} else str(value)

@@ -15,6 +15,7 @@ from flowstream import __version__
 from flowstream.disk import read_json, whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.charts import interval, percent
+from flowstream.report.facts import flatten_record, format_value
 from flowstream.report.measures import Measures, measure
 from flowstream.report.statistics import mcnemar
 from flowstream.scores import Scores, read_scores
@@ -231,7 +232,7 @@ def _classes(runs: Sequence[Run]) -> Markup:
 
 def _recipes(runs: Sequence[Run]) -> Markup:
     """Return a table of the settings that differ, or that are set in a single run."""
-    flat = [dict(_flatten(run.recipe)) for run in runs]
+    flat = [dict(flatten_record(run.recipe)) for run in runs]
     for one in flat:
         # the output directory is not a setting of the experiment
         one.pop("out", None)
@@ -246,7 +247,7 @@ def _recipes(runs: Sequence[Run]) -> Markup:
         element(
             "tr",
             element("td", key, class_="mono"),
-            [element("td", _text(one.get(key))) for one in flat],
+            [element("td", format_value(one.get(key))) for one in flat],
         )
         for key in shown
     ]
@@ -254,22 +255,6 @@ def _recipes(runs: Sequence[Run]) -> Markup:
     note = "Settings that differ." if len(runs) > 1 else ""
     note += f" {more} more are in recipe.json." if more > 0 else ""
     return _table_section("Recipes" if len(runs) > 1 else "Recipe", head, rows, note=note)
-
-
-def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
-        return [(prefix, value)]
-    return [
-        pair
-        for key, item in value.items()
-        for pair in _flatten(item, f"{prefix}.{key}" if prefix else str(key))
-    ]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
 
 
 def _table_section(
