@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,15 +41,18 @@ def make_texture(seed: int, colour: tuple[float, float, float]) -> NDArray[np.ui
         coarse = random.random((cells, cells), np.float32)
         shape = (2 * COLUMNS, 2 * ROWS)
         total += weight * cv2.resize(coarse, shape, interpolation=cv2.INTER_CUBIC)
-    return np.clip(total[..., None] * np.array(colour) * 1.4, 0, 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.clip(total[..., None] * np.array(colour) * 1.4, 0, 255).astype(
+        np.uint8
+    )
+    return levels
 
 
 def draw_layer(
-    frame: NDArray[np.uint8],
-    layer: NDArray[np.uint8],
+    frame: NDArray[Any],
+    layer: NDArray[Any],
     outline: NDArray[np.float64],
     *,
-    matrix: NDArray[np.float64],
+    matrix: NDArray[Any],
 ) -> NDArray[np.uint8]:
     """Return the frame with a moved layer in front, cut out by a polygon of the layer."""
     mask = np.zeros(layer.shape[:2], np.uint8)
