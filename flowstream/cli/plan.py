@@ -99,7 +99,7 @@ def _facts(
         "unreadable": {str(job.source): reason for job, reason in expected.unreadable},
         "duplicates": [list(map(str, group)) for group in duplicates],
         "workers": found.workers,
-        "seconds": round(found.seconds, 1),
+        "seconds": round(found.seconds, 3),
         "bytes": round(found.bytes),
         "free_bytes": free,
         "fits": found.bytes <= free,

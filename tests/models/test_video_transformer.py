@@ -195,7 +195,7 @@ def test_weights_that_do_not_fit_are_refused_by_build_too(tmp_path: Path) -> Non
         ({"attention": "axial"}, "attention: got 'axial', expected one of: joint, divided"),
         ({"inflation": "none"}, "inflation: got 'none', expected central or average"),
         ({"depth": 0}, "depth: expected 1 to 1000, got 0"),
-        ({"heads": 5}, "heads: got 5, which do not divide width 192"),
+        ({"heads": 5}, "heads: got 5, expected a divisor of width 192"),
     ],
 )
 def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
