@@ -137,7 +137,7 @@ def _flops(zoo: ZooRecipe, name: str) -> int:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": {}}, "models: none"),
+        ({"models": {}}, "models: got none"),
         ({"models": {"gru": {}}}, "unknown model 'gru'"),
         ({"models": {"c3d": {"optoins": {}}}}, "models.c3d: optoins: unknown key.*'options'"),
         ({"models": {"c3d": {}, "s3d": {"frames": 8, "size": 32, "epochs": 9}}}, "one budget"),
@@ -160,5 +160,5 @@ def test_a_zoo_that_makes_no_sense_is_refused(
 def test_an_action_set_that_was_made_otherwise_is_not_taken_for_this_one(zoo: ZooRecipe) -> None:
     assert zoo.toy
     changed = dataclasses.replace(zoo, toy=dataclasses.replace(zoo.toy, test=3))
-    with pytest.raises(ParameterError, match="was made otherwise; name another folder"):
+    with pytest.raises(ParameterError, match="other parameters; choose another directory"):
         compare_models(changed, progress=False)
