@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from joblib import Parallel, delayed
 
 from flowstream.errors import StackError
 from flowstream.store.header import Header
@@ -64,8 +65,9 @@ def check_stacks(paths: Sequence[Path], *, jobs: int) -> Iterator[Checked]:
     jobs : int
         Number of threads; reading, decompressing and hashing run without Python's lock.
     """
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(_check, paths)
+    # joblib dispatches a few stacks ahead; an executor would queue all of 300,000 at once
+    threads = Parallel(n_jobs=jobs, backend="threading", return_as="generator")
+    yield from threads(delayed(_check)(path) for path in paths)
 
 
 def compare_settings(checked: Iterable[Checked]) -> list[Finding]:
