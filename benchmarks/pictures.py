@@ -60,7 +60,8 @@ def draw_layer(
     size = (COLUMNS, ROWS)
     moved = cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_CUBIC)
     alpha = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR)[..., None] / 255
-    return np.round(alpha * moved + (1 - alpha) * frame).astype(np.uint8)
+    mixed: NDArray[np.uint8] = np.round(alpha * moved + (1 - alpha) * frame).astype(np.uint8)
+    return mixed
 
 
 def disc(x: float, y: float, radius: float) -> NDArray[np.float64]:

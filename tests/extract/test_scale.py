@@ -36,7 +36,7 @@ def test_shards_of_which_one_is_killed_make_the_whole_set(
         make_clip(videos / f"{k % 2}/{k}.mp4", frames=40, size=(96, 96), seed=k)
     planned: dict[str, Any] = json.loads(run("plan", videos, "--out", out, *OPTIONS, "--json"))
     assert (planned["videos"], planned["pairs"]) == (CLIPS, 39 * CLIPS)
-    extract = ["extract", videos, "--out", out, *OPTIONS, "--quiet", "--shard"]
+    extract: list[str | Path] = ["extract", videos, "--out", out, *OPTIONS, "--quiet", "--shard"]
     shards = [
         subprocess.Popen(command(*extract, f"{k + 1}/{SHARDS}"), stderr=subprocess.PIPE)
         for k in range(SHARDS)
