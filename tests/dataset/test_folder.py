@@ -54,9 +54,15 @@ def test_a_class_may_be_called_test_beside_others(tree: Make) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("walk/1", "stray"), r"stray: lies in no class; expected .*stacks/CLASS/VIDEO"),
-        (("train/walk/1", "train/stray"), r"train/stray: lies in no class; .*PART/CLASS/VIDEO"),
-        (("train/walk/1", "jump/1"), r"folder 'jump' beside a folder train; expected either"),
+        (
+            ("walk/1", "stray"),
+            r"stray: not in the directory of a class; expected .*stacks/CLASS/VIDEO",
+        ),
+        (
+            ("train/walk/1", "train/stray"),
+            r"train/stray: not in the directory of a class; .*PART/CLASS/VIDEO",
+        ),
+        (("train/walk/1", "jump/1"), r"directory 'jump' beside a directory train; expected either"),
     ],
 )
 def test_a_tree_that_is_neither_is_refused(

@@ -58,7 +58,7 @@ def test_the_split_number_chooses_the_files(tree: Make, lists: Make) -> None:
     split = read_split(recipe, tree("RATRACE_wave_f_nm_np1_fr_goo_37"))
     assert split.classes == ("wave",)
     assert len(split.train) == 1
-    with pytest.raises(SplitError, match=r"no split file \*_test_split3.txt in it"):
+    with pytest.raises(SplitError, match=r"no split file \*_test_split3.txt"):
         read_split(SplitRecipe("hmdb51", names, split=3), tree("x"))
 
 

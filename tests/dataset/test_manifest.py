@@ -90,11 +90,17 @@ def test_folders_in_one_name_but_not_the_other_still_match(manifest: Make, tree:
         ("video,label,split\n1.mp4,walk,dev\n", "csv:2: split 'dev'; expected train, validation"),
         ("video,label,split\n1.mp4,,train\n", "csv:2: no label"),
         ("video,label,split\n,walk,train\n", "csv:2: no video"),
-        ("video,label,split\n1,a,train\n\n2,a,\n", "csv:4: no split here, but in other rows"),
+        ("video,label,split\n1,a,train\n\n2,a,\n", "csv:4: no split, but other rows have one"),
         ("video,label,split\n1,a,b,train\n", "csv:2: 4 values for 3 columns"),
-        ("video,label\n1.mp4,a\n1.avi,a\n", r"csv:3: 1 stands twice: see .*csv:2"),
-        ("video,label,split\n1,a,train\n1,a,test\n", r"csv:3: 1 stands twice, in test and train"),
-        ("video,label\na/1.mp4,a\nb/1.mp4,a\n", r"csv:3: b/1 and a/1 .* are both the file .*1.h5"),
+        ("video,label\n1.mp4,a\n1.avi,a\n", r"csv:3: 1 is listed twice; see .*csv:2"),
+        (
+            "video,label,split\n1,a,train\n1,a,test\n",
+            r"csv:3: 1 is listed twice, in test and train",
+        ),
+        (
+            "video,label\na/1.mp4,a\nb/1.mp4,a\n",
+            r"csv:3: b/1 and a/1 .* both match the file .*1.h5",
+        ),
     ],
 )
 def test_a_wrong_row_is_named(text: str, message: str, manifest: Make, tree: Make) -> None:

@@ -37,13 +37,13 @@ def test_a_recipe_is_built_from_a_table_of_toml() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"layout": "ucf101"}, "files: missing; layout 'ucf101' needs the folder"),
-        ({"layout": "manifest"}, "files: missing; layout 'manifest' needs the CSV file"),
+        ({"layout": "ucf101"}, "files: missing; layout 'ucf101' requires the directory"),
+        ({"layout": "manifest"}, "files: missing; layout 'manifest' requires the CSV file"),
         ({"layout": "folder", "files": Path("x")}, "layout 'folder' reads no split files"),
         ({"layout": "folder", "split": 0}, "split: got 0, expected 1 or more"),
         ({"layout": "folder", "validation": 1.0}, "validation: got 1.0, expected a fraction"),
         ({"layout": "folder", "test": -0.1}, "test: got -0.1, expected a fraction"),
-        ({"layout": "folder", "group": "("}, r"group: '\(' is no expression"),
+        ({"layout": "folder", "group": "("}, r"group: got '\(', expected a regular expression"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:

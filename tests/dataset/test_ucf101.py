@@ -126,11 +126,11 @@ def test_the_folder_of_the_official_archive_may_be_named_or_its_parent(
     [
         (
             {"trainlist01": TRAIN + TRAIN.splitlines()[0]},
-            r"trainlist01.txt:13: Archery/v_Archery_g08_c01 stands twice: see .*trainlist01.txt:1$",
+            r"trainlist01.txt:13: Archery/v_Archery_g08_c01 is listed twice; .*list01.txt:1$",
         ),
         (
             {"testlist01": TEST + "Biking/V_biking_g08_c02.avi\n"},
-            r"testlist01.txt:3: Biking/V_biking_g08_c02 stands twice, in test and train: see .*:8$",
+            r"testlist01.txt:3: Biking/V_biking_g08_c02 is listed twice, in test and train; .*:8$",
         ),
         (
             {"trainlist01": "Biking/v_Biking_g08_c01.avi 1"},
@@ -141,7 +141,7 @@ def test_the_folder_of_the_official_archive_may_be_named_or_its_parent(
         ({"trainlist01": "Biking/clip.avi 2"}, r"expected a clip named v_CLASS_gNN_cNN"),
         ({"testlist01": "\nBikeing/v_Biking_g08_c01.avi"}, r":2: class 'Bikeing' .* 'Biking'\?"),
         ({"classInd": "Archery 1\r\n"}, r"classInd.txt:1: got 'Archery 1', expected NUMBER CLASS"),
-        ({"classInd": CLASSES + "2 Diving"}, r"classInd.txt:4: '2 Diving' stands twice"),
+        ({"classInd": CLASSES + "2 Diving"}, r"classInd.txt:4: got '2 Diving'"),
     ],
 )
 def test_a_wrong_line_is_named(
@@ -153,20 +153,20 @@ def test_a_wrong_line_is_named(
 
 def test_what_cannot_be_found_is_said(tree: Make, lists: Make, tmp_path: Path) -> None:
     there, stacks = lists(files()), tree("Biking/unlisted")
-    with pytest.raises(SplitError, match=r"trainlist04.txt: no such split file; there: testlist01"):
+    with pytest.raises(SplitError, match=r"trainlist04.txt: no such split file; found: testlist01"):
         read(there, stacks, split=4)
-    with pytest.raises(SplitError, match="nowhere: no such folder; `files` names"):
+    with pytest.raises(SplitError, match="nowhere: no such directory"):
         read(tmp_path / "nowhere", stacks)
-    with pytest.raises(SplitError, match=r"stacks: no split file classInd.txt in it"):
+    with pytest.raises(SplitError, match=r"stacks: no split file classInd.txt"):
         read(stacks, stacks)
-    with pytest.raises(SplitError, match="nowhere: no such folder of videos or stacks"):
+    with pytest.raises(SplitError, match="nowhere: no such directory of videos or stacks"):
         read(there, tmp_path / "nowhere")
-    with pytest.raises(SplitError, match=r"lists: no .h5 file in it; extract"):
+    with pytest.raises(SplitError, match=r"lists: no .h5 file; extract"):
         read(there, there)
     with pytest.raises(
         SplitError,
-        match=r"stacks: none of the 14 videos of .*lists is among the 1 .h5 files in it; "
-        r"looked for Archery/v_Archery_g08_c01, there is Biking/unlisted",
+        match=r"stacks: none of the 14 videos of .*lists is among its 1 .h5 files; "
+        r"expected names such as Archery/v_Archery_g08_c01, got Biking/unlisted",
     ):
         read(there, stacks)
 
