@@ -29,12 +29,18 @@ class Stop:
 
 
 @contextmanager
-def stop_once() -> Iterator[Stop]:
+def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
     """Raise on the first SIGINT or SIGTERM, and ignore the following ones until the block ends.
 
     Cleaning up after the first one must not be interrupted by the second: a user who presses
     Ctrl-C twice, or a batch system that repeats its signal, would leave files and workers behind.
     Outside the main thread, where Python cannot handle signals, the block runs unchanged.
+
+    Parameters
+    ----------
+    ends_process : bool
+        The process ends after the block: signals stay ignored after the first one, so that a late
+        one cannot replace the exit code.
     """
     state = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -63,7 +69,8 @@ def stop_once() -> Iterator[Stop]:
     finally:
         for number, handler in previous.items():
             if handler is not None:
-                signal.signal(number, handler)
+                ignored = ends_process and state.number
+                signal.signal(number, signal.SIG_IGN if ignored else handler)
 
 
 def block_signals() -> None:

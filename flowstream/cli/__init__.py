@@ -73,7 +73,7 @@ class Program(click.Command):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit with its code."""
-        with stop_once() as stop:
+        with stop_once(ends_process=True) as stop:
             try:
                 code = super().main(args, **{**extra, "standalone_mode": False})
                 sys.stdout.flush()
