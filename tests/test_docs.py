@@ -49,6 +49,14 @@ def commands(code: str) -> list[list[str]]:
     ]
 
 
+def split_redirection(words: list[str]) -> tuple[list[str], str]:
+    """Return a command without `> FILE`, and the name of the file or an empty string."""
+    if ">" not in words:
+        return words, ""
+    at = words.index(">")
+    return [*words[:at], *words[at + 2 :]], words[at + 1]
+
+
 def run_page(page: Path, directory: Path) -> None:
     """Run all blocks of a page in a directory; raise AssertionError on the first failure."""
     for language, code in runnable_blocks(page):
@@ -62,10 +70,11 @@ def run_page(page: Path, directory: Path) -> None:
                 extra = SHORT.get(words[1], [])
                 programs.append([sys.executable, "-m", "flowstream", *words[1:], *extra])
         for program in programs:
-            done = subprocess.run(
-                program, cwd=directory, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{shlex.join(program)}\n{done.stdout}{done.stderr}"
+            words, target = split_redirection(program)
+            done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+            if target:
+                (directory / target).write_text(done.stdout, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
