@@ -43,7 +43,7 @@ def test_a_batch_has_the_scores_of_its_single_clips() -> None:
     [
         ({"widths": ()}, "widths: got"),
         ({"widths": (4, 0)}, "widths: got"),
-        ({"pool": 0}, "pool: got 0"),
+        ({"pool": 0}, "pool: expected at least 1, got 0"),
     ],
 )
 def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:

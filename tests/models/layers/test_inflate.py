@@ -191,7 +191,7 @@ class _Halved(nn.Conv2d):
 
 def test_a_convolution_that_changes_its_weights_is_refused() -> None:
     inflated = inflate(nn.Sequential(_Halved(3, 4, 3), nn.Flatten(), nn.LazyLinear(2)), 3)
-    with pytest.raises(ParameterError, match="_Halved convolves with other weights than its own"):
+    with pytest.raises(ParameterError, match="_Halved does not convolve with its own weights"):
         inflated(torch.randn(1, 3, 2, 5, 5))
 
 
