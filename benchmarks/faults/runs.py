@@ -27,11 +27,11 @@ class Ended:
     code: int | None
     """Exit status; None if it had to be killed because it took too long."""
     errors: str
-    """What it wrote to standard error."""
+    """Text written to standard error."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether it did not print a traceback."""
+        """True if it printed no traceback."""
         return "Traceback" not in self.errors
 
 

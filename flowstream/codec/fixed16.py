@@ -47,6 +47,6 @@ class Fixed16(Codec):
         return np.rint(steps, out=steps).astype(np.int16)
 
     def saturated(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which codes stand at the bound."""
+        """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= round(self.bound * STEPS)
         return found

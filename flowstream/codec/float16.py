@@ -28,6 +28,6 @@ class Float16(Codec):
         return np.clip(vectors, -bound, bound).astype(np.float16)
 
     def saturated(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which codes stand at the bound."""
+        """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= np.float16(self.bound)
         return found

@@ -28,6 +28,6 @@ class Float32(Codec):
         return codes
 
     def saturated(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which codes stand at the bound."""
+        """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= np.float32(self.bound)
         return found

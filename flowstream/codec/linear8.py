@@ -56,7 +56,7 @@ class Linear8(Codec):
         return np.rint(steps, out=steps).astype(np.uint8)
 
     def saturated(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which codes stand at the bound."""
+        """Return a mask of the codes at the bound."""
         # 255 wraps to 0, 0 to 1
         found: NDArray[np.bool_] = codes + np.uint8(1) <= 1
         return found

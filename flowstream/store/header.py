@@ -44,7 +44,7 @@ def _about(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Header:
-    """What made a stack, and what was lost.
+    """Origin of a stack, and the losses of its codec.
 
     Each field is described where it is defined. Mappings are stored as JSON; a frozen dataclass is
     recorded as its `flowstream.plugins.provenance`.
@@ -124,7 +124,7 @@ class Header:
 
     @property
     def spec(self) -> FlowSpec:
-        """What a model that is trained on this flow is bound to."""
+        """Flow spec that a model trained on this flow is bound to."""
         return FlowSpec(
             method=self.method,
             sampling=self.sampling,

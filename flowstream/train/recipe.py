@@ -233,7 +233,7 @@ class StreamRecipe(Checked):
 
     @property
     def uses_flow(self) -> bool:
-        """Whether the stream sees flow, so that the flow method matters to it."""
+        """True if the stream sees flow, so that the flow method matters to it."""
         return self.stream in ("flow", "both")
 
     def _check_flow(self) -> None:

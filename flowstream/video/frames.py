@@ -84,7 +84,7 @@ class Picture(Protocol):
 
     @property
     def is_corrupt(self) -> bool:
-        """Whether the frame is marked as damaged."""
+        """True if the frame is marked as damaged."""
 
     def luma(self, size: Size, depth: DepthRange | None) -> Images:
         """Return the (H, W) luma, full range, at `size`."""

@@ -110,7 +110,7 @@ class ImageDirectory:
 
     @property
     def timed(self) -> bool:
-        """Whether the names give presentation times."""
+        """True if the names give presentation times."""
         return self._sequence.times is not None
 
     @property
