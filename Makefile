@@ -40,9 +40,6 @@ pictures: setup  ## draw the pictures of the documentation again, into docs/imag
 docs: setup  ## build the documentation site into site/
 	$(BIN)/mkdocs build --strict
 
-faults: setup  ## damage, kill and fill: campaigns of faults and their table, at most 15 minutes
-	$(BIN)/python -m benchmarks.faults --minutes 15
-
 clean:  ## remove .venv, demo/, site/ and all caches
 	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
