@@ -10,6 +10,8 @@ from hypothesis import given
 
 from flowstream.errors import ScoresError
 from flowstream.fusion import FUSIONS
+from flowstream.fusion.log_linear import compute_error
+from flowstream.scores import Scores
 from tests.test_fusion import fused, random_pair, scores_of, seeds
 
 
@@ -84,6 +86,37 @@ def test_log_linear_exponents_stay_equal_without_evidence_and_refuse_test_scores
     assert exponents["rgb"] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(ScoresError, match="got test scores"):
         FUSIONS["log_linear"]().fit([replace(part, part="test") for part in (rgb, flow)])
+
+
+def noisy_pair(videos: int, *, flow: float, seed: int = 0) -> list[Scores]:
+    """Return scores of a good stream, and of one whose logits have the class by `flow`."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(videos) % 3
+    parts = []
+    for stream, strength in (("rgb", 3.0), ("flow", flow)):
+        powers = np.exp(random.normal(size=(videos, 3)) + strength * np.eye(3)[labels])
+        parts.append(scores_of(stream, powers / powers.sum(axis=1, keepdims=True), labels))
+    return parts
+
+
+def test_log_linear_uses_a_weaker_stream_only_where_its_gain_is_larger_than_its_error() -> None:
+    few, many = noisy_pair(18, flow=0.6), noisy_pair(3000, flow=0.6)
+    fit = FUSIONS["log_linear"]().fit
+    assert fit(few).describe()["flow"] == 0
+    assert fit(few).describe()["rgb"] > 0
+    # many videos show a small gain, and then most of it is taken
+    free = FUSIONS["log_linear"](caution=0).fit  # type: ignore[call-arg]
+    assert fit(many).describe()["flow"] > 0.5 * free(many).describe()["flow"] > 0
+    assert free(few).describe()["flow"] > 0
+
+
+def test_the_error_of_a_loss_counts_groups_and_not_their_videos() -> None:
+    values = np.random.default_rng(0).normal(size=12)
+    plain = values.std(ddof=1) / np.sqrt(12)
+    assert compute_error(values, ()) == pytest.approx(plain)
+    copies, groups = np.repeat(values, 10), [f"g{row}" for row in range(12) for _ in range(10)]
+    assert compute_error(copies, groups) == pytest.approx(plain)
+    assert np.isnan(compute_error(copies, ["one"] * 120))
 
 
 def test_streams_that_exclude_each_others_classes_still_give_probabilities_by_product() -> None:

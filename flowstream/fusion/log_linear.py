@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +17,8 @@ from flowstream.fusion.mixture import SMALLEST
 from flowstream.ranges import check_at_least
 from flowstream.scores import Scores
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class LogLinear(Fusion):
@@ -26,19 +29,32 @@ class LogLinear(Fusion):
     stream gets a small one, and 0 removes it. They need not sum to 1: their sum is the inverse of
     a common temperature.
 
+    Held-out videos resemble the training videos more than those to come do, and a weaker stream
+    that was trusted too much makes the fusion worse than the best stream alone. So of all mixtures
+    between the best stream alone and the exponents that fit best, the one nearest to the best
+    stream is taken whose loss is within some standard errors of the least (the
+    one-standard-error rule; Breiman et al. 1984, "Classification and Regression Trees", section
+    3.4.3). The other streams are used only if the gain is larger than its own error.
+
     Parameters
     ----------
     prior : float
         Strength of the pull towards equal exponents that sum to 1, in videos: with as many
         videos, the data weigh as much as the prior.
+    caution : float
+        Number of standard errors; 0 takes the exponents that fit best. The errors are those of
+        the difference of two losses over independent groups of videos, so many videos leave
+        little of it.
     """
 
     name: ClassVar[str] = "log_linear"
 
     prior: float = 5.0
+    caution: float = 1.0
 
     def __post_init__(self) -> None:
         check_at_least("prior", self.prior, 0)
+        check_at_least("caution", self.caution, 0)
 
     def fit(self, parts: Sequence[Scores]) -> FittedLogLinear:
         """Fit the exponents on these parts, which may not be test scores."""
@@ -46,11 +62,17 @@ class LogLinear(Fusion):
         check_may_learn(self.name, aligned)
         streams = tuple(part.stream for part in aligned)
         logs = take_logs(np.stack([part.scores for part in aligned]).astype(np.float64))
-        labels = aligned[0].labels
-        equal = np.full(len(streams), 1 / len(streams))
+        exponents = self._fit_exponents(logs, aligned[0].labels)
+        if self.caution > 0 and len(streams) > 1:
+            exponents = self._stay_near_best(logs, aligned[0], exponents)
+        return FittedLogLinear(streams, aligned[0].part, tuple(map(float, exponents)))
+
+    def _fit_exponents(self, logs: Array, labels: NDArray[np.integer]) -> Array:
+        """Return the exponents of the least log-loss of the logarithms (streams, N, K)."""
+        equal = np.full(len(logs), 1 / len(logs))
         rows = np.arange(len(labels))
 
-        def loss(exponents: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        def loss(exponents: Array) -> tuple[float, Array]:
             fused = combine_logs(logs, exponents)
             own = logs[:, rows, labels]  # (streams, N)
             expected = (logs * fused).sum(axis=2)
@@ -61,8 +83,23 @@ class LogLinear(Fusion):
 
         found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 20)] * len(equal))
         # streams that know nothing: the product without factors would have no class
-        exponents = found.x if found.x.sum() > 1e-3 else equal
-        return FittedLogLinear(streams, aligned[0].part, tuple(map(float, exponents)))
+        exponents: Array = found.x if found.x.sum() > 1e-3 else equal
+        return exponents
+
+    def _stay_near_best(self, logs: Array, held: Scores, exponents: Array) -> Array:
+        """Return the exponents nearest to the best stream alone that are not surely worse."""
+        alone = np.zeros((len(logs), len(logs)))
+        for index in range(len(logs)):
+            alone[index, index] = self._fit_exponents(logs[[index]], held.labels)[0]
+        best = min(alone, key=lambda one: compute_losses(logs, one, held.labels).mean())
+        path = [best + share * (exponents - best) for share in np.linspace(0, 1, 21)]
+        losses = np.stack([compute_losses(logs, one, held.labels) for one in path])
+        least = losses[int(np.argmin(losses.mean(axis=1)))]
+        for one, loss in zip(path, losses, strict=True):
+            excess = loss - least
+            if excess.mean() <= self.caution * compute_error(excess, held.groups):
+                return one
+        return exponents
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +108,7 @@ class FittedLogLinear(FittedFusion):
 
     exponents: tuple[float, ...]
 
-    def combine(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combine(self, scores: Array) -> Array:
         """Return the normalised product (N, K) of probabilities (streams, N, K)."""
         return combine_logs(take_logs(scores), np.array(self.exponents))
 
@@ -80,15 +117,36 @@ class FittedLogLinear(FittedFusion):
         return dict(zip(self.streams, self.exponents, strict=True))
 
 
-def take_logs(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def compute_losses(logs: Array, exponents: Array, labels: NDArray[np.integer]) -> Array:
+    """Return the log-loss (N,) of each video under the product with these exponents."""
+    own = combine_logs(logs, exponents)[np.arange(len(labels)), labels]
+    losses: Array = -np.log(np.maximum(own, SMALLEST))
+    return losses
+
+
+def compute_error(values: Array, groups: Sequence[str]) -> float:
+    """Return the standard error of the mean of values (N,), whose groups are independent.
+
+    The ratio estimator of cluster samples (Cochran 1977, "Sampling Techniques", section 9A.2).
+    Without groups, each value is one. NaN if there are fewer than two.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1] if groups else np.arange(len(values))
+    sums = np.bincount(numbers, weights=values - values.mean())
+    count = len(sums)
+    if count < 2:
+        return math.nan
+    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(values)
+
+
+def take_logs(scores: Array) -> Array:
     """Return the logarithms of probabilities, finite also for 0."""
-    logs: NDArray[np.float64] = np.log(np.maximum(scores, SMALLEST))
+    logs: Array = np.log(np.maximum(scores, SMALLEST))
     return logs
 
 
-def combine_logs(logs: NDArray[np.float64], exponents: NDArray[np.float64]) -> NDArray[np.float64]:
+def combine_logs(logs: Array, exponents: Array) -> Array:
     """Return the softmax (N, K) of the weighted sum of logarithms (streams, N, K)."""
     summed = np.tensordot(exponents, logs, axes=1)
     powers = np.exp(summed - summed.max(axis=1, keepdims=True))
-    fused: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    fused: Array = powers / powers.sum(axis=1, keepdims=True)
     return fused

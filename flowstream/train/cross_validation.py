@@ -1,4 +1,4 @@
-"""Choice of a linear classifier by cross-validation of whole groups."""
+"""Choice of a linear classifier by cross-validation of blocks of groups, or of groups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.train.folds import make_folds
+from flowstream.train.folds import DIVISIONS
 from flowstream.train.logistic import (
     Linear,
     compute_log_loss,
@@ -28,7 +28,7 @@ Labels = NDArray[np.int64]
 FEW_VIDEOS = 500
 """Up to this number of videos the cross-validation is repeated with other folds."""
 
-REPEATS = 3
+REPEATS = 6
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,11 @@ class Chosen:
 
     classifier: Linear
     held_out: Array
-    """(N, K) calibrated scores, before the softmax."""
+    """(N, K) calibrated scores, before the softmax, of the first of the divisions into folds.
+
+    Not their mean over the divisions: that is the score of an ensemble, which is better than the
+    one classifier that the checkpoint holds.
+    """
     best: Tried
     table: tuple[Tried, ...]
 
@@ -73,7 +77,7 @@ def choose_classifier(
     classes : int
         K.
     options : LinearTrainer
-        Costs, number of folds and scale.
+        Costs, folds and scale.
     seed : int
         Seed of the folds.
     """
@@ -83,45 +87,47 @@ def choose_classifier(
     factor = 1 / (np.maximum(deviation, 1e-6) * math.sqrt(features.shape[1]))
     rotated, basis = rotate_features((features - mean) * factor)
     divisions = [
-        make_folds(labels.tolist(), groups, options.folds, seed=seed + repeat)
+        DIVISIONS[options.division](labels.tolist(), groups, options.folds, seed=seed + repeat)
         for repeat in range(REPEATS if len(labels) <= FEW_VIDEOS else 1)
     ]
-    table, scores = [], {}
+    table, first, every = [], {}, np.tile(labels, len(divisions))
     for cost in options.costs:
-        held = cross_validate(rotated, labels, divisions, classes=classes, cost=cost)
-        temperature = fit_temperature(held, labels)
-        scores[cost] = held * temperature
-        loss = compute_log_loss(scores[cost], labels)
-        top1 = float((held.argmax(axis=1) == labels).mean())
+        held = [
+            cross_validate(rotated, labels, folds, classes=classes, cost=cost)
+            for folds in divisions
+        ]
+        pooled = np.concatenate(held)
+        temperature = fit_temperature(pooled, every)
+        first[cost] = held[0] * temperature
+        loss = compute_log_loss(pooled * temperature, every)
+        top1 = float((pooled.argmax(axis=1) == every).mean())
         table.append(Tried(cost, loss, top1, temperature))
     best = min(table, key=lambda tried: tried.loss)
     fitted = fit_logistic(rotated, labels, classes, cost=best.cost)
     weight = best.temperature * (fitted.weight @ basis) * factor
     bias = best.temperature * fitted.bias - weight @ mean
-    return Chosen(Linear(weight, bias), scores[best.cost], best, tuple(table))
+    return Chosen(Linear(weight, bias), first[best.cost], best, tuple(table))
 
 
 def cross_validate(
     features: Array,
     labels: Labels,
-    divisions: Sequence[NDArray[np.int64]],
+    folds: NDArray[np.int64],
     *,
     classes: int,
     cost: float,
 ) -> Array:
-    """Return the scores (N, K) of each video by classifiers that did not see its fold.
-
-    With several divisions into folds, the scores are averaged over them.
-    """
+    """Return the scores (N, K) of each video by a classifier that did not see its fold."""
     scores = np.zeros((len(labels), classes))
-    for folds in divisions:
-        for fold in np.unique(folds):
-            inside = folds == fold
-            fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
-            held = fitted(features[inside])
-            # a class that only this fold has cannot be known: it gets the mean score
-            missing = np.setdiff1d(np.arange(classes), labels[~inside])
-            if len(missing) < classes:
-                held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)
-            scores[inside] += held / len(divisions)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        if inside.all():  # one group: nothing is known of its videos
+            continue
+        fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
+        held = fitted(features[inside])
+        # a class that only this fold has cannot be known: it gets the mean score
+        missing = np.setdiff1d(np.arange(classes), labels[~inside])
+        if len(missing) < classes:
+            held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)
+        scores[inside] = held
     return scores

@@ -37,9 +37,10 @@ class LinearTrainer(Trainer):
     """Multinomial logistic regression on the cached features of a frozen network.
 
     The strength of the regularisation has the least log-loss in a cross-validation of the training
-    videos by whole groups. The cross-validated scores also calibrate the classifier by one
-    temperature, and the fusion of streams is fitted on them. Everything becomes part of the last
-    layer of the network, so that the checkpoint is like any other.
+    videos, which leaves out blocks of neighbouring groups. The cross-validated scores also
+    calibrate the classifier by one temperature, and the fusion of streams is fitted on them.
+    Everything becomes part of the last layer of the network, so that the checkpoint is like any
+    other.
 
     Parameters
     ----------
@@ -47,8 +48,13 @@ class LinearTrainer(Trainer):
         Costs C of an error to choose from, for features scaled as below and divided by the square
         root of their number.
     folds : int
-        Folds of the cross-validation. It is repeated with other folds where videos are few: three
+        Folds of the cross-validation. It is repeated with other folds where videos are few: six
         times up to 500 videos.
+    division : "blocks" or "groups"
+        What a fold is made of; a key of `flowstream.train.folds.DIVISIONS`. "groups" are right
+        where the videos to come belong to sources as near to the training videos as these are to
+        each other. On 82 training clips of UCF101, whose test groups are a block of their own,
+        flow has 84 % with five folds of groups, 75 % with two blocks, and 53 % on the test clips.
     scale : "each" or "together"
         Divide each feature by its own standard deviation, or all by one, which keeps the relation
         of their sizes: right for histograms, whose rare bins are mostly noise.
@@ -57,7 +63,8 @@ class LinearTrainer(Trainer):
     name: ClassVar[str] = "linear"
 
     costs: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
-    folds: int = 5
+    folds: int = 2
+    division: Literal["blocks", "groups"] = "blocks"
     scale: Literal["each", "together"] = "each"
 
     def __post_init__(self) -> None:

@@ -1,21 +1,25 @@
-"""Folds: whole groups, classes spread evenly."""
+"""Folds: whole groups, classes spread evenly, and blocks of neighbouring groups."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.train.folds import make_folds
+from flowstream.train.folds import DIVISIONS, make_blocks, make_folds
 
 VIDEOS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60)
 
 
+@pytest.mark.parametrize("name", DIVISIONS)
 @given(VIDEOS, st.integers(2, 6), st.integers(0, 99))
-def test_a_group_is_in_one_fold(videos: list[tuple[int, int]], count: int, seed: int) -> None:
+def test_a_group_is_in_one_fold(
+    name: str, videos: list[tuple[int, int]], count: int, seed: int
+) -> None:
     labels = [label for label, _ in videos]
     groups = [f"g{group}" for _, group in videos]
-    folds = make_folds(labels, groups, count, seed=seed)
+    folds = DIVISIONS[name](labels, groups, count, seed=seed)
     assert folds.min() >= 0
     assert folds.max() < count
     for group in set(groups):
@@ -38,3 +42,32 @@ def test_the_seed_decides_the_folds() -> None:
     one, same, other = (make_folds(labels, groups, 4, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_a_block_is_a_run_of_neighbouring_groups_of_each_class() -> None:
+    numbers = [group for group in range(1, 13) for _ in range(2)]  # g2 comes before g10
+    labels = [0] * 24 + [1] * 24
+    groups = [f"{name}_g{number}" for name in ("walk", "run") for number in numbers]
+    for seed in range(20):
+        folds = make_blocks(labels, groups, 3, seed=seed)
+        for rows in (folds[:24:2], folds[24::2]):
+            assert np.bincount(rows).tolist() == [4, 4, 4]
+            # around the ring, the fold changes three times
+            assert np.count_nonzero(rows != np.roll(rows, 1)) == 3
+
+
+def test_subjects_with_all_classes_form_blocks_of_subjects() -> None:
+    groups = [f"subject{number}" for number in range(1, 13) for _ in range(3)]
+    folds = make_blocks([0, 1, 2] * 12, groups, 2, seed=4)[::3]
+    assert np.bincount(folds).tolist() == [6, 6]
+    assert np.count_nonzero(folds != np.roll(folds, 1)) == 2
+
+
+def test_one_group_of_two_classes_does_not_put_the_classes_into_one_order() -> None:
+    labels = [0] * 8 + [1] * 8
+    groups = [f"walk_{index}" for index in range(7)] + ["both"]
+    groups += ["both"] + [f"run_{index}" for index in range(7)]
+    folds = make_blocks(labels, groups, 2, seed=0)
+    for label in (0, 1):
+        counts = np.bincount(folds[np.array(labels) == label], minlength=2)
+        assert counts.min() >= 3
