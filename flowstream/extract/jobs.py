@@ -52,13 +52,16 @@ class JobList:
     passed_over: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def describe_passed_over(self) -> str:
-        """Return one line about the skipped files; empty if there are none."""
-        kinds = [
-            f"{count} {suffix or 'without suffix'} ({reason})"
-            for (suffix, _, reason), count in (
-                (key.partition("\0"), count) for key, (count, _) in self.passed_over.items()
-            )
-        ]
+        """Return one line about the skipped files; empty if there are none.
+
+        A file that is the only one of its kind is named, of several one is.
+        """
+        kinds = []
+        for key, (count, example) in self.passed_over.items():
+            suffix, _, reason = key.partition("\0")
+            name = os.path.basename(example)
+            several = f"{count} {suffix or 'without suffix'}, such as {name}"
+            kinds.append(f"{name if count == 1 else several} ({reason})")
         more = f", and {len(kinds) - _SHOWN} more kinds" if len(kinds) > _SHOWN else ""
         return ", ".join(kinds[:_SHOWN]) + more
 

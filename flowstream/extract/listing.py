@@ -101,9 +101,11 @@ def _walk(source: Path, out: Path, passed_over: dict[str, tuple[int, str]]) -> I
                 yield Found(Path(level.path), level.name.rstrip("/"), is_directory=True)
             levels[-1].found |= level.found
             continue
-        if entry.name.startswith("."):
-            continue
         path, name = os.path.join(level.path, entry.name), f"{level.name}{entry.name}"
+        if entry.name.startswith("."):
+            if _suffix(entry.name) in VIDEO_SUFFIXES:
+                _count(path, "a hidden name", passed_over)
+            continue
         try:
             if not entry.is_dir():
                 if _is_wanted(entry, path, passed_over):
@@ -137,16 +139,28 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _is_wanted(entry: os.DirEntry[str], path: str, passed_over: dict[str, tuple[int, str]]) -> bool:
     """Return True if a file is a video; otherwise count it."""
-    suffix = os.path.splitext(entry.name)[1].lower()
-    if suffix in VIDEO_SUFFIXES:
-        return _is_regular_or_dead(entry)
-    reason = "a single image" if suffix in IMAGE_SUFFIXES else why_not_video(path)
+    reason: str | None
+    if _suffix(entry.name) in VIDEO_SUFFIXES:
+        reason = None if _is_regular_or_dead(entry) else "not a regular file"
+    elif _suffix(entry.name) in IMAGE_SUFFIXES:
+        reason = "a single image"
+    else:
+        reason = why_not_video(path)
     if reason is None:
         return True
-    reason = reason.removeprefix("not a video: ")
-    count, example = passed_over.get(f"{suffix}\0{reason}", (0, path))
-    passed_over[f"{suffix}\0{reason}"] = count + 1, example
+    _count(path, reason.removeprefix("not a video: "), passed_over)
     return False
+
+
+def _count(path: str, reason: str, passed_over: dict[str, tuple[int, str]]) -> None:
+    """Count a file that is passed over; the first one of its suffix and reason is an example."""
+    key = f"{_suffix(path)}\0{reason}"
+    count, example = passed_over.get(key, (0, path))
+    passed_over[key] = count + 1, example
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _is_regular_or_dead(entry: os.DirEntry[str]) -> bool:

@@ -6,6 +6,7 @@ Memory holds one batch, whatever the length of the video.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -107,6 +108,8 @@ def attempt(ticket: Ticket, settings: ExtractSettings, *, report: Report | None 
     start = time.perf_counter()
     job = ticket.job
     try:
+        if job.problem:
+            raise VideoError(f"{job.source}: {job.problem}")
         before = source_state(job.source)
         if ticket.segments:
             outcome, losses = _join(ticket, settings), None
@@ -136,8 +139,6 @@ def extract_video(
     FlowstreamError
         If the video cannot be decoded, estimated, encoded or written; no file is left then.
     """
-    if job.problem:
-        raise VideoError(f"{job.source}: {job.problem}")
     colour = settings.method.colour
     reading = open_video(
         job.source,
@@ -173,6 +174,9 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, FlowstreamError):
         return text
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return " ".join(f"{place}{error.strerror}".split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractSettings, RunOptions, extract, find_jobs, plan
 from flowstream.flow.dis import DIS
+
+MakeClip = Callable[..., Path]
 
 
 def touch(*paths: Path) -> None:
@@ -24,13 +29,18 @@ def names(jobs: list[object]) -> list[str]:
 
 
 def test_skipped_files_are_counted_with_the_reason(tmp_path: Path) -> None:
-    touch(tmp_path / "videos/a.mp4", tmp_path / "videos/a.txt", tmp_path / "videos/b.txt")
-    (tmp_path / "videos/c.unknown").write_bytes(b"no video" * 100)
-    found = find_jobs([tmp_path / "videos"], tmp_path / "out")
-    assert len(found.jobs) == 1
+    videos = tmp_path / "videos"
+    touch(*(videos / name for name in ("a.mp4", "a.txt", "b.txt", ".b.mp4", "cover.jpg")))
+    (videos / "c.unknown").write_bytes(b"no video" * 100)
+    os.mkfifo(videos / "pipe.mkv")
+    found = find_jobs([videos], tmp_path / "out")
+    assert [job.name for job in found.jobs] == ["a.mp4"]
     line = found.describe_passed_over()
-    assert "2 .txt" in line
-    assert "1 .unknown" in line
+    assert "2 .txt, such as a.txt (not a video by its suffix .txt)" in line
+    assert ".b.mp4 (a hidden name)" in line
+    assert "pipe.mkv (not a regular file)" in line
+    assert "cover.jpg (a single image)" in line
+    assert "c.unknown (not a video" in line
 
 
 def test_a_link_to_itself_and_a_link_upwards_are_passed(tmp_path: Path) -> None:
@@ -73,13 +83,29 @@ def test_1500_levels_of_directories_are_searched_as_far_as_paths_go(
     assert "name too long" in jobs[0].problem
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every directory")
-def test_an_unreadable_directory_is_a_failed_job(tmp_path: Path) -> None:
-    touch(tmp_path / "videos/a/clip.mp4", tmp_path / "videos/b.mp4")
-    (tmp_path / "videos/a").chmod(0)
-    first, second = plan([tmp_path / "videos"], tmp_path / "out")
-    assert "Permission denied" in first.problem
-    assert second.problem == ""
+def test_an_unreadable_directory_fails_alone(tmp_path: Path, make_clip: MakeClip) -> None:
+    videos = tmp_path / "videos"
+    touch(videos / "a/clip.mp4")
+    make_clip(videos / "b.mp4", frames=3)
+    (videos / "a").chmod(0)
+    command = [sys.executable, "-m", "flowstream", "extract", videos, "--out", tmp_path / "out"]
+    if os.geteuid() == 0:  # who can read every directory, unless these capabilities are dropped
+        if shutil.which("setpriv") is None:
+            pytest.skip("root can read every directory, and there is no setpriv")
+        command[:0] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    done = subprocess.run(
+        [*map(str, command), "--method", "dis", "--backend", "sequential", "--quiet"],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    (videos / "a").chmod(0o700)
+    assert done.returncode == 1
+    first, last = done.stderr.splitlines()
+    assert first == f"failed: {videos / 'a'}: cannot read it: Permission denied"
+    assert last.startswith("Error: 1 of 2 videos failed")
+    assert (tmp_path / "out/b.h5").exists()
 
 
 def test_all_name_clashes_are_listed_at_once(tmp_path: Path) -> None:

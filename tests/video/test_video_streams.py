@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from flowstream import METHODS, synthetic
+from flowstream.errors import VideoError
 from flowstream.types import Images
 from flowstream.video import Sampling, count_frames, open_video, probe, read_frames
 
@@ -104,6 +105,44 @@ def test_the_stream_that_is_flagged_as_default_is_read(tmp_path: Path, default: 
     assert (info.stream, info.columns) == (default, [48, 96][default])
     other = next(read_frames(path, Sampling(stream=1 - default))).luma
     assert cast(Images, other).shape[1] == [96, 48][default]
+
+
+def write_with_cover(path: Path, *, cover: int) -> Path:
+    """Write 5 frames of 48x32, and a cover picture of 96x64 as stream `cover`."""
+    kinds = ["mjpeg", "mpeg4"] if cover == 0 else ["mpeg4", "mjpeg"]
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(kind, rate=25) for kind in kinds]
+        for stream, kind in zip(streams, kinds, strict=True):
+            rows, columns = (64, 96) if kind == "mjpeg" else (32, 48)
+            stream.height, stream.width = rows, columns
+            stream.pix_fmt = "yuvj420p" if kind == "mjpeg" else "yuv420p"
+        streams[cover].disposition = Disposition.attached_pic
+        for stream, count in zip(streams, (1, 5) if cover == 0 else (5, 1), strict=True):
+            for index in range(count):
+                shape = (stream.height, stream.width)
+                grey = av.VideoFrame.from_ndarray(np.full(shape, 80, np.uint8), format="gray")
+                picture = grey.reformat(format=stream.pix_fmt)
+                picture.pts, picture.time_base = index, Fraction(1, 25)
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("cover", [0, 1])
+def test_a_cover_picture_beside_a_video_is_never_read(tmp_path: Path, cover: int) -> None:
+    path = write_with_cover(tmp_path / "film.mp4", cover=cover)
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 2, "the cover is a stream of its own"
+        [flagged] = [
+            stream.index
+            for stream in container.streams.video
+            if stream.disposition & Disposition.attached_pic
+        ]
+    info = probe(path)
+    assert (info.columns, info.rows, info.streams) == (48, 32, 1)
+    assert len(list(read_frames(path))) == 5
+    with pytest.raises(VideoError, match=f"stream {flagged} is not a video stream"):
+        probe(path, stream=flagged)
 
 
 def test_square_pixels_stretch_the_width_by_the_sample_aspect(tmp_path: Path) -> None:
