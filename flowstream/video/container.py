@@ -256,6 +256,7 @@ class VideoFile:
     def _decode(self, packet: AnyPacket) -> tuple[list[av.VideoFrame] | None, list[str]]:
         """Return the frames that a packet completes, None if it is refused, and logged errors."""
         counts = self._is_decodable(packet)
+        self.damage.leading += packet.size > 0 and not counts
         try:
             with collect_errors(started=counts) as errors:
                 return packet.decode(), errors

@@ -32,6 +32,8 @@ class Damage:
     """Number of packets that were read."""
     frames: int = 0
     """Number of frames that were decoded."""
+    leading: int = 0
+    """Number of packets before the first key frame, or shown before it."""
     undecodable: int = 0
     """Number of packets that the decoder refused, leading packets left out."""
     corrupt: list[int] = field(default_factory=list)
@@ -110,6 +112,9 @@ class Damage:
                 f"{len(self.corrupt)} of {self.frames} frames are corrupted, and {self.dependent} "
                 "later frames up to the next key frame may be built on them"
             )
+        unstarted = min(self.leading, self.packets - self.frames)
+        if unstarted > 0:
+            lines.append(f"{unstarted} frames before the first key frame cannot be decoded")
         if self.undecodable:
             lines.append(f"{self.undecodable} packets cannot be decoded")
         for fault in [*self.faults, *self.unreadable][:_MOST_FAULTS]:

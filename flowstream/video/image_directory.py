@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.disk import read_small
 from flowstream.errors import VideoError
 from flowstream.types import Images, Size
 from flowstream.video.clock import measure_rate
@@ -23,6 +24,8 @@ from flowstream.video.pixels import resize
 # Most images carry no times; /time in a stack needs some, and 25 is the rate of UCF101 and most of
 # the field's data. `VideoInfo.fps` stays 0.0, unknown, and resampling by fps is refused.
 NOMINAL_FPS = 25.0
+
+_MOST_BYTES = 1 << 30
 
 # As stored: a camera's orientation tag would turn single frames.
 _STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
@@ -175,7 +178,7 @@ def decode_image(path: Path, kind: int) -> NDArray[Any]:
         If the file cannot be read or is not a whole image.
     """
     try:
-        content = path.read_bytes()
+        content = read_small(path, limit=_MOST_BYTES)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), kind) if content else None
     except OSError as error:
         raise VideoError(f"{path}: cannot read the image: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -15,6 +16,9 @@ from flowstream.video.messages import collect_errors
 
 # FFmpeg's renderer of text files, which takes any .txt for a video.
 _NOT_VIDEO = frozenset({"tty"})
+# Starts of files that only name other files: HLS, lists of ffmpeg's concat, SDP, DASH. FFmpeg would
+# open these, whatever they are; pipes and network addresses among them block.
+_PLAYLIST = re.compile(rb"\s*(#EXTM3U|ffconcat version|v=0\s+o=|(<\?xml[^>]*>\s*)?<MPD\b)")
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -33,8 +37,13 @@ def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
     """
     try:
         with open_regular(path) as file:
-            if not file.read(1):
-                raise VideoError(f"{path}: not a video: the file is empty")
+            head = file.read(512).removeprefix(b"\xef\xbb\xbf")
+        if not head:
+            raise VideoError(f"{path}: not a video: the file is empty")
+        if _PLAYLIST.match(head):
+            raise VideoError(
+                f"{path}: not a video: it is a list of other files; name these instead"
+            )
         with collect_errors(started=False) as errors:
             container = _open(path)
     except VideoError:
