@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 
 JOURNAL_NAME = "extract.jsonl"
@@ -78,6 +79,10 @@ class Outcome:
 
 
 _NAMES = frozenset(field.name for field in fields(Outcome))
+_STATUSES = frozenset({"done", "skipped", "failed"})
+_JSON_TYPES: dict[str, Any] = {"int": int, "float": int | float, "tuple[str, ...]": list}
+_TYPES = {field.name: _JSON_TYPES.get(str(field.type), str) for field in fields(Outcome)}
+"""Type of each value in a line; names of types are strings here, because of the future import."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         If the journal cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line in file:
                 yield from _parse(line)
     except OSError as error:
@@ -215,15 +220,19 @@ def read_fast(path: Path) -> Iterator[dict[str, Any]]:
         If the journal cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line in file:
                 match = _COMPLETE.search(line)
                 if match is None:
                     yield from _parse(line)
                     continue
                 output, status, pairs, size = match.groups()
+                try:
+                    name = json.loads(output) if b"\\" in output else output[1:-1].decode("ascii")
+                except ValueError:  # a damaged line
+                    continue
                 yield {
-                    "output": json.loads(output) if b"\\" in output else output[1:-1].decode(),
+                    "output": name,
                     "status": status.decode(),
                     "pairs": int(pairs),
                     "bytes": int(size),
@@ -233,12 +242,17 @@ def read_fast(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parse(line: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the record of a line, unless a kill truncated it."""
+    """Yield the record of a line, unless a kill truncated it or it is damaged."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
-    if isinstance(record, dict) and {"source", "output", "status"} <= record.keys():
+    if (
+        isinstance(record, dict)
+        and {"source", "output", "status"} <= record.keys()
+        and all(isinstance(record[name], _TYPES[name]) for name in record.keys() & _TYPES.keys())
+        and record["status"] in _STATUSES
+    ):
         yield record
 
 

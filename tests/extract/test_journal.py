@@ -71,6 +71,31 @@ def test_a_line_torn_by_a_kill_costs_only_itself(
     assert sources in (["a.mp4", "b.mp4"], ["a.mp4", text, "b.mp4"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"source": "a", "output": [], "status": "done"}',
+        b'{"source": "a", "output": "a.h5", "status": "lost"}',
+        b'{"source": "a", "output": "a.h5", "status": "failed", "attempt": "two"}',
+        b'{"source": "a", "output": "a.h5", "status": "done", "notes": 7}',
+        b'{"source": "a", "output": "\xff", "status": "done", "pairs": 1, "bytes": 2, "x": 0}',
+        b'{"source": "a", "output": "\\u12", "status": "done", "pairs": 1, "bytes": 2, "x": 0}',
+        b"[" * 100_000,
+        b'{"source": ' + b"9" * 5000 + b"}",
+        b"[1]",
+        b"\0" * 1000,
+    ],
+)
+def test_a_damaged_line_costs_only_itself(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "extract.jsonl"
+    Journal(path).append([FAILED])
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    Journal(path).append([DONE])
+    assert [one.status for one in read_journal(path)] == ["failed", "done"]
+    assert [record["status"] for record in read_fast(path)] == ["failed", "done"]
+
+
 def test_a_summary_groups_outcomes_and_counts_only_what_was_done() -> None:
     skipped = Outcome("c.mp4", "c.h5", "skipped", frames=9, pairs=8)
     summary = Summary.of([DONE, FAILED, skipped], seconds=2.0)
