@@ -137,22 +137,22 @@ def train(
     if device is not None:
         settings = (*settings, f"device={device}")
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
+    kinds: dict[str, Any] = {
+        "splits": splits or (),
+        "folds": folds or 0,
+        "leave_one_group_out": leave_one_group_out,
+        "seeds": seeds or (),
+    }
+    if any(kinds.values()) and not no_extract:
+        from flowstream.stages.repeats import check_repeats
+
+        check_repeats(loaded, **kinds)
     prepare(loaded, extract=not no_extract, progress=not quiet)
     if find_lr or overfit:
         click.echo(_check(loaded, overfit=overfit, progress=not quiet))
         return
-    if splits or folds or leave_one_group_out or seeds:
-        repeated = _repeat(
-            loaded,
-            {
-                "splits": splits or (),
-                "folds": folds or 0,
-                "leave_one_group_out": leave_one_group_out,
-                "seeds": seeds or (),
-            },
-            progress=not quiet,
-            retrain=retrain,
-        )
+    if any(kinds.values()):
+        repeated = _repeat(loaded, kinds, progress=not quiet, retrain=retrain)
         text = describe_repeats(repeated)
         data = repeats_as_data(repeated)
     else:

@@ -3,39 +3,113 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flowstream.errors import SplitError
+from flowstream.errors import (
+    CheckpointError,
+    ExtractionError,
+    FlowstreamError,
+    RecipeError,
+    SplitError,
+    StackError,
+)
+from flowstream.escapes import escape_controls
+from flowstream.recipe import build
 from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
+    from flowstream.extract import Job
+    from flowstream.types import Size
 
 
-def check_videos(recipe: Recipe) -> None:
+@dataclass(frozen=True)
+class _PlannedStack:
+    """What the checks of inputs ask of a stack, by the settings that it will be made with."""
+
+    path: str
+    has_rgb: bool
+    has_backward: bool
+    stabiliser: object
+
+
+def check_videos(recipe: Recipe) -> Split:
     """Read the split of the recipe's videos and check it, before any video is extracted.
+
+    Returns
+    -------
+    Split
+        The split, whose stacks may not exist yet.
 
     Raises
     ------
     SplitError
         As `check_split` does, or if the split cannot be read.
+    RecipeError
+        If the stacks will lack what a stream needs.
     ExtractionError
-        If the sources cannot be read.
+        If the sources cannot be read, or their videos would give fields of several sizes.
     """
     from flowstream.dataset import read_split
     from flowstream.extract import plan
 
+    _check_inputs(recipe)
     jobs = plan(recipe.extract.sources, recipe.stack_directory)
-    paths = {
-        job.output.relative_to(recipe.stack_directory).with_suffix("").as_posix(): job.output
+    by_name = {
+        job.output.relative_to(recipe.stack_directory).with_suffix("").as_posix(): job
         for job in jobs
     }
+    paths = {name: job.output for name, job in by_name.items()}
     existing = _find_stacks(recipe.stack_directory)
     split = read_split(recipe.split, recipe.stack_directory, paths={**existing, **paths})
     where = ", ".join(map(str, recipe.extract.sources))
     check_split(split, where=where)
+    if recipe.extract.size is None:
+        used = {one.path for one in (*split.train, *split.validation, *split.test)}
+        _check_sizes(recipe, [job for job in jobs if job.output in used])
+    return split
+
+
+def check_checkpoint_space(recipe: Recipe, classes: int) -> None:
+    """Raise if the checkpoints of a recipe will not fit on the disk of its output directory.
+
+    Files that exist count as space, because new ones replace them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    classes : int
+        Number of classes.
+
+    Raises
+    ------
+    CheckpointError
+        With the space that is needed and the space that is free.
+    """
+    from flowstream.extract.forecast import readable_bytes
+    from flowstream.extract.trial import free_bytes
+    from flowstream.train import TRAINERS
+    from flowstream.train.run import BEST, LAST
+
+    needed = largest = 0
+    for name, stream in recipe.streams.items():
+        trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
+        kept = trainer.checkpoint_bytes(stream, classes)
+        files = (recipe.out / name / BEST, recipe.out / name / LAST)
+        existing = sum(path.stat().st_size for path in files if path.is_file())
+        needed += max(0, sum(kept) - existing)
+        largest = max(largest, *kept)
+    # A checkpoint is written completely before it replaces the one before.
+    needed += largest
+    free = free_bytes(recipe.out)
+    if needed > free:
+        raise CheckpointError(
+            f"{recipe.out}: the checkpoints will take about {readable_bytes(needed)}; the disk has "
+            f"{readable_bytes(free)} free. Use another out, or free some space"
+        )
 
 
 def check_split(split: Split, *, where: str) -> None:
@@ -66,10 +140,67 @@ def check_split(split: Split, *, where: str) -> None:
     train = {sample.group for sample in (*split.train, *split.validation)}
     both = sorted(train & {sample.group for sample in split.test})
     if both:
-        sys.stderr.write(
+        text = escape_controls(
             f"warning: {len(both)} groups have videos in training and in test ({_shorten(both)}); "
-            "results will look better than they are\n"
+            "results will look better than they are"
         )
+        sys.stderr.write(f"{text}\n")
+
+
+def _check_inputs(recipe: Recipe) -> None:
+    """Raise `RecipeError` if the table [extract] leaves out what a stream reads from stacks."""
+    from flowstream.train.clips import make_inputs
+
+    extract = recipe.extract
+    stack: Any = _PlannedStack(
+        path="[extract]",
+        has_rgb=extract.rgb,
+        has_backward=extract.backward,
+        stabiliser=None if extract.stabilise == "none" else extract.stabilise,
+    )
+    for name, stream in recipe.streams.items():
+        for one in make_inputs(stream).values():
+            try:
+                one.check_stack(stack)
+            except StackError as error:
+                reason = str(error).replace("extract again with --", "set in this table: ")
+                raise RecipeError(f"streams.{name}: {reason}") from error
+
+
+def _check_sizes(recipe: Recipe, jobs: Sequence[Job]) -> None:
+    """Raise `ExtractionError` if the videos of a split give fields of more than one size."""
+    found: dict[Size, list[Job]] = {}
+    for job in jobs:
+        size = _field_size(recipe, job)
+        if size is not None:
+            found.setdefault(size, []).append(job)
+    if len(found) > 1:
+        largest = sorted(found.items(), key=lambda entry: -len(entry[1]))
+        listed = ", ".join(
+            f"{columns}x{rows} ({len(some)}, such as {some[0].source})"
+            for (rows, columns), some in largest[:3]
+        )
+        more = f", and {len(found) - 3} more sizes" if len(found) > 3 else ""
+        rows, columns = largest[0][0]
+        raise ExtractionError(
+            f"extract.size: the videos give fields of {len(found)} sizes, {listed}{more}; networks "
+            f'need one: set size = "{columns}x{rows}" in [extract]'
+        )
+
+
+def _field_size(recipe: Recipe, job: Job) -> Size | None:
+    """Return the size of a video's fields; None if it cannot be read, which extraction reports."""
+    from flowstream.store import open_stack
+    from flowstream.video import probe
+
+    try:
+        if job.output.exists():
+            with open_stack(job.output) as stack:
+                return stack.size
+        info = probe(job.source, stream=recipe.extract.stream)
+        return recipe.extract.build_sampling().target(info.rows, info.columns, info.aspect)
+    except FlowstreamError:
+        return None
 
 
 def _find_stacks(directory: Path) -> dict[str, Path]:

@@ -78,7 +78,7 @@ class Recipe:
         return self.features or self.out / "features"
 
     def check_networks(self) -> None:
-        """Raise now for networks that would fail after the extraction.
+        """Raise now for networks and a fusion that would fail after the extraction.
 
         A stream whose training has begun has its weights in its own directory, and does not need
         the pretrained ones any more.
@@ -86,7 +86,7 @@ class Recipe:
         Raises
         ------
         RecipeError
-            If a network cannot be built, or the device does not exist.
+            If a network or the fusion cannot be built, or the device does not exist.
         CheckpointError
             If a file of pretrained weights is missing or does not fit.
         """
@@ -98,6 +98,7 @@ class Recipe:
             choose_device(self.device)
         except ParameterError as error:
             raise RecipeError(str(error)) from error
+        self.make_fusion()
         for name, stream in self.streams.items():
             if (self.out / name / LAST).exists() or (self.out / name / BEST).exists():
                 continue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowstream.dataset.holdout import hold_out, shuffle_key
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, SplitError
+from flowstream.stages.checks import check_split, check_videos
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.training import Result, train_checked
 
@@ -69,11 +70,13 @@ def make_repeats(
     folds: int = 0,
     leave_one_group_out: bool = False,
     seeds: Sequence[int] = (),
+    split: Split | None = None,
 ) -> list[Repeat]:
     """Return the trainings of a cross-validation, or one for each official split or seed.
 
     The directories of the repeats are below that of the recipe, and all share its stacks. Folds and
-    groups divide all videos of the dataset: whatever its split files call training or test.
+    groups divide all videos of the dataset: whatever its split files call training or test. These
+    videos are read from the stacks, unless `split` lists them.
 
     Raises
     ------
@@ -114,7 +117,7 @@ def make_repeats(
             )
             for seed in seeds
         ]
-    split = _read(recipe)
+    split = split or _read(recipe)
     samples = (*split.train, *split.validation, *split.test)
     parts = _divide_groups(samples, folds, seed=recipe.split.seed)
     word = "group" if leave_one_group_out else "fold"
@@ -131,6 +134,23 @@ def make_repeats(
         )
         for name, groups in zip(names, parts, strict=True)
     ]
+
+
+def check_repeats(recipe: Recipe, **kinds: Any) -> None:
+    """Check the splits of the repeats that `make_repeats` returns, before any video is extracted.
+
+    Raises
+    ------
+    FlowstreamError
+        As `check_videos` and `make_repeats` do.
+    """
+    split = check_videos(recipe)
+    where = ", ".join(map(str, recipe.extract.sources))
+    for repeat in make_repeats(recipe, **kinds, split=split):
+        if repeat.split is not None:
+            check_split(repeat.split, where=where)
+        elif repeat.recipe.split != recipe.split:
+            check_videos(repeat.recipe)
 
 
 def run_repeats(

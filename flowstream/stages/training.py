@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
-from flowstream.stages.checks import check_split, check_videos
+from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.runs import replace_changed_streams, write_run
@@ -75,11 +75,13 @@ def prepare(recipe: Recipe, *, extract: bool = True, progress: bool = True) -> N
     Raises
     ------
     FlowstreamError
-        If the networks, the videos or their split do not fit, or a video failed.
+        If the networks, the videos or their split do not fit, the disk is too small, or a video
+        failed.
     """
     recipe.check_networks()
     if extract:
-        check_videos(recipe)
+        split = check_videos(recipe)
+        check_checkpoint_space(recipe, len(split.classes))
         extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
 
 
@@ -149,6 +151,7 @@ def train_checked(
     check_split(split, where=str(recipe.stack_directory))
     processes = join_processes(choose_device(recipe.device))
     if processes.is_main:
+        check_checkpoint_space(recipe, len(split.classes))
         if retrain:
             replace_changed_streams(recipe, split)
         write_run(recipe)

@@ -19,6 +19,12 @@ class GradientTrainer(Trainer):
 
     name: ClassVar[str] = "gradient"
 
+    def checkpoint_bytes(self, recipe: StreamRecipe, classes: int) -> tuple[int, ...]:
+        """Return the bytes of `best.pt` and `last.pt`."""
+        from flowstream.train.space import forecast_checkpoints
+
+        return forecast_checkpoints(recipe, classes)
+
     def fit(
         self,
         recipe: StreamRecipe,

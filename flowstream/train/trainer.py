@@ -21,6 +21,12 @@ class Trainer(ABC):
     def check_recipe(self, recipe: StreamRecipe) -> None:  # noqa: B027  most train any model
         """Raise `ParameterError` if the trainer cannot train the recipe's model."""
 
+    def checkpoint_bytes(self, recipe: StreamRecipe, classes: int) -> tuple[int, ...]:
+        """Return about how many bytes each checkpoint takes that the trainer keeps."""
+        from flowstream.train.space import forecast_checkpoints
+
+        return forecast_checkpoints(recipe, classes)[:1]
+
     def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
         """Return scores of the training videos by models that did not see them, if there are any.
 
