@@ -251,4 +251,6 @@ def _check_weight(name: object, value: object) -> Tensor:
         raise CheckpointError(f"weights: {name!r:.40} is not a name")
     if tensor.is_floating_point() and tensor.dtype != torch.float32:
         raise CheckpointError(f"weights: {name!r} is {tensor.dtype}, expected torch.float32")
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise CheckpointError(f"weights: {name!r} holds values that are not finite numbers")
     return tensor
