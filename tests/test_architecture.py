@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "escapes"},
     {"types", "plugins", "ranges", "disk", "device", "interrupts", "progress"},
     {"recipe", "recipes"},
     {"video", "flow", "codec", "models", "synthetic"},

@@ -19,8 +19,8 @@ import click
 
 from flowstream import __version__
 from flowstream.cli.options import VERBOSE
-from flowstream.cli.text import escape_controls
 from flowstream.errors import FlowstreamError, did_you_mean
+from flowstream.escapes import escape_controls
 from flowstream.interrupts import Stop, stop_once
 
 GROUPS = {
@@ -62,6 +62,27 @@ GROUPS = {
 
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 """Location (`"module:command"`) and summary of each verb."""
+
+_SURROUNDINGS = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENAMETOOLONG,
+        errno.ENFILE,
+        errno.ENODEV,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+    }
+)
+"""Errors of disks, permissions and limits, which are never bugs of flowstream."""
 
 
 class _Interrupted(Exception):
@@ -147,6 +168,11 @@ def _report(error: BaseException) -> int | str | None:
         # The reader has exited, as in `flowstream ... | head`; flushing at exit would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _report_error(f"{where}{error.strerror}", 1)
+    if isinstance(error, MemoryError):
+        return _report_error("out of memory; use smaller batches or fewer workers (--jobs)", 1)
     raise error
 
 

@@ -14,6 +14,7 @@ import click
 from flowstream.cli.options import Folder, GroupedCommand, NameIn, progress_is_wanted
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.errors import ConversionError, FlowstreamError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def convert(
     if as_json:
         click.echo(json.dumps({"written": [str(path) for path in written], "failed": failures}))
     else:
-        click.echo("\n".join(map(str, written)))
+        click.echo("\n".join(escape_controls(str(path)) for path in written))
     if failures:
         raise ConversionError(f"{failures} of {len(sources)} could not be converted")
 

@@ -11,6 +11,7 @@ import click
 from flowstream.cli.cores import share_cores
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.train import format_measures, measures_as_data
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from flowstream.stages.evaluation import Evaluated
@@ -86,7 +87,7 @@ def evaluate(
         click.echo(json.dumps(data, indent=2))
         return
     for path, result in results.items():
-        click.echo(f"{path}: {result.part} videos, {result.protocol}")
+        click.echo(escape_controls(f"{path}: {result.part} videos, {result.protocol}"))
         click.echo(format_measures(result.measures))
 
 

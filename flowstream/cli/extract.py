@@ -19,6 +19,7 @@ from flowstream.cli.extract_options import (
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.plan import print_plan
 from flowstream.errors import ExtractionError
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from flowstream.extract import ExtractSettings, JobList, Summary
@@ -82,7 +83,7 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
 def _print_passed_over(found: JobList) -> None:
     skipped = found.describe_passed_over()
     if skipped:
-        click.echo(f"Not videos, skipped: {skipped}", err=True)
+        click.echo(escape_controls(f"Not videos, skipped: {skipped}"), err=True)
 
 
 def _print_summary(
@@ -94,9 +95,9 @@ def _print_summary(
     elif not options["quiet"]:
         click.echo(_table(summary))
         for line in _remarks(summary, settings):
-            click.echo(line)
+            click.echo(escape_controls(line))
     for outcome in summary.failed[:SHOWN]:
-        click.echo(f"failed: {outcome.error}", err=True)
+        click.echo(escape_controls(f"failed: {outcome.error}"), err=True)
     if summary.failed:
         total = len(summary.done) + len(summary.skipped) + len(summary.failed)
         raise ExtractionError(

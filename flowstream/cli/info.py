@@ -11,8 +11,9 @@ import click
 
 from flowstream.cli.options import GroupedCommand
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
-from flowstream.cli.text import escape_controls, format_record, format_table, format_value
+from flowstream.cli.text import format_record, format_table, format_value
 from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
 flowstream info clip.mp4

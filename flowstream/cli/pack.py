@@ -9,6 +9,7 @@ import click
 
 from flowstream.cli.options import Folder, GroupedCommand
 from flowstream.cli.paths import find_stacks, paths_argument
+from flowstream.escapes import escape_controls
 
 
 @click.command(cls=GroupedCommand, example="flowstream pack stacks --out stacks.h5")
@@ -49,4 +50,4 @@ def unpack(path: Path, out: Path) -> None:
     from flowstream.store import unpack as unpack_stacks
 
     for written in unpack_stacks(path, out):
-        click.echo(written)
+        click.echo(escape_controls(str(written)))

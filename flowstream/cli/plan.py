@@ -16,6 +16,7 @@ from flowstream.cli.extract_options import (
     run_option,
 )
 from flowstream.cli.options import GroupedCommand
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from flowstream.extract import Estimate, ExtractSettings, Job, RunOptions
@@ -53,7 +54,7 @@ def plan(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     found = find_jobs(sources, out, keep_suffix=options["keep_suffix"])
     skipped = found.describe_passed_over()
     if skipped and not options["quiet"]:
-        click.echo(f"Not videos, skipped: {skipped}", err=True)
+        click.echo(escape_controls(f"Not videos, skipped: {skipped}"), err=True)
     print_plan(
         found.jobs, settings, out, run=run, as_json=options["as_json"], probed=options["probe"]
     )
@@ -85,7 +86,7 @@ def print_plan(
         click.echo(json.dumps({**facts, **({"jobs": outputs} if listed else {})}, indent=2))
         return
     if listed:
-        click.echo("\n".join(f"{job.source} -> {job.output}" for job in jobs))
+        click.echo("\n".join(escape_controls(f"{job.source} -> {job.output}") for job in jobs))
     click.echo(_describe(facts, expected, found), err=listed)
 
 
@@ -128,4 +129,4 @@ def _describe(facts: dict[str, Any], expected: Estimate, found: Forecast) -> str
     lines = [format_record(record)]
     lines += [f"  {reason}" for reason in list(facts["unreadable"].values())[:_SHOWN]]
     lines += [f"  same content: {', '.join(group)}" for group in copies[:_SHOWN]]
-    return "\n".join(lines)
+    return "\n".join(escape_controls(line) for text in lines for line in text.split("\n"))

@@ -17,8 +17,9 @@ from flowstream.cli.clips import estimate_options
 from flowstream.cli.flow_options import read_flow, usage_errors
 from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, is_stack, paths_argument
-from flowstream.cli.text import escape_controls, format_table, paint, wrap_text
+from flowstream.cli.text import format_table, paint, wrap_text
 from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def quality(
         click.echo("\n\n".join(map(_block, results))) if results else None
         for result in results:
             if result.source.warning:
-                click.echo(f"{result.path}: {result.source.warning}", err=True)
+                click.echo(escape_controls(f"{result.path}: {result.source.warning}"), err=True)
     if failures:
         raise ParameterError(f"{failures} of {len(found)} inputs could not be checked")
 

@@ -14,8 +14,9 @@ from flowstream.cli.clips import estimate_options, open_any
 from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
 from flowstream.cli.terminal import KINDS, choose_kind, draw
-from flowstream.cli.text import escape_controls, paint
+from flowstream.cli.text import paint
 from flowstream.errors import ParameterError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:

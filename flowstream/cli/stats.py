@@ -15,8 +15,9 @@ import click
 
 from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_stacks, paths_argument
-from flowstream.cli.text import escape_controls, format_row, format_table, paint, sparkline
+from flowstream.cli.text import format_row, format_table, paint, sparkline
 from flowstream.errors import StackError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:

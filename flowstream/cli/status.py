@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
 flowstream status stacks/
@@ -65,7 +66,7 @@ def _print_failed(failures: dict[str, dict[str, Any]], *, as_json: bool) -> None
     for record in failures.values():
         attempts = record.get("attempt", 1)
         times = f" (attempt {attempts})" if attempts > 1 else ""
-        click.echo(f"{record['source']}: {_reason(record)}{times}")
+        click.echo(escape_controls(f"{record['source']}: {_reason(record)}{times}"))
     click.echo(f"{len(failures):,} videos failed", err=True)
 
 

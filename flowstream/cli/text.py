@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from flowstream.escapes import escape_controls
+
 # A line of a wide terminal is hard to read; a narrow one is used as it is.
 _MAX_WIDTH = 100
 
@@ -28,20 +30,6 @@ _SHARES = frozenset(
         "still",
     }
 )
-
-
-def escape_controls(text: str) -> str:
-    r"""Replace control characters and undecodable bytes by visible escapes such as `\x1b`.
-
-    Names of files and classes come from outside; printed as they are, they could move the
-    cursor or recolour the terminal. Every text that verbs print passes through here.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def colour_is_wanted() -> bool:

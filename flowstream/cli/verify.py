@@ -12,8 +12,8 @@ import click
 
 from flowstream.cli.options import GroupedCommand, progress_is_wanted
 from flowstream.cli.paths import find_stacks, paths_argument
-from flowstream.cli.text import escape_controls
 from flowstream.errors import StackError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:

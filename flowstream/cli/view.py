@@ -15,8 +15,8 @@ import click
 from flowstream.cli.clips import estimate_options, open_any
 from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
-from flowstream.cli.text import escape_controls
 from flowstream.errors import FlowstreamError, ParameterError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from flowstream.errors import FlowstreamError
+from flowstream.escapes import escape_controls
 from flowstream.extract.devices import on_device
 from flowstream.extract.directory import HeldDirectory, hold_directory
 from flowstream.extract.forecast import Estimate, estimate
@@ -141,7 +142,7 @@ class _Batch:
         if self.options.progress:
             sys.stderr.write(f"{line}.\n")
             for reason in progress.redone.values():
-                sys.stderr.write(f"Computed again: {reason}\n")
+                sys.stderr.write(escape_controls(f"Computed again: {reason}") + "\n")
         for index in progress.redone:
             set_aside(self.jobs[index].output)
 

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.cli.text import (
-    escape_controls,
-    format_record,
-    format_table,
-    format_value,
-    paint,
-    wrap_text,
-)
+from flowstream.cli.text import format_record, format_table, format_value, paint, wrap_text
+from flowstream.escapes import escape_controls
 
 names = st.sampled_from(["size", "bytes", "seconds", "clipped", "name", "fps", "other_bytes"])
 values = st.recursive(
