@@ -7,13 +7,14 @@ campaign is one file, whose function `run(budget)` returns a `Tally`, and one li
 from __future__ import annotations
 
 CAMPAIGNS = {
-    "videos": "benchmarks.faults.videos:run",
-    "stacks": "benchmarks.faults.stacks:run",
-    "files": "benchmarks.faults.files:run",
-    "small files": "benchmarks.faults.artefacts:run",
-    "kills": "benchmarks.faults.kills:run_kills",
-    "signals": "benchmarks.faults.kills:run_signals",
-    "disks": "benchmarks.faults.disks:run",
-    "paths": "benchmarks.faults.paths:run",
+    "videos": ("benchmarks.faults.videos:run", 4.0),
+    "stacks": ("benchmarks.faults.stacks:run", 2.0),
+    "files": ("benchmarks.faults.artefacts:run", 1.0),
+    "hostile files": ("benchmarks.faults.hostile:run", 0.5),
+    "paths": ("benchmarks.faults.paths:run", 1.0),
+    "kills": ("benchmarks.faults.kills:run_kills", 1.5),
+    "signals": ("benchmarks.faults.kills:run_signals", 1.0),
+    "disks": ("benchmarks.faults.disks:run", 1.5),
+    "training": ("benchmarks.faults.training:run", 2.0),
 }
-"""Name of a campaign, and `module:function` that runs it."""
+"""Of each campaign, by name: `module:function` that runs it, and its share of the time."""

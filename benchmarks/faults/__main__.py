@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import platform
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from benchmarks.faults.tally import Budget, Tally, format_tallies
 
 def run_campaign(name: str, *, seed: int, seconds: float, most: int) -> Tally:
     """Run one campaign in a directory of its own."""
-    module, _, attribute = CAMPAIGNS[name].partition(":")
+    module, _, attribute = CAMPAIGNS[name][0].partition(":")
     function = getattr(importlib.import_module(module), attribute)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="flowstream-faults-") as scratch:
@@ -37,8 +38,10 @@ def main() -> int:
     names = options.only or list(CAMPAIGNS)
     end = time.monotonic() + 60 * options.minutes
     tallies = []
-    for left, name in zip(range(len(names), 0, -1), names, strict=True):
-        share = (end - time.monotonic()) / left
+    for index, name in enumerate(names):
+        # What a campaign does not use is left to the following ones.
+        left = sum(CAMPAIGNS[other][1] for other in names[index:])
+        share = (end - time.monotonic()) * CAMPAIGNS[name][1] / left
         tally = run_campaign(name, seed=options.seed, seconds=share, most=options.most)
         tallies.append(tally)
         print(f"{name}: {tally.tried} faults, {tally.failures} failures", flush=True)
@@ -46,9 +49,10 @@ def main() -> int:
             print(f"  {finding}", flush=True)
     table = format_tallies(tallies)
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    print(f"\nseed {options.seed}, {machine}\n\n{table}")
+    facts = f"seed {options.seed}, {os.cpu_count()} CPU cores, {machine}"
+    print(f"\n{facts}\n\n{table}")
     if options.out:
-        options.out.write_text(table + "\n", encoding="utf-8")
+        options.out.write_text(f"{table}\n\n{facts}\n", encoding="utf-8")
     return int(any(tally.failures for tally in tallies))
 
 

@@ -179,7 +179,7 @@ def run(budget: Budget) -> Tally:
     from benchmarks.faults.tally import Tally
     from benchmarks.faults.watched import WatchedProcess
 
-    tally, generator = Tally("small files"), budget.generator()
+    tally, generator = Tally("files"), budget.generator()
     clean: dict[str, tuple[bytes, str]] = {}
     for name, kind in KINDS.items():
         path = budget.scratch / kind.name

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-COMMAND = (sys.executable, "-m", "flowstream", "extract")
+COMMAND = (sys.executable, "-m", "flowstream")
 OPTIONS = ("--method", "tvl1_opencv", "--jobs", "2", "--quiet")
 CLIPS = 4
 LIMIT = 120.0
@@ -48,11 +49,37 @@ def write_clips(directory: Path, *, seed: int = 0) -> Path:
 
 
 def start(
-    videos: Path, out: Path, *, path: str | None = None, largest_file: int | None = None
+    videos: Path,
+    out: Path,
+    *,
+    path: str | None = None,
+    largest_file: int | None = None,
+    options: Sequence[str] = OPTIONS,
+    prefix: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start an extraction in a process group of its own.
+    """Start an extraction; see `launch`."""
+    arguments = ["extract", str(videos), "--out", str(out), *options]
+    return launch(arguments, path=path, largest_file=largest_file, prefix=prefix)
 
-    `path` replaces the variable PATH; `largest_file` bounds the bytes of each file, as a full disk.
+
+def launch(
+    arguments: Sequence[str],
+    *,
+    path: str | None = None,
+    largest_file: int | None = None,
+    prefix: Sequence[str] = (),
+) -> subprocess.Popen[str]:
+    """Start a verb in a process group of its own.
+
+    Parameters
+    ----------
+    arguments : strings
+    path : str, optional
+        Replaces the variable PATH.
+    largest_file : int, optional
+        Bound of the bytes of each file, as a full disk.
+    prefix : strings
+        Command that starts the verb in other surroundings.
     """
 
     def prepare() -> None:
@@ -62,7 +89,7 @@ def start(
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
     return subprocess.Popen(
-        [*COMMAND, str(videos), "--out", str(out), *OPTIONS],
+        [*prefix, *COMMAND, *arguments],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

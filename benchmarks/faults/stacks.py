@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.faults.tally import Budget, Tally
 from tests.store.campaign import run as examine
-from tests.store.campaign import variants, write_large, write_small
+from tests.store.campaign import variants, write_large, write_packed, write_small
 
 _OUTCOMES = {
     "refused": "detected",
@@ -19,9 +19,9 @@ _BATCH = 200
 
 
 def run(budget: Budget) -> Tally:
-    """Damage a small stack with all outputs, and a large one."""
+    """Damage a small stack with all outputs, a pack of two, and a large stack."""
     tally = Tally("stacks")
-    for write, share in ((write_small, 0.9), (write_large, 0.1)):
+    for write, share in ((write_small, 0.6), (write_packed, 0.3), (write_large, 0.1)):
         path = write(budget.scratch / f"{write.__name__}.h5")
         count = int(budget.most * share)
         chosen = variants(path.stat().st_size, count, seed=budget.seed)

@@ -28,7 +28,17 @@ import numpy as np
 
 from flowstream.codec import CODECS
 from flowstream.errors import StackError
-from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack, verify_stack
+from flowstream.store import (
+    Header,
+    Stack,
+    create_stack,
+    encode_jpeg,
+    open_stack,
+    read_members,
+    verify_stack,
+    write_pack,
+)
+from flowstream.store.pack import _read_members
 
 BLOCK = 64
 SECONDS = 10.0
@@ -55,6 +65,16 @@ def write_small(path: Path) -> Path:
 def write_large(path: Path) -> Path:
     """Write a stack of 20 MB."""
     return _write(path, size=(180, 240), pairs=56, codec="float32", images=False)
+
+
+def write_packed(path: Path) -> Path:
+    """Write a pack of two small stacks with everything that they may hold."""
+    stacks = {}
+    for name in ("a", "b"):
+        stacks[f"{name}.h5"] = path.with_name(f"{path.stem}-{name}.h5")
+        _write(stacks[f"{name}.h5"], size=(24, 40), pairs=3, codec="centred8", images=True)
+    write_pack(stacks, path)
+    return path
 
 
 def _write(path: Path, *, size: tuple[int, int], pairs: int, codec: str, images: bool) -> Path:
@@ -103,7 +123,8 @@ def examine(path: Path, truth: str) -> str:
     except StackError as error:
         read = _one_line(error, path)
     try:
-        verify_stack(path)
+        for stack in _members(path):
+            verify_stack(stack)
     except StackError as error:
         text = _one_line(error, path)
         if text == "traceback":
@@ -113,13 +134,23 @@ def examine(path: Path, truth: str) -> str:
 
 
 def content(path: Path) -> str:
-    """Return a digest of all that can be read of a stack."""
+    """Return a digest of all that can be read of a stack, or of the stacks in a pack."""
     digest = hashlib.blake2b()
-    with open_stack(path) as stack:
-        digest.update(repr(stack.header).encode())
-        for values in _everything(stack):
-            digest.update(values)
+    for member in _members(path):
+        with open_stack(member) as stack:
+            digest.update(repr(stack.header).encode())
+            for values in _everything(stack):
+                digest.update(values)
     return digest.hexdigest()
+
+
+def _members(path: Path) -> list[Path]:
+    """Return the paths of the stacks in a file: its own, or those in a pack."""
+    if "pack" not in path.name:
+        return [path]
+    # Its key is the time of the last change, which a file system counts in milliseconds.
+    _read_members.cache_clear()
+    return [path / name for name in read_members(path)]
 
 
 def _everything(stack: Stack) -> Iterator[bytes]:
@@ -238,6 +269,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         for name, write, count in (
             ("small", write_small, options.small),
+            ("pack", write_packed, options.small),
             ("large", write_large, options.large),
         ):
             path = write(Path(directory) / f"{name}.h5")

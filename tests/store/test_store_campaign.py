@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.store.campaign import BAD, run, variants, write_large, write_small
+from tests.store.campaign import BAD, run, variants, write_large, write_packed, write_small
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, limits memory")
 
 
-@pytest.mark.parametrize(("write", "count"), [(write_small, 300), (write_large, 12)])
-def test_damage_is_refused_or_harmless(tmp_path: Path, write: object, count: int) -> None:
-    assert callable(write)
-    path = write(tmp_path / "x.h5")
+@pytest.mark.parametrize(
+    ("write", "count", "padding"),
+    # HDF5's own structures around the stacks of a pack are not read: they may be damaged
+    [(write_small, 300, 0.05), (write_packed, 60, 0.5), (write_large, 12, 0.05)],
+)
+def test_damage_is_refused_or_harmless(
+    tmp_path: Path, write: Callable[[Path], Path], count: int, padding: float
+) -> None:
+    path = write(tmp_path / ("pack.h5" if write is write_packed else "x.h5"))
     chosen = variants(path.stat().st_size, count, seed=7)
     outcomes = run(path, chosen)
     assert sum(outcomes.values()) == count
@@ -23,4 +29,4 @@ def test_damage_is_refused_or_harmless(tmp_path: Path, write: object, count: int
     # all damage is found: the digests cover every byte
     assert outcomes["refused"] == count - outcomes["harmless"]
     # only blocks of zeros that are zeroed are harmless
-    assert outcomes["harmless"] < count / 20
+    assert outcomes["harmless"] <= count * padding
