@@ -111,7 +111,7 @@ def _write_report(path: Path) -> None:
     write_report(path, {"flow": read_scores(scores)}, None, facts={})
 
 
-_EXTRACT = ("extract", "--method", "dis", "--backend", "sequential", "--quiet")
+_EXTRACT = ("extract", "--method", "dis", "--backend", "sequential", "--quiet", "--force")
 
 
 def main() -> None:
