@@ -14,8 +14,9 @@ help:  ## print this list
 
 setup: $(VENV)/.dev  ## install everything into .venv, including tests and linters
 
+# One torch thread per process: the threads of several test processes would wait for each other.
 test: setup lint types  ## run lint, types and tests; FLOWSTREAM_TEST_DATA=directory adds the tests on real data
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup  ## run ruff: rules and format
 	$(BIN)/ruff check $(CHECKED)
