@@ -19,11 +19,13 @@ from flowstream.errors import ParameterError
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
+    from flowstream.flow import FlowMethod
     from flowstream.types import Images, Vectors
     from flowstream.view.side_by_side import Candidate, Score
 
 EXAMPLE = """\
 flowstream compare clip.mp4 --methods tvl1,dis,farneback -o methods.png
+flowstream compare clip.mp4 --methods tvl1,tvl1:preset=accurate,raft:weights=raft-small.pth
 flowstream compare a/clip.h5 b/clip.h5 --at 10:20
 flowstream compare estimate.flo --truth flow10.flo"""
 
@@ -43,7 +45,11 @@ _output = partial(click.option, cls=GroupedOption, group="Output")
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @paths_argument("PATH")
-@_methods("--methods", metavar="NAME,...", help="Flow methods.  [default: tvl1,dis,farneback]")
+@_methods(
+    "--methods",
+    metavar="NAME[:KEY=VALUE],...",
+    help="Flow methods, with parameters where wanted.  [default: tvl1,dis,farneback]",
+)
 @_methods("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1.")
 @frame_options("Methods on a video")
 @_output(
@@ -76,7 +82,7 @@ def compare(paths: tuple[Path, ...], **options: Any) -> None:
     to the first row, and the end-point error is that to --truth.
     """
     from flowstream.view.picture import PICTURES, write_picture
-    from flowstream.view.side_by_side import draw_sheet, score_candidates
+    from flowstream.view.side_by_side import score_candidates
 
     out: Path | None = options["out"]
     if out is not None and out.suffix.lower() not in PICTURES:
@@ -89,8 +95,9 @@ def compare(paths: tuple[Path, ...], **options: Any) -> None:
     else:
         click.echo(_table(scores))
     if out is not None:
-        frame = None if frames is None else frames[0]
-        write_picture(out, draw_sheet(candidates, frame=frame, truth=truth))
+        from flowstream.view.comparison_sheet import draw_sheet
+
+        write_picture(out, draw_sheet(candidates, scores, frames=frames, truth=truth))
         click.echo(str(out), err=options["as_json"])
 
 
@@ -133,38 +140,54 @@ def _read_fields(path: Path, name: str, at: str) -> tuple[Candidate, list[Images
         if clip.stack is None:
             return Candidate(name, [clip.field(0)]), None
         chosen = parse_selection(at).resolve(clip.times, str(path))
-        frames = [clip.frame(t) for t in range(chosen[0], chosen[-1] + 2)]
+        read = (clip.frame(t) for t in range(chosen[0], chosen[-1] + 2))
+        frames = [frame for frame in read if frame is not None]
         fields = [clip.field(k) for k in chosen]
-    return Candidate(name, fields), None if None in frames else frames  # type: ignore[return-value]
+    return Candidate(name, fields), frames or None
 
 
 def _run_methods(
     path: Path, options: Mapping[str, Any]
 ) -> tuple[list[Candidate], list[Images] | None]:
-    from flowstream.errors import did_you_mean
-    from flowstream.flow import METHODS
     from flowstream.view.side_by_side import Candidate, estimate_fields
 
-    names = [name.strip() for name in (options["methods"] or "tvl1,dis,farneback").split(",")]
-    for name in names:
-        if name not in METHODS:
-            known = ", ".join(METHODS)
-            raise click.UsageError(
-                f"--methods: unknown flow method {name!r}; known: {known}."
-                f"{did_you_mean(name, METHODS)}"
-            )
+    wanted = (options["methods"] or "tvl1,dis,farneback").split(",")
+    methods = {text.strip(): _build_method(text.strip(), options) for text in wanted}
     frames = _read_frames(path, options)
     candidates = []
-    total = len(names) * (len(frames) - 1)
+    total = len(methods) * (len(frames) - 1)
     with Progress(total, unit="pair", enabled=progress_is_wanted(), keep=False) as bar:
-        for name in names:
-            with usage_errors():
-                method, _ = read_flow({**options, "method": name})
-            candidate = Candidate(name)
+        for text, method in methods.items():
+            candidate = Candidate(_name_method(text))
             candidates.append(candidate)
             for _ in estimate_fields(candidate, method, frames):
-                bar.update(note=name)
+                bar.update(note=candidate.name)
     return candidates, frames
+
+
+def _build_method(text: str, options: Mapping[str, Any]) -> FlowMethod:
+    """Return the flow method of `NAME:KEY=VALUE:...`; an unknown name is a usage error."""
+    from flowstream.errors import did_you_mean
+    from flowstream.flow import METHODS
+
+    name, *settings = text.split(":")
+    if name not in METHODS:
+        raise click.UsageError(
+            f"--methods: unknown flow method {name!r}; known: {', '.join(METHODS)}."
+            f"{did_you_mean(name, METHODS)}"
+        )
+    # a method on the CPU alone has no parameter `device`
+    fitting = METHODS[name].__dataclass_fields__
+    device = options["device"] if "device" in fitting else None
+    with usage_errors():
+        return read_flow({**options, "method": name, "settings": settings, "device": device})[0]
+
+
+def _name_method(text: str) -> str:
+    """Return `raft variant=small` for `raft:variant=small:weights=path/file.pth`."""
+    name, *settings = text.split(":")
+    # a path would widen the table, and what it names follows from the other parameters
+    return " ".join([name, *(setting for setting in settings if "/" not in setting)])
 
 
 def _read_frames(path: Path, options: Mapping[str, Any]) -> list[Images]:

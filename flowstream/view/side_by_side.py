@@ -1,4 +1,4 @@
-"""Several estimates of the same motion side by side: errors, disagreement, time and a picture."""
+"""Errors, disagreement and time of several estimates of the same motion."""
 
 from __future__ import annotations
 
@@ -14,18 +14,9 @@ from numpy.typing import NDArray
 
 from flowstream.errors import ShapeError
 from flowstream.flow import FlowMethod, motion
-from flowstream.flow.draw import draw_field
-from flowstream.flow.measure import end_point_error, fl_all, known
+from flowstream.flow.measure import average_end_point_error, fl_all, known
 from flowstream.flow.method import as_luma
 from flowstream.types import Images, Vectors
-from flowstream.view.legends import WIDTH, bar_legend, format_scale, wheel_legend
-from flowstream.view.lettering import INK, SOFT, draw_text, fit_text
-from flowstream.view.styles.maps import colour, sequential
-
-_COLUMNS = 320
-"""Columns that a picture of the sheet has at least."""
-
-_MARGIN = 14
 
 
 @dataclass
@@ -50,9 +41,9 @@ class Score:
     """Mean |first − warped second|, grey levels."""
     difference: float | None
     """Mean end-point difference to the first candidate, px; None for the first one."""
-    truth_error: float | None
-    """Mean end-point error, px."""
-    outliers: float | None
+    truth_error: float | None = None
+    """Mean end-point error, px, over the pixels that are known in both."""
+    outliers: float | None = None
     """KITTI's outliers, percent."""
 
 
@@ -102,37 +93,57 @@ def score_candidates(
                 f"{candidate.name}: expected {one[0]} fields of {one[-1]}x{one[-2]} as in "
                 f"{reference.name}, got {other[0]} of {other[-1]}x{other[-2]}"
             )
-    return [_score(candidate, reference, frames, truth) for candidate in candidates]
+    return [_score(one, reference, frames=frames, truth=truth) for one in candidates]
 
 
 def _score(
     candidate: Candidate,
     reference: Candidate,
-    *extra: Sequence[Images] | Vectors | None,
+    *,
+    frames: Sequence[Images] | None,
+    truth: Vectors | None,
 ) -> Score:
-    frames, truth = extra
     speeds = [np.hypot(*np.where(known(one), one, 0)).mean() for one in candidate.fields]
     differences = [
-        float(np.nanmean(difference_map(one, other)))
+        _mean(difference_map(one, other))
         for one, other in zip(candidate.fields, reference.fields, strict=True)
     ]
     errors = None
     if frames is not None:
         lumas = as_luma(np.stack(list(frames)))
         errors = [
-            _warp_error(lumas[k], lumas[k + 1], one) for k, one in enumerate(candidate.fields)
+            _mean(warp_error_map(lumas[k], lumas[k + 1], one))
+            for k, one in enumerate(candidate.fields)
         ]
-    first = candidate.fields[0]
-    exact = None if truth is None else float(np.nanmean(end_point_error(first, truth)))  # type: ignore[arg-type]
     return Score(
         name=candidate.name,
         seconds=statistics.median(candidate.seconds) if candidate.seconds else None,
         speed=float(np.mean(speeds)),
         warp_error=None if errors is None else float(np.mean(errors)),
         difference=None if candidate is reference else float(np.mean(differences)),
-        truth_error=exact,
-        outliers=None if truth is None else float(fl_all(first, truth)),  # type: ignore[arg-type]
+        **({} if truth is None else _measure_errors(candidate.fields[0], truth)),
     )
+
+
+def _measure_errors(field: Vectors, truth: Vectors) -> dict[str, float]:
+    """Return the errors of a field, which may have unknown vectors itself, such as a `.flo` file.
+
+    Raises
+    ------
+    ShapeError
+        If the sizes differ.
+    ParameterError
+        If no pixel is known in both.
+    """
+    mask = known(field)
+    # unknown vectors count in neither measure, so their values do not matter
+    estimate = np.where(mask, field, 0).astype(np.float32)
+    if field.shape == truth.shape:
+        truth = np.where(mask, truth, np.nan).astype(np.float32)
+    return {
+        "truth_error": average_end_point_error(estimate, truth),
+        "outliers": fl_all(estimate, truth),
+    }
 
 
 def difference_map(first: Vectors, second: Vectors) -> NDArray[np.float32]:
@@ -143,85 +154,13 @@ def difference_map(first: Vectors, second: Vectors) -> NDArray[np.float32]:
     return np.where(mask, length, np.nan).astype(np.float32)
 
 
-def _warp_error(first: Images, second: Images, vectors: Vectors) -> float:
+def warp_error_map(first: Images, second: Images, vectors: Vectors) -> NDArray[np.float32]:
+    """Return the warp error of lumas `(H, W)`, grey levels; NaN where the flow leaves the frame."""
     warped, inside = motion.warp(second, np.where(known(vectors), vectors, 0).astype(np.float32))
-    return float(cv2.absdiff(warped, first)[inside].mean()) if inside.any() else 0.0
+    return np.where(inside, cv2.absdiff(warped, first), np.nan).astype(np.float32)
 
 
-def draw_sheet(
-    candidates: Sequence[Candidate],
-    *,
-    k: int = 0,
-    frame: Images | None = None,
-    truth: Vectors | None = None,
-    scale: float | None = None,
-) -> Images:
-    """Draw field k of each candidate above its difference to the truth or the first candidate.
-
-    Parameters
-    ----------
-    candidates : at least one
-    k : int
-    frame : (H, W, 3), uint8, optional
-        The frame that the fields lead from, drawn first.
-    truth : (2, H, W), float32, optional
-        Ground truth of field k; drawn before the candidates.
-    scale : float, optional
-        Speed of full colour; by default the 99th percentile over all fields.
-
-    Returns
-    -------
-    (rows, columns, 3), uint8
-    """
-    reference = candidates[0].fields[k] if truth is None else truth
-    shown = [candidate.fields[k] for candidate in candidates]
-    if scale is None:
-        speeds = [np.hypot(*np.where(known(one), one, 0)) for one in [reference, *shown]]
-        scale = max(0.02, float(np.percentile(np.stack(speeds), 99)))
-    maps = [difference_map(one, reference) for one in shown]
-    worst = max(0.1, float(np.nanpercentile(np.stack(maps), 99)))
-    top = [
-        (candidate.name, draw_field(one, max_speed=scale))
-        for candidate, one in zip(candidates, shown, strict=True)
-    ]
-    bars = [colour(one, sequential("inferno"), low=0.0, high=worst) for one in maps]
-    label = "error" if truth is not None else f"difference to {candidates[0].name}"
-    bottom = [
-        (f"{label}: mean {float(np.nanmean(one)):.3g} px", bar)
-        for one, bar in zip(maps, bars, strict=True)
-    ]
-    lead_top = [] if frame is None else [("frame", frame)]
-    blank = np.full((*reference.shape[1:], 3), 255, np.uint8)
-    lead_bottom = [] if frame is None else [("", blank)]
-    if truth is not None:
-        lead_top.append(("ground truth", draw_field(truth, max_speed=scale)))
-        lead_bottom.append(("", blank))
-    if truth is None and len(candidates) > 1:
-        bottom[0] = ("", blank)
-    ends = ("0", format_scale(worst / 2), format_scale(worst))
-    return _layout(
-        [lead_top + top, lead_bottom + bottom],
-        [wheel_legend(scale, 190), bar_legend(sequential("inferno"), ends, 190, unit="px")],
-    )
-
-
-def _layout(rows: Sequence[Sequence[tuple[str, Images]]], legends: Sequence[Images]) -> Images:
-    """Return titled pictures in rows, each with its legend at the right end."""
-    height, width = rows[0][0][1].shape[:2]
-    factor = max(1, -(-_COLUMNS // width))
-    high, wide = height * factor, width * factor
-    step = max(high, 190) + 36
-    columns = len(rows[0]) * (wide + _MARGIN) + _MARGIN + WIDTH + _MARGIN
-    sheet = np.full((len(rows) * step + _MARGIN, columns, 3), 255, np.uint8)
-    for index, (row, legend) in enumerate(zip(rows, legends, strict=True)):
-        top = _MARGIN + index * step
-        for number, (title, picture) in enumerate(row):
-            left = _MARGIN + number * (wide + _MARGIN)
-            text = fit_text(title, wide, height=14)
-            ink = INK if index == 0 else SOFT
-            draw_text(sheet, text, (left, top + 10), height=14, colour=ink)
-            large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-            sheet[top + 18 : top + 18 + high, left : left + wide] = large
-        left = columns - WIDTH - _MARGIN
-        sheet[top + 10 : top + 10 + legend.shape[0], left : left + WIDTH] = legend
-    return sheet
+def _mean(values: NDArray[np.float32]) -> float:
+    """Return the mean of the known values; 0 where none is known."""
+    seen = values[np.isfinite(values)]
+    return float(seen.mean(dtype=np.float64)) if seen.size else 0.0
