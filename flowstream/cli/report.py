@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,7 @@ from flowstream.cli.paths import distinct_names
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
-    from flowstream.report.runs import Card, Run
+    from flowstream.report.runs import Run
 
 EXAMPLE = """\
 flowstream report runs/ucf10
@@ -70,45 +67,17 @@ def report(runs: tuple[Path, ...], out: Path | None, clips: int, pages: bool) ->
 
 
 def _add_clips(run: Run, target: Path, *, most: int, pages: bool, bar: Progress) -> Run:
-    from flowstream.report.runs import describe_prediction, select_clips
+    """Return a run with its clips and with the settings that differ from their defaults."""
+    from flowstream.errors import RecipeError
+    from flowstream.report.cards import CardSource, make_cards
+    from flowstream.stages.differences import list_differences
+    from flowstream.stages.runs import load_run
 
-    stacks = _find_stacks(run)
-
-    def make(video: str) -> Card:
-        bar.update()
-        return _make_card(
-            video, describe_prediction(run, video), stacks=stacks, target=target if pages else None
-        )
-
-    rescued, failures = select_clips(run, most=most)
-    return dataclasses.replace(
-        run, rescued=tuple(map(make, rescued)), failures=tuple(map(make, failures))
-    )
-
-
-def _find_stacks(run: Run) -> Mapping[str, Path]:
-    """Return the stack of each video; videos whose stack is gone are left out."""
-    directory = Path(str(run.recipe.get("stacks") or run.path / "stacks"))
-    paths = {str(video): directory / f"{video}.h5" for video in run.main.videos}
-    return {video: path for video, path in paths.items() if path.is_file()}
-
-
-def _make_card(video: str, text: str, *, stacks: Mapping[str, Path], target: Path | None) -> Card:
-    """Return a clip with its thumbnail, and write its page where a directory is named."""
-    from flowstream.disk import whole_file
-    from flowstream.report.runs import Card
-    from flowstream.view.clip import open_clip
-    from flowstream.view.index import draw_thumbnail
-    from flowstream.view.viewer import build_page
-
-    if video not in stacks:
-        return Card(video, text, "", "")
-    href = ""
-    with open_clip(stacks[video], name=video) as clip:
-        thumbnail = base64.b64encode(draw_thumbnail(clip)).decode("ascii")
-        if target is not None:
-            href = f"clips/{re.sub(r'[^A-Za-z0-9_.-]+', '_', video)}.html"
-            (target / "clips").mkdir(parents=True, exist_ok=True)
-            with whole_file(target / href) as part:
-                part.write_text(build_page(clip, back="../runs.html"), encoding="utf-8")
-    return Card(video, text, f"data:image/webp;base64,{thumbnail}", href)
+    try:
+        differences = tuple(list_differences(load_run(run.path)))
+    except RecipeError:  # of another version, whose settings have no defaults now
+        differences = ()
+    stacks = Path(str(run.recipe.get("stacks") or run.path / "stacks"))
+    source = CardSource(stacks, target if pages else None, back="runs.html")
+    cards = make_cards(run.scores, source, most=most, progress=bar.update)
+    return dataclasses.replace(run, cards=cards, differences=differences)

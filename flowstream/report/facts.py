@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from flowstream.view.markup import Markup, element
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Setting of a recipe that differs from its default, as text."""
+
+    setting: str
+    """Dotted name, such as `streams.spatial.frames`."""
+    value: str
+    default: str
+    """"–" if the setting has no default."""
 
 
 def format_facts(facts: Mapping[str, Any]) -> Markup:
@@ -36,19 +49,33 @@ def _value(value: Any) -> Markup | str:
     return "–" if value is None or value == {} else str(value)
 
 
-def flatten_record(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested tables as pairs of a dotted key and a value."""
-    if not isinstance(value, Mapping):
-        return [(prefix, value)]
-    return [
-        pair
-        for key, item in value.items()
-        for pair in flatten_record(item, f"{prefix}.{key}" if prefix else str(key))
+def draw_differences(differences: Sequence[Difference]) -> Markup:
+    """Return the table of the settings that differ from their defaults."""
+    rows = [
+        element(
+            "tr",
+            element("td", one.setting, class_="mono"),
+            element("td", one.value),
+            element("td", one.default, class_="soft"),
+        )
+        for one in differences
     ]
+    head = [element("th", name) for name in ("Setting", "Value", "Default")]
+    table = element(
+        "table",
+        element("thead", element("tr", head)),
+        element("tbody", rows),
+        class_="dense",
+    )
+    return element("div", table, class_="scroll")
 
 
-def format_value(value: Any) -> str:
-    """Return one value of a flat table as text."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
+def run_name(facts: Mapping[str, Any]) -> str:
+    """Return the name and flow method of a run, such as `ucf10 (tvl1)`; "" if unknown."""
+    recipe = facts.get("recipe")
+    if not isinstance(recipe, Mapping) or not recipe.get("out"):
+        return ""
+    extract = recipe.get("extract")
+    method = extract.get("method") if isinstance(extract, Mapping) else None
+    name = PurePath(str(recipe["out"])).name
+    return f"{name} ({method})" if method else name

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowstream import __version__
+from flowstream.report.cards import Cards, draw_cards
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
 from flowstream.report.curves import Panel, as_percent, best_epoch, describe_time
-from flowstream.report.facts import format_facts
+from flowstream.report.facts import Difference, draw_differences, format_facts, run_name
 from flowstream.report.measures import Agreement, Confusion, Measures
 from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
@@ -34,6 +34,10 @@ class Content:
     """Learning curves by the name of the training."""
     facts: Mapping[str, Any]
     """Plain data about the recipe, the weights and the flow."""
+    differences: Sequence[Difference] = ()
+    """Settings of the recipe that differ from their defaults."""
+    cards: Cards = field(default_factory=Cards)
+    """Rescued and misclassified videos."""
 
     @property
     def columns(self) -> dict[str, Measures]:
@@ -66,21 +70,12 @@ def page(content: Content) -> str:
         _confusion(content),
         _worst(content),
         _classes(content),
+        draw_cards(content.cards, next(iter(content.streams))),
         _curves(content),
+        _differences(content),
         _facts(content),
         element("footer", f"flowstream {__version__}. The same values as data: report.json."),
     )
-
-
-def run_name(facts: Mapping[str, Any]) -> str:
-    """Return the name and flow method of a run, such as `ucf10 (tvl1)`; "" if unknown."""
-    recipe = facts.get("recipe")
-    if not isinstance(recipe, Mapping) or not recipe.get("out"):
-        return ""
-    extract = recipe.get("extract")
-    method = extract.get("method") if isinstance(extract, Mapping) else None
-    name = PurePath(str(recipe["out"])).name
-    return f"{name} ({method})" if method else name
 
 
 def _cards(content: Content) -> Markup:
@@ -280,9 +275,18 @@ def _panels(panels: Sequence[Panel]) -> Markup:
     return element("div", drawn, class_="curves")
 
 
+def _differences(content: Content) -> Markup:
+    if not content.differences:
+        return Markup()
+    note = "Settings of the recipe that differ from their defaults."
+    return _section("Recipe", draw_differences(content.differences), note=note)
+
+
 def _facts(content: Content) -> Markup:
-    return (
-        _section("Origin of these results", format_facts(content.facts))
-        if content.facts
-        else Markup()
-    )
+    """Return all facts, folded where a table shows the settings that matter."""
+    if not content.facts:
+        return Markup()
+    facts = format_facts(content.facts)
+    if content.differences:
+        facts = element("details", element("summary", "All settings"), facts)
+    return _section("Origin of these results", facts)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flowstream import __version__
 from flowstream.disk import read_json, whole_file
 from flowstream.errors import ScoresError
+from flowstream.report.cards import Cards, draw_cards, is_correct
 from flowstream.report.charts import interval, percent
-from flowstream.report.facts import flatten_record, format_value
+from flowstream.report.facts import Difference
 from flowstream.report.measures import Measures, measure
 from flowstream.report.statistics import mcnemar
 from flowstream.scores import Scores, read_scores
@@ -27,17 +24,6 @@ _MAX_DIFFERENCES = 40
 
 
 @dataclass(frozen=True)
-class Card:
-    """Video with its thumbnail, for the rows of rescued and of misclassified videos."""
-
-    video: str
-    text: str
-    thumbnail: str
-    """`data:` URL; "" if the video has no stack."""
-    href: str
-
-
-@dataclass(frozen=True)
 class Run:
     """Complete run: scores of its streams and of their fusion, and its recipe."""
 
@@ -46,8 +32,9 @@ class Run:
     scores: Mapping[str, Scores]
     """Scores by stream; "fused" is the last one if the streams were fused."""
     recipe: Mapping[str, Any]
-    rescued: Sequence[Card] = field(default=())
-    failures: Sequence[Card] = field(default=())
+    differences: Sequence[Difference] = ()
+    """Settings that differ from their defaults."""
+    cards: Cards = field(default_factory=Cards)
 
     @property
     def main(self) -> Scores:
@@ -79,41 +66,6 @@ def read_run(directory: Path, *, name: str) -> Run:
         ) from error
     scores = {stream: read_scores(directory / stream / "scores.npz") for stream in names}
     return Run(name=name, path=directory, scores=scores, recipe=recipe)
-
-
-def is_correct(scores: Scores, videos: Sequence[str]) -> NDArray[np.bool_]:
-    """Return True for each correctly classified video, in the order of `videos`."""
-    correct = scores.scores.argmax(axis=1) == scores.labels
-    found = dict(zip(map(str, scores.videos), correct.tolist(), strict=True))
-    return np.array([found[video] for video in videos], bool)
-
-
-def select_clips(run: Run, *, most: int) -> tuple[list[str], list[str]]:
-    """Select the rescued and the misclassified videos with the highest final scores.
-
-    A rescued video is classified correctly, although the first stream alone misclassifies it.
-    """
-    videos = [str(video) for video in run.main.videos]
-    right = is_correct(run.main, videos)
-    certain = run.main.scores.max(axis=1)
-    first = next(iter(run.scores.values()))
-    saved = right & ~is_correct(first, videos) if len(run.scores) > 1 else np.zeros_like(right)
-    order = np.argsort(-certain, kind="stable")
-    return (
-        [videos[i] for i in order if saved[i]][:most],
-        [videos[i] for i in order if not right[i]][:most],
-    )
-
-
-def describe_prediction(run: Run, video: str) -> str:
-    """Format the true and the predicted class of a video with the score."""
-    scores = run.main
-    row = [str(name) for name in scores.videos].index(video)
-    given = int(scores.scores[row].argmax())
-    text = f"{scores.classes[int(scores.labels[row])]}"
-    if given != scores.labels[row]:
-        text += f" → {scores.classes[given]}"
-    return f"{text} ({scores.scores[row, given]:.0%})"
 
 
 def write_runs(path: Path, runs: Sequence[Run]) -> None:
@@ -231,30 +183,42 @@ def _classes(runs: Sequence[Run]) -> Markup:
 
 
 def _recipes(runs: Sequence[Run]) -> Markup:
-    """Return a table of the settings that differ, or that are set in a single run."""
-    flat = [dict(flatten_record(run.recipe)) for run in runs]
-    for one in flat:
-        # the output directory is not a setting of the experiment
-        one.pop("out", None)
-    keys = list(dict.fromkeys(key for one in flat for key in one))
-    if len(runs) > 1:
-        keys = [key for key in keys if len({json.dumps(one.get(key)) for one in flat}) > 1]
-    else:
-        keys = [key for key in keys if flat[0][key] not in (None, "", [], {}, False)]
-    shown = keys[:_MAX_DIFFERENCES]
+    """Return a table of the settings that differ between runs or from their defaults."""
+    settings = [{one.setting: one for one in run.differences} for run in runs]
+    keys = list(dict.fromkeys(key for one in settings for key in one))
+    varied = [key for key in keys if len({_setting(one, key) for one in settings}) > 1]
+    keys = [*varied, *(key for key in keys if key not in varied)]
+    defaults = {key: one[key].default for one in settings for key in one}
     head = [element("th", "Setting"), *(element("th", run.name) for run in runs)]
     rows = [
         element(
             "tr",
             element("td", key, class_="mono"),
-            [element("td", format_value(one.get(key))) for one in flat],
+            [_setting_cell(one, key, bold=key in varied) for one in settings],
+            element("td", defaults[key], class_="soft"),
         )
-        for key in shown
+        for key in keys[:_MAX_DIFFERENCES]
     ]
-    more = len(keys) - len(shown)
-    note = "Settings that differ." if len(runs) > 1 else ""
+    more = len(keys) - _MAX_DIFFERENCES
+    note = "Settings that differ from their defaults"
+    note += "; those that differ between the runs come first." if len(runs) > 1 else "."
     note += f" {more} more are in recipe.json." if more > 0 else ""
-    return _table_section("Recipes" if len(runs) > 1 else "Recipe", head, rows, note=note)
+    title = "Recipes" if len(runs) > 1 else "Recipe"
+    return _table_section(title, [*head, element("th", "Default")], rows, note=note)
+
+
+def _setting(run: Mapping[str, Difference], key: str) -> str:
+    return run[key].value if key in run else ""
+
+
+def _setting_cell(run: Mapping[str, Difference], key: str, *, bold: bool) -> Markup:
+    if key not in run:
+        return element("td", "default", class_="soft")
+    return element("td", run[key].value, **({"class_": "best"} if bold else {}))
+
+
+def _clips(run: Run, *, several: bool) -> Markup:
+    return draw_cards(run.cards, next(iter(run.scores)), run=run.name if several else "")
 
 
 def _table_section(
@@ -273,27 +237,3 @@ def _table_section(
     )
     lead = element("p", note, class_="soft") if note else ""
     return element("section", element("h2", title), lead, element("div", table, class_="scroll"))
-
-
-def _clips(run: Run, *, several: bool) -> Markup:
-    """Return the rows of the rescued and of the misclassified videos."""
-    parts = []
-    suffix = f" ({run.name})" if several else ""
-    first = next(iter(run.scores))
-    for title, cards in (
-        (f"Rescued: {first} alone was wrong", run.rescued),
-        ("Misclassified, the highest scores first", run.failures),
-    ):
-        if cards:
-            parts.append(element("h2", f"{title}{suffix}"))
-            parts.append(element("ul", [_card(card) for card in cards], class_="clips"))
-    return element("section", parts)
-
-
-def _card(card: Card) -> Markup:
-    image = element("img", src=card.thumbnail, alt="", loading="lazy") if card.thumbnail else ""
-    text = element(
-        "div", element("div", card.video, class_="name"), element("div", card.text), class_="text"
-    )
-    inner = element("a", image, text, href=card.href) if card.href else Markup(image + text)
-    return element("li", inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from flowstream import __version__
 from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
+from flowstream.report.cards import Cards
 from flowstream.report.curves import curves
+from flowstream.report.facts import Difference
 from flowstream.report.measures import agreements, confusions, measure
 from flowstream.report.page import Content, page
 from flowstream.scores import Scores
@@ -28,6 +30,8 @@ def write_report(
     *,
     facts: Mapping[str, Any],
     logs: Mapping[str, str | Path] | None = None,
+    differences: Sequence[Difference] = (),
+    cards: Cards = Cards(),  # noqa: B008 - frozen
 ) -> Path:
     """Write `report.json` and `report.html` atomically.
 
@@ -45,6 +49,10 @@ def write_report(
         written as plain data.
     logs : mapping of str to path, optional
         Training logs (CSV) by displayed name, which are drawn as learning curves.
+    differences : sequence of Difference
+        Settings of the recipe that differ from their defaults.
+    cards : Cards
+        Rescued and misclassified videos.
 
     Returns
     -------
@@ -73,6 +81,8 @@ def write_report(
         confusions=confusions(main),
         curves={name: curves(path) for name, path in (logs or {}).items()},
         facts=_plain(facts),
+        differences=differences,
+        cards=cards,
     )
     text = _as_json(_as_data(content))
     try:
@@ -102,7 +112,7 @@ def _as_data(content: Content) -> dict[str, Any]:
         **{
             field.name: _plain(getattr(content, field.name))
             for field in dataclasses.fields(content)
-            if field.name not in ("part", "curves")
+            if field.name not in ("part", "curves", "cards")
         },
     }
 

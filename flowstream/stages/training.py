@@ -16,6 +16,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
 from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos
+from flowstream.stages.differences import list_differences
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.runs import replace_changed_streams, write_run
@@ -143,6 +144,7 @@ def train_checked(
     """
     from flowstream.dataset import read_split
     from flowstream.device import choose_device
+    from flowstream.report.measures import measure
     from flowstream.scores import write_scores
     from flowstream.train import TRAINERS
     from flowstream.train.distributed import join_processes
@@ -176,41 +178,44 @@ def train_checked(
     fused, fitted = fuse_streams(recipe, fitting, testing)
     if fused is not None and processes.is_main:
         write_scores(recipe.out / "fused" / "scores.npz", fused)
-    return _report(recipe, split, testing, fused=fused, fitted=fitted)
-
-
-def _report(
-    recipe: Recipe,
-    split: Split,
-    testing: list[Scores],
-    *,
-    fused: Scores | None,
-    fitted: FittedFusion | None,
-) -> Result:
-    from flowstream.report.measures import measure
-    from flowstream.report.write import write_report
-
-    weights = dict(fitted.describe()) if fitted else {}
     streams = {scores.stream: scores for scores in testing}
-    facts = {
-        "recipe": recipe,
-        "split": split.summary(),
-        "weights": weights,
-        "weights chosen on": fitted.fitted_on if fitted else "",
-    }
-    report = write_report(
-        recipe.out / "report",
-        streams,
-        fused,
-        facts=facts,
-        logs={name: log for name in streams if (log := recipe.out / name / "log.csv").exists()},
-    )
     shown = streams if fused is None else {**streams, "fused": fused}
+    report = recipe.out / "report" / "report.html"
+    if processes.is_main:
+        report = _write_report(recipe, split, shown, fitted=fitted)
     return Result(
         measures={name: measure(scores) for name, scores in shown.items()},
-        weights=weights,
+        weights=dict(fitted.describe()) if fitted else {},
         most_frequent=split.most_frequent,
         split=split.summary(),
         report=report,
         scores=shown,
+    )
+
+
+def _write_report(
+    recipe: Recipe, split: Split, scores: Mapping[str, Scores], *, fitted: FittedFusion | None
+) -> Path:
+    """Write the report of a run, with pages of the videos that it shows."""
+    from flowstream.report.cards import CardSource, make_cards
+    from flowstream.report.write import write_report
+
+    streams = {name: found for name, found in scores.items() if name in recipe.streams}
+    facts = {
+        "recipe": recipe,
+        "split": split.summary(),
+        "weights": dict(fitted.describe()) if fitted else {},
+        "weights chosen on": fitted.fitted_on if fitted else "",
+    }
+    directory = recipe.out / "report"
+    logs = {name: log for name in streams if (log := recipe.out / name / "log.csv").exists()}
+    source = CardSource(recipe.stack_directory, directory, back="report.html")
+    return write_report(
+        directory,
+        streams,
+        scores.get("fused"),
+        facts=facts,
+        logs=logs,
+        differences=tuple(list_differences(recipe)),
+        cards=make_cards(scores, source),
     )

@@ -15,6 +15,7 @@ import pytest
 from flowstream.errors import ScoresError
 from flowstream.fusion import FUSIONS
 from flowstream.report import measure, write_report
+from flowstream.report.facts import Difference
 from flowstream.scores import Scores
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
@@ -119,6 +120,17 @@ class Recipe:
     sizes: tuple[int, int] = (128, 171)
     rate: float = 0.01
     limit: float = float("inf")
+
+
+def test_changed_settings_are_a_table_and_fold_the_others(tmp_path: Path) -> None:
+    streams, fused = two_streams()
+    changed = [Difference("streams.spatial.frames", "3", "16")]
+    write_report(tmp_path, streams, fused, facts={"seed": 7}, differences=changed)
+    data, page = read(tmp_path)
+    place = page.texts.index("streams.spatial.frames")
+    assert page.texts[place : place + 3] == ["streams.spatial.frames", "3", "16"]
+    assert "details" in [tag for tag, _ in page.tags]
+    assert data["differences"][0]["default"] == "16"
 
 
 def test_facts_become_plain_data(tmp_path: Path) -> None:

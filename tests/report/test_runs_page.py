@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowstream.report.runs import (
-    build_page,
-    describe_prediction,
-    is_correct,
-    read_run,
-    select_clips,
-)
+from flowstream.report.cards import describe_prediction, is_correct, select_clips
+from flowstream.report.facts import Difference
+from flowstream.report.runs import Run, build_page, read_run
 from flowstream.scores import Scores, write_scores
 from tests.command_line import output, refusal
 from tests.small_stack import make_stack
@@ -63,28 +59,46 @@ def run(tmp_path: Path) -> Path:
 
 def test_rescued_clips_and_failures_are_the_most_certain_ones(run: Path) -> None:
     found = read_run(run, name="one")
-    rescued, failures = select_clips(found, most=10)
+    rescued, failures = select_clips(found.scores, most=10)
     assert rescued == [VIDEOS[5], VIDEOS[4]]
     assert failures == [VIDEOS[7], VIDEOS[6]]
-    assert select_clips(found, most=1) == ([VIDEOS[5]], [VIDEOS[7]])
-    assert describe_prediction(found, VIDEOS[7]) == "right → left (88%)"
-    assert describe_prediction(found, VIDEOS[0]) == "left (60%)"
+    assert select_clips(found.scores, most=1) == ([VIDEOS[5]], [VIDEOS[7]])
+    assert describe_prediction(found.main, VIDEOS[7]) == "right → left (88%)"
+    assert describe_prediction(found.main, VIDEOS[0]) == "left (60%)"
     assert is_correct(found.main, VIDEOS[::-1]).tolist() == [False] * 2 + [True] * 6
 
 
+def test_a_single_stream_rescues_nothing(run: Path) -> None:
+    found = read_run(run, name="one")
+    alone = {"spatial": found.scores["spatial"]}
+    rescued, failures = select_clips(alone, most=2)
+    assert rescued == []
+    assert failures == [VIDEOS[7], VIDEOS[6]]
+
+
+def change(run: Run, **values: str) -> Run:
+    """Return a run with settings that are not the default, which is always 0."""
+    differences = [Difference(name, value, "0") for name, value in values.items()]
+    return dataclasses.replace(run, differences=differences)
+
+
 def test_the_page_compares_runs_by_mcnemar_and_by_what_differs(run: Path, tmp_path: Path) -> None:
-    other = make_run(tmp_path / "other", fused="00000000", seed=7)
-    page = build_page([read_run(run, name="one"), read_run(other, name="other")])
+    other = make_run(tmp_path / "other", fused="00000000")
+    found = [
+        change(read_run(run, name="one"), epochs="7"),
+        change(read_run(other, name="other"), epochs="7", seed="8"),
+    ]
+    page = build_page(found)
     assert "2 runs compared" in page
     # six videos that only the first run classifies correctly: 2 / 2^6
     assert "0.031" in page
-    assert "seed" in page
-    assert "extract.method" not in page
+    # the seed, which differs between the runs, comes first
+    assert 0 < page.index(">seed<") < page.index(">epochs<")
     assert "http" not in page.replace("http-equiv", "")
 
 
 def test_names_are_escaped(run: Path) -> None:
-    found = dataclasses.replace(read_run(run, name="<b>"), rescued=())
+    found = change(read_run(run, name="<b>"), **{"<b>": "<b>"})
     assert "<b>" not in build_page([found]).partition("</style>")[2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,19 @@ def test_a_run_leaves_scores_checkpoints_and_a_report(folder: Path) -> None:
         assert read_scores(recipe.out / name / "scores.npz").stream == name
         assert read_scores(recipe.out / name / "scores-validation.npz").part == "validation"
     assert read_scores(recipe.out / "fused" / "scores.npz").stream == "fused"
-    assert result.report.read_text(encoding="utf-8").startswith("<!")
+    page = result.report.read_text(encoding="utf-8")
+    assert page.startswith("<!")
+    # what differs from the defaults, and nothing else
+    table = page.partition("differ from their defaults")[2].partition("</table>")[0]
+    assert "extract.method</td><td>farneback</td>" in table
+    assert "extract.codec" not in table
+    # one epoch of tiny networks leaves misclassified videos, each with its picture and page
+    shown = set(re.findall(r'href="(clips/[^"]+)"', page))
+    assert shown
+    assert page.count("data:image/webp") == len(shown)
+    for address in shown:
+        clip = (result.report.parent / address).read_text(encoding="utf-8")
+        assert 'href="../report.html"' in clip
 
 
 def test_a_single_stream_is_reported_without_fusion(folder: Path) -> None:
