@@ -22,7 +22,7 @@ from flowstream.progress import Progress
 if TYPE_CHECKING:
     from flowstream.types import Images
     from flowstream.view.clip import Clip
-    from flowstream.view.moment import Style
+    from flowstream.view.moment import Moment, Style
     from flowstream.view.selection import Selection
 
 EXAMPLE = """\
@@ -141,6 +141,7 @@ def show(paths: tuple[Path, ...], **options: Any) -> None:
 
 def _show_clip(path: Path, name: str | None, options: Mapping[str, Any]) -> None:
     from flowstream.view import STYLES
+    from flowstream.view.scale import find_scale
 
     out: Path | None = options["out"]
     selection = _select(options["at"], out)
@@ -152,7 +153,7 @@ def _show_clip(path: Path, name: str | None, options: Mapping[str, Any]) -> None
                 f"{path}: style {options['style']!r} needs the frames, which are not stored; "
                 "extract with --rgb, or show the video itself"
             )
-        scale = options["scale"] or _find_scale(clip, style, chosen)
+        scale = options["scale"] or find_scale(clip, style, chosen)
         if out is None:
             _draw_here(clip, chosen[0], style, scale=scale, options=options)
         elif selection.is_range:
@@ -185,20 +186,10 @@ def _select(at: str | None, out: Path | None) -> Selection:
     return selection
 
 
-def _find_scale(clip: Clip, style: Style, chosen: range) -> float:
-    from flowstream.view.scale import find_scale
-
-    # a still is scaled like the others of its clip, where these are there to be looked at
-    whole = clip.stack is not None and clip.num_fields > len(chosen) and not clip.skipped
-    return find_scale(clip, style, range(clip.num_fields) if whole and len(chosen) == 1 else chosen)
-
-
 def _draw_here(
     clip: Clip, k: int, style: Style, *, scale: float, options: Mapping[str, Any]
 ) -> None:
     """Draw one field in the terminal, with its caption below."""
-    from flowstream.view.panel import beyond_text
-
     kind = options["terminal"]
     if kind == "auto":
         kind = choose_kind()
@@ -211,9 +202,21 @@ def _draw_here(
         picture = np.concatenate([moment.smooth(moment.first), picture], axis=1)
     click.echo(draw(kind, picture, moment.known_vectors, scale=scale), color=kind != "arrows")
     click.echo(paint(escape_controls(clip.caption(k)), bold=True))
-    wheel = "red right, yellow down, cyan left, violet up; " if style.unit == "px/frame" else ""
-    colours = wheel if kind != "arrows" and options["style"] not in ("magnitude", "dxdy") else ""
-    click.echo(paint(f"{colours}{beyond_text(moment, style, scale)}", dim=True))
+    click.echo(paint(_explain(kind, moment, options["style"], scale=scale), dim=True))
+
+
+def _explain(kind: str, moment: Moment, style: str, *, scale: float) -> str:
+    """Return what the colours or characters of a drawing in the terminal mean."""
+    from flowstream.view import STYLES
+    from flowstream.view.ansi import STILL
+    from flowstream.view.legends import format_scale
+    from flowstream.view.panel import beyond_text
+
+    if kind == "arrows":
+        return f"dots are slower than {format_scale(STILL * scale)} {STYLES[style].unit}"
+    beyond = beyond_text(moment, STYLES[style], scale)
+    is_wheel = STYLES[style].unit == "px/frame" and style not in ("magnitude", "dxdy")
+    return f"red right, yellow down, cyan left, violet up; {beyond}" if is_wheel else beyond
 
 
 def _write_film(

@@ -16,8 +16,12 @@ from flowstream.view.resizing import fit_columns, resize_picture
 
 _UPPER_HALF = "▀"
 _ARROWS = "→↘↓↙←↖↑↗"
-_ASCII_ARROWS = ">\\v/<\\^/"
+# four, because / and \ would each stand for two opposite directions
+_ASCII_ARROWS = ">v<^"
 _CHUNK = 4096
+
+STILL = 0.1
+"""Share of the scale below which a cell of the characters is a dot."""
 
 
 def half_blocks(picture: Images, columns: int, *, depth: int) -> str:
@@ -67,8 +71,9 @@ def _xterm_colour(kind: int, pixel: NDArray[np.uint8]) -> str:
 
 def sixel(picture: Images) -> str:
     """Return a picture as sixel graphics with 255 colours."""
-    # 255, because the decoder of xterm counts its background as one of 256
-    image = Image.fromarray(picture).quantize(255, method=Image.Quantize.MEDIANCUT)
+    # 255, because the decoder of xterm counts its background as one of 256. An octree, because the
+    # median cut turns small saturated areas grey, which are those that move
+    image = Image.fromarray(picture).quantize(255, method=Image.Quantize.FASTOCTREE)
     indices = np.asarray(image)
     palette = np.array(image.getpalette() or [], int).reshape(-1, 3)
     rows, columns = indices.shape
@@ -119,7 +124,7 @@ def arrows(vectors: Vectors, columns: int, *, scale: float, unicode: bool = True
     columns : int
         Characters in a line.
     scale : float
-        Cells slower than a tenth of it are drawn as a dot.
+        Cells slower than `STILL` of it are drawn as a dot.
     unicode : bool
         Use real arrows instead of `>`, `v`, `<` and `^`.
     """
@@ -128,8 +133,9 @@ def arrows(vectors: Vectors, columns: int, *, scale: float, unicode: bool = True
     across = max(1, columns // 2)
     down = max(1, round(across * rows / wide))
     cells = [cv2.resize(plane, (across, down), interpolation=cv2.INTER_AREA) for plane in vectors]
-    octants = np.rint(np.arctan2(cells[1], cells[0]) / (np.pi / 4)).astype(int) % 8
-    still = np.hypot(*cells) < 0.1 * scale
-    letters = np.array(list(_ARROWS if unicode else _ASCII_ARROWS))[octants]
+    known = np.array(list(_ARROWS if unicode else _ASCII_ARROWS))
+    turns = np.arctan2(cells[1], cells[0]) / (2 * np.pi)
+    letters = known[np.rint(turns * len(known)).astype(int) % len(known)]
+    still = np.hypot(*cells) < STILL * scale
     letters[still] = "·" if unicode else "."
     return "\n".join(" ".join(row) for row in letters)

@@ -38,7 +38,7 @@ def read_picture(path: Path) -> Any:
 def expected(path: Path, k: int, *, style: str = "wheel", **options: Any) -> Any:
     with open_clip(path) as clip:
         drawn = STYLES[style]
-        scale = options.pop("scale", None) or find_scale(clip, drawn, range(clip.num_fields))
+        scale = options.pop("scale", None) or find_scale(clip, drawn, range(k, k + 1))
         return draw_panel(clip, k, drawn, scale=scale, **options)
 
 

@@ -83,7 +83,13 @@ def test_xterm_colours_are_the_nearest(colour: tuple[int, int, int], index: int)
 
 @pytest.mark.parametrize(
     ("vector", "letter", "plain"),
-    [((3, 0), "→", ">"), ((0, 3), "↓", "v"), ((-2, -2), "↖", "\\"), ((0, 0), "·", ".")],
+    [
+        ((3, 0), "→", ">"),
+        ((0, 3), "↓", "v"),
+        ((-3, -1), "←", "<"),
+        ((-2, -3), "↖", "^"),
+        ((0, 0), "·", "."),
+    ],
 )
 def test_arrows_point_where_the_flow_goes(vector: tuple[int, int], letter: str, plain: str) -> None:
     field = np.empty((2, 20, 30), np.float32)

@@ -16,6 +16,9 @@ SPACING = 20
 LENGTH = 18
 """Canvas pixels of an arrow at the scale."""
 
+_SHORT = 10
+"""Canvas pixels below which an arrow is drawn thin."""
+
 _STILL = 0.06
 """Share of the scale below which there is a dot instead of an arrow."""
 
@@ -54,8 +57,9 @@ def _draw_arrow(
         round(place[0] + vector[0] / speed * length),
         round(place[1] + vector[1] / speed * length),
     )
-    tip = min(0.5, 5 / length)
-    cv2.arrowedLine(canvas, start, end, colour, 2, cv2.LINE_AA, tipLength=tip)
+    # heads of at most 5 pixels; a thick line would hide that of a short arrow
+    tip, width = min(0.4, 5 / length), 1 if length < _SHORT else 2
+    cv2.arrowedLine(canvas, start, end, colour, width, cv2.LINE_AA, tipLength=tip)
 
 
 def legend(scale: float, height: int) -> Images:

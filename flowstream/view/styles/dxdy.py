@@ -24,7 +24,7 @@ def draw(moment: Moment) -> Images:
 
 def legend(scale: float, height: int) -> Images:
     """Return the bar of components."""
-    ends = (f"−{format_scale(scale)}", "0", f"+{format_scale(scale)}")
+    ends = (f"-{format_scale(scale)}", "0", f"+{format_scale(scale)}")
     return bar_legend(diverging(), ends, height, unit="px/frame")
 
 

@@ -11,10 +11,10 @@ from flowstream.view.legends import wheel_legend
 from flowstream.view.moment import Moment, Style, measure_speed
 from flowstream.view.styles.paths import draw_paths, grid_points
 
-SPACING = 14
+SPACING = 9
 """Canvas pixels between neighbouring lines."""
 
-STEPS = 10
+STEPS = 12
 """Steps of one pixel that a line takes."""
 
 _STILL = 0.08
@@ -27,7 +27,7 @@ def draw(moment: Moment) -> Images:
     points = grid_points(moment.size, spacing=SPACING / moment.factor)
     directions = _normalise(moment.known_vectors, still=_STILL * moment.scale)
     paths: NDArray[np.float32] = motion.trajectories([directions] * STEPS, points)
-    draw_paths(canvas, paths, factor=moment.factor, shortest=2.0, heads=False)
+    draw_paths(canvas, paths, factor=moment.factor, shortest=2.0, heads=False, width=1)
     return canvas
 
 
