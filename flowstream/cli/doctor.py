@@ -20,6 +20,7 @@ _SIGNS = {"ok": "ok     ", "missing": "missing", "problem": "PROBLEM"}
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.option(
+    "-o",
     "--out",
     type=Folder(exists=True, file_okay=False, path_type=Path),
     default=".",

@@ -88,6 +88,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         help="Accept up to N frames that the decoder marks as corrupt.  [default: 0]",
     ),
     _stacks(
+        "-o",
         "--out",
         required=True,
         type=Folder(file_okay=False, path_type=Path),
