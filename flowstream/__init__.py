@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flowstream.codec import CODECS
     from flowstream.dataset.torch_dataset import StackDataset
     from flowstream.flow import METHODS
+    from flowstream.flow.draw import draw_field
     from flowstream.flow.files import read_flow, write_flow
     from flowstream.fusion import FUSIONS
     from flowstream.models import MODELS, build_model
@@ -24,6 +25,7 @@ _LAZY = {
     "CODECS": "flowstream.codec",
     "MODELS": "flowstream.models",
     "FUSIONS": "flowstream.fusion",
+    "draw_field": "flowstream.flow.draw",
     "open_stack": "flowstream.store",
     "read_flow": "flowstream.flow.files",
     "write_flow": "flowstream.flow.files",
@@ -39,6 +41,7 @@ __all__ = [
     "StackDataset",
     "__version__",
     "build_model",
+    "draw_field",
     "open_stack",
     "read_flow",
     "write_flow",
