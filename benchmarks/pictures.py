@@ -8,6 +8,7 @@ Usage: python benchmarks/pictures.py [DIRECTORY]     (default docs/images)
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import tempfile
@@ -21,16 +22,16 @@ from numpy.typing import NDArray
 
 from flowstream.cli import main
 from flowstream.synthetic.files import write_video
+from flowstream.view import STYLES, find_scale, open_clip
+from flowstream.view.lettering import draw_text
+from flowstream.view.picture import write_picture
+from flowstream.view.resizing import resize_picture
 
 ROWS, COLUMNS, FRAMES = 240, 320, 30
-PICTURES = {
-    "overview.png": ["--at", "12", "--with-rgb"],
-    "arrows.png": ["--at", "12", "--style", "arrows"],
-    "overlay.png": ["--at", "12", "--style", "overlay"],
-    "magnitude.png": ["--at", "12", "--style", "magnitude"],
-    "trajectories.png": ["--at", "12", "--style", "trajectories"],
-    "strain.png": ["--at", "12", "--style", "strain"],
-}
+FIELD = 12
+
+# Cells of the picture of all styles.
+CELL_ROWS, CELL_COLUMNS, ACROSS = 180, 240, 5
 
 
 def make_texture(seed: int, colour: tuple[float, float, float]) -> NDArray[np.uint8]:
@@ -91,13 +92,46 @@ def render_frames() -> Iterator[NDArray[np.uint8]]:
         yield draw_layer(frame, ball, disc(90, 45, 17), matrix=flight)
 
 
+def draw_styles(stack: Path, target: Path) -> None:
+    """Draw one field in every style, each above its name."""
+    cells = []
+    with open_clip(stack) as clip:
+        for name, style in STYLES.items():
+            scale = find_scale(clip, style, range(FIELD, FIELD + 1))
+            drawing = style.draw(clip.moment(FIELD, style, scale=scale, factor=2))
+            cell = np.full((CELL_ROWS + 34, CELL_COLUMNS + 12, 3), 255, np.uint8)
+            drawn = resize_picture(drawing, (CELL_ROWS, CELL_COLUMNS), enlarge="linear")
+            if name == "dxdy":
+                rows = CELL_ROWS // 2
+                drawn = resize_picture(drawing, (rows, CELL_COLUMNS), enlarge="linear")
+            cell[6 : 6 + drawn.shape[0], 6 : 6 + CELL_COLUMNS] = drawn
+            draw_text(cell, name, (8, CELL_ROWS + 24), height=15)
+            cells.append(cell)
+    rows = [
+        np.concatenate(cells[start : start + ACROSS], axis=1)
+        for start in range(0, len(cells), ACROSS)
+    ]
+    write_picture(target, np.concatenate(rows, axis=0))
+
+
+def run(*words: str | Path) -> None:
+    """Run a command of flowstream; it ends with SystemExit, as programs do."""
+    with contextlib.suppress(SystemExit):
+        main([str(word) for word in words])
+
+
 def draw_pictures(directory: Path) -> None:
     """Write all pictures."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         video = write_video(Path(scratch) / "scene.mkv", render_frames())
-        for name, options in PICTURES.items():
-            main(["show", str(video), *options, "-o", str(directory / name)], exit=False)
+        at = str(FIELD)
+        shown = ("show", video, "--at", at, "--with-rgb", "-o", directory / "overview.png")
+        methods = ("compare", video, "--methods", "tvl1,dis,farneback", "--at", at)
+        run(*shown)
+        run(*methods, "-o", directory / "methods.png")
+        run("extract", video, "--out", scratch, "--backend", "sequential", "--quiet")
+        draw_styles(Path(scratch) / "scene.h5", directory / "styles.png")
 
 
 if __name__ == "__main__":
