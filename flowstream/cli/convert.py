@@ -149,6 +149,6 @@ def _import(
             "--bound: missing; raw frames do not hold it (TSN and mmaction2: 20, denseflow: 32)."
         )
     target = target.with_name(target.name + ".h5")
-    compression = form.compression or "zstd"
+    compression = form.compression or "lz4hc"
     read_raw_frames(source.path, target, bound=bound, fps=fps, compression=compression)
     return target

@@ -92,8 +92,14 @@ class Codec(ABC):
             )
         return self.quantise(vectors)
 
-    def decode(self, codes: Codes) -> Vectors:
+    def decode(self, codes: Codes, out: Vectors | None = None) -> Vectors:
         """Return the vectors that `codes` represent: pixels, float32, of the same shape.
+
+        Parameters
+        ----------
+        codes : array of the codec's dtype
+        out : float32 array of the same shape, optional
+            Array to write the vectors to.
 
         Raises
         ------
@@ -105,12 +111,13 @@ class Codec(ABC):
                 f"codec {self.name!r}: wrong dtype of codes; "
                 f"expected {self.dtype}, got {codes.dtype}"
             )
-        return self.dequantise(codes)
+        return self.dequantise(codes, out)
 
-    def dequantise(self, codes: Codes) -> Vectors:
+    def dequantise(self, codes: Codes, out: Vectors | None = None) -> Vectors:
         """Return the vectors of codes that have the dtype of the codec."""
         # NumPy 1 would choose float16 for 8-bit codes without an explicit dtype
-        vectors: Vectors = np.multiply(codes, np.float32(self.scale_factor), dtype=np.float32)
+        scale = np.float32(self.scale_factor)
+        vectors: Vectors = np.multiply(codes, scale, out=out, dtype=np.float32)
         if self.add_offset:
             vectors += np.float32(self.add_offset)
         return vectors
@@ -138,7 +145,8 @@ class Codec(ABC):
             both stored as the code of zero.
         """
         dx, dy = vectors[..., 0, :, :], vectors[..., 1, :, :]
-        moving = dx * dx + dy * dy > np.float32(MOVING**2)
+        with np.errstate(over="ignore"):  # infinite is longer, too
+            moving = dx * dx + dy * dy > np.float32(MOVING**2)
         zero = self.quantise(np.zeros(1, np.float32))[0]
         stored_as_zero = (codes[..., 0, :, :] == zero) & (codes[..., 1, :, :] == zero)
         lost = np.count_nonzero(moving & stored_as_zero)

@@ -53,7 +53,7 @@ class ExtractRecipe:
     stream: int | None = None
     codec: str = "centred8"
     bound: float | None = None
-    compression: str = "zstd"
+    compression: str = "lz4hc"
     rgb: bool = True
     jpeg_quality: int = 95
     max_corrupt: int = 0

@@ -52,7 +52,7 @@ class ExtractSettings:
     method: FlowMethod
     sampling: Sampling = field(default_factory=Sampling)
     codec: Codec = field(default_factory=Centred8)
-    compression: str = "zstd"
+    compression: str = "lz4hc"
     rgb: bool = True
     jpeg_quality: int = 95
     max_corrupt: int = 0

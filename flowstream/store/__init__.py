@@ -30,6 +30,8 @@ COMPRESSIONS: Plugins[type[Compression]] = Plugins(
     {
         "zstd": "flowstream.store.compression:Zstd",
         "zstd9": "flowstream.store.compression:Zstd9",
+        "lz4": "flowstream.store.compression:Lz4",
+        "lz4hc": "flowstream.store.compression:Lz4hc",
         "gzip": "flowstream.store.compression:Gzip",
         "none": "flowstream.store.compression:NoCompression",
     },

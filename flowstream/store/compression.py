@@ -4,28 +4,38 @@ The writer stores chunks that are already compressed (`H5Dwrite_chunk`), and the
 them itself, so neither waits for HDF5's global lock. Each compression is also recorded as the HDF5
 filter of the same format, with which any HDF5 reader reads the file.
 
-Measured on one core, per pair of 320x240 `centred8` flow (35 pairs each of three UCF101 clips;
-153,600 bytes as codes): zstd writes 0.8 ms, reads 0.16 ms, 23.6 kB; zstd9 3.7 ms, 0.13 ms, 20.9 kB;
-gzip 2.1 ms, 0.50 ms, 22.6 kB. Blosc's lz4hc at level 5, the default of format 1, took 2.7 ms,
-0.05 ms and 27.6 kB: writing happens beside flow that takes tens of milliseconds, but reading 0.1 ms
-more is below the time that decoding the JPEG image of one frame takes. `benchmarks/store.py`
+Measured on one core with 48 pairs of 340x256 `centred8` flow of `tvl1` (16 pairs each of three
+UCF101 clips; 174,080 bytes a pair as codes), milliseconds to write a pair and to read a clip of ten
+pairs, kilobytes a pair:
+
+    lz4     0.22  0.98  31.1        zstd    0.57  1.71  17.4
+    lz4hc   1.62  0.47  21.9        zstd9   3.74  1.45  15.0
+
+`lz4hc` is the default: a clip is read many times but written once, beside flow that takes tens of
+milliseconds a pair. `zstd` is a fifth smaller and three times slower to read. Levels of lz4hc above
+3 take two to twenty times as long to write for 5 to 15 % fewer bytes. `benchmarks/store.py`
 measures it again.
 """
 
 from __future__ import annotations
 
+import struct
 import threading
 import zlib
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import lz4.block
 import numpy as np
 import zstandard
 
 from flowstream.errors import StackError
 
 ZSTD_FILTER = 32015
-"""Number of Zstandard in the HDF Group's registry of filters; readers get it from hdf5plugin."""
+LZ4_FILTER = 32004
+"""Numbers in the HDF Group's registry of filters; readers get both from hdf5plugin."""
+
+_LZ4HC_LEVEL = 3
 
 
 class Compression(ABC):
@@ -97,7 +107,7 @@ def _decompress_gzip(data: bytes, length: int) -> bytes:
 
 
 class Zstd(Compression):
-    """Zstandard at level 3: small and fast to write. HDF5 readers need hdf5plugin."""
+    """Zstandard at level 3: small, and fast to write. HDF5 readers need hdf5plugin."""
 
     # a block of 128 KiB of one byte value takes 4 bytes
     max_ratio = 32768
@@ -124,6 +134,66 @@ class Zstd9(Zstd):
     def compress(data: bytes) -> bytes:
         """Return a Zstandard frame."""
         return _compress_zstd(data, 9)
+
+
+class Lz4(Compression):
+    """LZ4: the fastest to write, but large. HDF5 readers need hdf5plugin.
+
+    A chunk is one block of the HDF5 filter: its length, the length of a block, the length of the
+    compressed block (all big-endian), and the compressed block.
+    """
+
+    # each further byte of a length stands for 255 bytes
+    max_ratio = 255
+    filter_id = LZ4_FILTER
+
+    _LENGTHS: ClassVar[struct.Struct] = struct.Struct(">QII")
+
+    @classmethod
+    def compress(cls, data: bytes) -> bytes:
+        """Return one block with its lengths."""
+        block = cls.compress_block(data)
+        if len(block) >= len(data):
+            block = data  # the filter takes a block of full length as not compressed
+        return cls._LENGTHS.pack(len(data), len(data), len(block)) + block
+
+    @classmethod
+    def decompress(cls, data: bytes, length: int) -> bytes:
+        """Return the content of one block."""
+        head, block = data[: cls._LENGTHS.size], data[cls._LENGTHS.size :]
+        if len(head) < cls._LENGTHS.size or cls._LENGTHS.unpack(head) != (
+            length,
+            length,
+            len(block),
+        ):
+            raise StackError("a chunk of another length than its item has")
+        if len(block) == length:
+            return block
+        try:
+            decompressed: bytes = lz4.block.decompress(block, uncompressed_size=length)
+        except lz4.block.LZ4BlockError as error:
+            raise StackError(f"a chunk cannot be decompressed: {error}") from error
+        if len(decompressed) != length:
+            raise StackError("a chunk of another length than its item has")
+        return decompressed
+
+    @staticmethod
+    def compress_block(data: bytes) -> bytes:
+        """Return a block of LZ4, without lengths."""
+        block: bytes = lz4.block.compress(data, store_size=False)
+        return block
+
+
+class Lz4hc(Lz4):
+    """LZ4 with a thorough search for matches: the fastest to read. HDF5 readers need hdf5plugin."""
+
+    @staticmethod
+    def compress_block(data: bytes) -> bytes:
+        """Return a block of LZ4, without lengths."""
+        block: bytes = lz4.block.compress(
+            data, mode="high_compression", compression=_LZ4HC_LEVEL, store_size=False
+        )
+        return block
 
 
 class Gzip(Compression):

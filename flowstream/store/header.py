@@ -19,7 +19,7 @@ import flowstream
 from flowstream.codec import Codec
 from flowstream.errors import ParameterError
 from flowstream.plugins import provenance
-from flowstream.store.record import READ, WRITTEN, Plain
+from flowstream.store.record import READ, WRITTEN, Plain, Table, check_length
 from flowstream.store.spec import FlowSpec
 from flowstream.types import Size
 
@@ -28,9 +28,6 @@ FORMAT_VERSION = 2
 
 MOST_PIXELS = 2**25
 """Rows times columns of the largest field: 8192x4096. More is refused, as it is certainly wrong."""
-
-_LONGEST_STRING = 60_000
-"""Bytes; an HDF5 attribute in an object header holds 64 KiB."""
 
 
 def _versions() -> dict[str, str]:
@@ -80,7 +77,7 @@ class Header:
         metadata=_about("shape of the video's pixels, width:height"), default="1:1"
     )
     stream: int = field(metadata=_about("index of the video stream in its container"), default=0)
-    compression: str = field(metadata=_about("name of the compression"), default="zstd")
+    compression: str = field(metadata=_about("name of the compression"), default="lz4hc")
     jpeg_quality: int = field(
         metadata=_about("quality of the stored images; 0 if there are none"), default=0
     )
@@ -136,8 +133,7 @@ class Header:
     @property
     def digest(self) -> str:
         """Digest of all fields, 32 hexadecimal digits."""
-        text = json.dumps(self.record(), sort_keys=True)
-        return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
+        return digest_record(self.record())
 
     def record(self) -> dict[str, Plain]:
         """Return the attributes of the root group of the file, without those that are None."""
@@ -187,9 +183,12 @@ class Header:
             value = getattr(self, name)
             if value is None and name in ("clipped_backward", "depth_range"):
                 continue
-            if not isinstance(value, _ACCEPTED[kind]) or isinstance(value, bool):
+            accepted = type(value) is kind or isinstance(value, _ACCEPTED[kind])
+            if not accepted or isinstance(value, bool):
                 raise ParameterError(f"{name}: got {value!r}, expected {_WORDS[kind]}")
-            if kind is not str:
+            if kind is str:
+                check_length(name, value)
+            else:
                 if not (0 <= value < 2**63 and math.isfinite(value)):
                     raise ParameterError(f"{name}: got {value}, expected 0 or more")
                 object.__setattr__(self, name, kind(value))
@@ -197,11 +196,12 @@ class Header:
             value = getattr(self, name)
             if value is not None and value > 1:
                 raise ParameterError(f"{name}: got {value}, expected a share from 0 to 1")
-        for name, text in self.record().items():
-            if isinstance(text, str) and len(text.encode()) > _LONGEST_STRING:
-                raise ParameterError(
-                    f"{name}: got {len(text)} characters, expected at most {_LONGEST_STRING}"
-                )
+
+
+def digest_record(record: Mapping[str, Plain]) -> str:
+    """Return the digest of the attributes of a header, 32 hexadecimal digits."""
+    text = json.dumps(record, sort_keys=True)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
 _PLAIN: Mapping[str, type[Any]] = {
@@ -238,10 +238,14 @@ def _size(name: str, value: Any) -> Size:
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Table):
+        return value
     try:
         record = dict(value) if isinstance(value, Mapping) else provenance(value)
         # Through JSON: a header that was read equals the one that was written.
-        plain: dict[str, Any] = json.loads(json.dumps(record, allow_nan=False))
+        text = json.dumps(record, allow_nan=False)
+        plain: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} {value!r} cannot be recorded: {error}") from error
+    check_length(name, text)
     return plain

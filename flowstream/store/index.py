@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from flowstream.errors import FlowstreamError, StackError
 from flowstream.store import COMPRESSIONS
 from flowstream.store.compression import Compression
-from flowstream.store.header import FORMAT_VERSION, Header
+from flowstream.store.header import FORMAT_VERSION, Header, digest_record
 from flowstream.store.items import COORDINATE, Item, items_of
 
 SIGNATURE = b"FSINDEX\x02"
@@ -212,7 +212,11 @@ def _read_header(content: dict[str, Any]) -> Header:
         COMPRESSIONS[header.compression]
     except FlowstreamError as error:
         raise StackError(str(error)) from error
-    if content.get("header_digest") != header.digest:
+    try:
+        digest = digest_record(record)
+    except RecursionError as error:
+        raise StackError(f"its header is invalid: {error}") from error
+    if content.get("header_digest") != digest:
         raise StackError("the digest of its header differs; extract it again")
     return header
 

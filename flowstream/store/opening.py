@@ -18,7 +18,8 @@ from flowstream.disk import open_regular
 from flowstream.errors import FlowstreamError, StackError
 from flowstream.store.compression import unshuffle
 from flowstream.store.header import FORMAT
-from flowstream.store.index import END_BYTES, Index, Stored, decode_index, index_length
+from flowstream.store.index import END_BYTES, Index, decode_index, index_length
+from flowstream.store.index_cache import CACHE
 from flowstream.store.pack import read_members, split_member
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -26,12 +27,18 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TAIL = 32768
 """Bytes read first from the end of a file; the index of a clip of 10 s fits."""
 
+_MOST_AT_ONCE = 2**22
+"""Bytes of adjacent blocks that are read with one call."""
+
 _HEAD = 65536
 """Bytes searched for the name of the format when a file has no index."""
 
 # Reads at an offset need no lock, and no position that a forked process would share; Windows has
 # no such call.
 _HAS_PREAD = hasattr(os, "pread")
+
+Region = tuple[slice, slice]
+"""Rows and columns of fields."""
 
 _BAD_VALUES = (
     OSError,
@@ -48,7 +55,8 @@ class OpenedFile:
     """Stack file opened for reading, with its index; may be used by several threads.
 
     `close` releases the file, as does dropping the last reference. `stamp` is the length of the
-    file and the time of its last change.
+    file, the time of its last change and its number. An index that was read before is not read
+    again while these are the same.
 
     Parameters
     ----------
@@ -71,14 +79,18 @@ class OpenedFile:
             if isinstance(error, StackError):
                 raise
             raise StackError(f"{path}: cannot read: {error.strerror}") from error
-        self.stamp = (found.st_size, found.st_mtime_ns)
+        self.stamp = (found.st_size, found.st_mtime_ns, found.st_ino)
         # A stack in a pack is a run of bytes of the pack.
         self._base, self.size = member or (0, found.st_size)
+        key, stamp = os.fspath(path), (*self.stamp, self._base)
+        index = CACHE.find(key, stamp)
         try:
-            self.index = self._read_index(self.size)
+            self.index = index or self._read_index(self.size)
         except BaseException:
             self.close()
             raise
+        if index is None:
+            CACHE.add(key, stamp, self.index)
 
     def read_bytes(self, offset: int, length: int) -> bytes:
         """Return the bytes at an offset; fewer at the end of the file."""
@@ -101,16 +113,43 @@ class OpenedFile:
         StackError
             If their checksum differs.
         """
-        offset, length, crc = block.tolist()
-        data = self.read_bytes(offset, length)
-        if len(data) != length or zlib.crc32(data) != crc:
-            raise StackError(
-                f"{self.path}: damaged at byte {offset}: a checksum differs; extract it again"
-            )
+        (data,) = self._read_blocks(block[None])
         return data
 
-    def read(self, name: str, start: int, stop: int) -> NDArray[Any]:
+    def read(
+        self, name: str, start: int, stop: int, *, region: Region | None = None
+    ) -> NDArray[Any]:
         """Return the stored entries `start` to `stop` of an item, in a new array.
+
+        Parameters
+        ----------
+        name : str
+        start, stop : int
+        region : pair of slices, optional
+            Rows and columns to return, of an item whose last two dimensions are y and x.
+
+        Raises
+        ------
+        StackError
+            If they are damaged.
+        """
+        stored, header = self.index.items[name], self.index.header
+        entry = region_shape(stored.item.entry_shape(header.size), region)
+        values = np.empty((stop - start, *entry), stored.item.stored_dtype(header.codec))
+        for first, entries in self.pieces(name, start, stop):
+            chosen = entries if region is None else entries[..., region[0], region[1]]
+            values[first : first + len(entries)] = chosen
+        return values
+
+    def pieces(self, name: str, start: int, stop: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the stored entries `start` to `stop` of an item chunk by chunk.
+
+        Yields
+        ------
+        first : int
+            Index of the first entry of the piece, counted from `start`.
+        entries : array
+            Not writable.
 
         Raises
         ------
@@ -121,30 +160,51 @@ class OpenedFile:
         item, dtype = stored.item, stored.item.stored_dtype(header.codec)
         entry = item.entry_shape(header.size)
         if start == stop:
-            return np.empty((0, *entry), dtype)
-        if not item.chunk:
-            chunks, first = [self.read_block(stored.blocks[0])], 0
-        else:
-            first, last = start // item.chunk, -(-stop // item.chunk)
-            chunks = [self._read_chunk(stored, k) for k in range(first, last)]
-        # An array over bytes could not be written to, one over a bytearray can.
-        values = np.frombuffer(bytearray().join(chunks), dtype).reshape(-1, *entry)
-        skipped = start - first * item.chunk
-        return values[skipped : skipped + stop - start]
+            return
+        count = item.chunk or stored.shape[0]
+        first, last = start // count, -(-stop // count)
+        length = count * item.entry_bytes(header.size, header.codec)
+        for k, data in enumerate(self._read_blocks(stored.blocks[first:last]), first):
+            values = data
+            if item.compressed:
+                values = self._decompress(item.name, data, length=length, width=dtype.itemsize)
+            entries = np.frombuffer(values, dtype).reshape(-1, *entry)
+            begin = max(start, k * count)
+            yield begin - start, entries[begin - k * count : stop - k * count]
 
-    def _read_chunk(self, stored: Stored, k: int) -> bytes:
-        item, header = stored.item, self.index.header
-        data = self.read_block(stored.blocks[k])
-        if not item.compressed:
-            return data
-        raw = item.chunk * item.entry_bytes(header.size, header.codec)
+    def _read_blocks(self, blocks: NDArray[Any]) -> Iterator[bytes]:
+        """Yield the bytes of blocks; those that follow each other in the file are read at once."""
+        places = blocks.tolist()
+        at = 0
+        while at < len(places):
+            begin, length, _ = places[at]
+            last = at + 1
+            while (
+                last < len(places)
+                and places[last][0] == begin + length
+                and length + places[last][1] <= _MOST_AT_ONCE
+            ):
+                length += places[last][1]
+                last += 1
+            data = self.read_bytes(begin, length)
+            for offset, size, crc in places[at:last]:
+                block = data[offset - begin : offset - begin + size]
+                if len(block) != size or zlib.crc32(block) != crc:
+                    raise StackError(
+                        f"{self.path}: damaged at byte {offset}: a checksum differs; "
+                        "extract it again"
+                    )
+                yield block
+            at = last
+
+    def _decompress(self, name: str, data: bytes, *, length: int, width: int) -> bytes:
+        """Return the values of a chunk, in C order."""
         compression = self.index.compression
         try:
-            data = compression.decompress(data, raw)
+            data = compression.decompress(data, length)
         except StackError as error:
-            raise StackError(f"{self.path}: /{item.name}: {error}") from error
-        width = item.stored_dtype(header.codec).itemsize if compression.filter_id else 1
-        return unshuffle(data, width)
+            raise StackError(f"{self.path}: /{name}: {error}") from error
+        return unshuffle(data, width) if compression.filter_id else data
 
     def _read_index(self, size: int) -> Index:
         tail = self.read_bytes(max(0, size - _TAIL), _TAIL)
@@ -189,6 +249,14 @@ def _open(path: Path) -> tuple[IO[bytes], tuple[int, int] | None]:
         if name not in members:
             raise StackError(f"{path}: no such stack in the pack {pack}") from None
         return open_regular(pack, buffering=0), members[name]
+
+
+def region_shape(entry: tuple[int, ...], region: Region | None) -> tuple[int, ...]:
+    """Return the shape of the part of an entry in a region."""
+    if region is None:
+        return entry
+    sides = zip(entry[-2:], region, strict=True)
+    return (*entry[:-2], *(len(range(*part.indices(side))) for side, part in sides))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flowstream.codec import CODECS, Codec
@@ -12,6 +13,18 @@ from flowstream.errors import FlowstreamError, ParameterError
 
 Plain = str | int | float
 """Value of an attribute."""
+
+
+_LONGEST_STRING = 60_000
+"""Bytes; an HDF5 attribute in an object header holds 64 KiB."""
+
+
+def check_length(name: str, text: str) -> None:
+    """Raise `ParameterError` if a string does not fit in an attribute."""
+    if len(text) > _LONGEST_STRING or len(text.encode()) > _LONGEST_STRING:
+        raise ParameterError(
+            f"{name}: got {len(text)} characters, expected at most {_LONGEST_STRING}"
+        )
 
 
 def _json_field(name: str) -> Callable[[Any], dict[str, Plain]]:
@@ -30,17 +43,28 @@ WRITTEN: Mapping[str, Callable[[Any], dict[str, Plain]]] = {
 }
 
 
+class Table(dict[str, Any]):
+    """Table that was read from JSON, and is not changed: headers with equal ones share it."""
+
+
+@lru_cache(maxsize=256)
+def _parse_table(name: str, text: str) -> Table:
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ParameterError(f"attribute {name!r} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ParameterError(f"attribute {name!r} is {value!r}, expected a table")
+    check_length(name, text)
+    return Table(value)
+
+
 def _read_json(name: str) -> Callable[[Mapping[str, Any]], Any]:
     def read(record: Mapping[str, Any]) -> Any:
-        if name not in record:
-            return None
-        try:
-            value = json.loads(record[name])
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ParameterError(f"attribute {name!r} is not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise ParameterError(f"attribute {name!r} is {value!r}, expected a table")
-        return value
+        text = record.get(name)
+        if text is not None and not isinstance(text, str):
+            raise ParameterError(f"attribute {name!r} is not JSON: got {text!r}")
+        return None if text is None else _parse_table(name, text)
 
     return read
 
@@ -59,12 +83,16 @@ def _read_codec(record: Mapping[str, Any]) -> Codec:
         if name not in record:
             raise ParameterError(f"attribute {name!r} is missing")
     try:
-        kind = CODECS[record["codec"]]
-        parameters = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        given = {"bound": record["bound"]} if "bound" in parameters else {}
-        return kind(**given)
+        return _build_codec(record["codec"], record["bound"])
     except (FlowstreamError, TypeError) as error:
         raise ParameterError(str(error)) from error
+
+
+@lru_cache(maxsize=64, typed=True)
+def _build_codec(name: str, bound: Any) -> Codec:
+    kind = CODECS[name]
+    parameters = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**({"bound": bound} if "bound" in parameters else {}))
 
 
 READ: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {

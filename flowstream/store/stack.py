@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flowstream.codec import Codec
 from flowstream.errors import ParameterError, StackError
 from flowstream.store.jpeg import decode_jpeg, jpeg_size
+from flowstream.store.opening import Region, region_shape
 from flowstream.store.spec import FlowSpec
 from flowstream.store.stack_file import StackFile
 from flowstream.store.summary import summarise
@@ -159,8 +160,14 @@ class Stack(StackFile):
         """Share of the matches that move with the camera, `(T-1,)`; 0: assumed to stand still."""
         return self.read("inliers")
 
-    def codes(self, start: int, length: int) -> Codes:
+    def codes(self, start: int, length: int, *, region: Region | None = None) -> Codes:
         """Return fields `start` to `start + length` as stored, `(2L, H, W)`: dx0 dy0 dx1 ....
+
+        Parameters
+        ----------
+        start, length : int
+        region : pair of slices, optional
+            Rows and columns to return; others are not copied.
 
         Raises
         ------
@@ -170,11 +177,15 @@ class Stack(StackFile):
             If they are damaged.
         """
         start, stop = self._bounds(start, length)
-        return self.read("flow", 2 * start, 2 * stop)
+        return self.read("flow", 2 * start, 2 * stop, region=region)
 
-    def window(self, start: int, length: int) -> Vectors:
-        """Return fields `start` to `start + length`, `(2L, H, W)` float32; raises as `codes`."""
-        return self.codec.decode(self.codes(start, length))
+    def window(self, start: int, length: int, *, region: Region | None = None) -> Vectors:
+        """Return fields `start` to `start + length`, `(2L, H, W)` float32 pixels.
+
+        Parameters and errors are those of `codes`.
+        """
+        start, stop = self._bounds(start, length)
+        return self._decode("flow", 2 * start, 2 * stop, region=region)
 
     def field(self, k: int) -> Vectors:
         """Return the flow from frame k to k+1, `(2, H, W)` float32 pixels; raises as `codes`."""
@@ -193,7 +204,8 @@ class Stack(StackFile):
 
     def backward_window(self, start: int, length: int) -> Vectors:
         """Return backward fields `start` to `start + length`, `(2L, H, W)` float32 pixels."""
-        return self.codec.decode(self.backward_codes(start, length))
+        start, stop = self._bounds(start, length)
+        return self._decode("flow_backward", 2 * start, 2 * stop)
 
     def backward_field(self, k: int) -> Vectors:
         """Return the flow from frame k+1 back to frame k, `(2, H, W)` float32 pixels.
@@ -252,6 +264,16 @@ class Stack(StackFile):
     @cached_property
     def _image_ends(self) -> NDArray[np.int64]:
         return self.read("rgb_end")
+
+    def _decode(self, name: str, start: int, stop: int, *, region: Region | None = None) -> Vectors:
+        """Return planes as vectors; each chunk is decoded while it is in the processor's cache."""
+        opened, _ = self._find(name, start, stop)
+        codec = self.codec
+        vectors = np.empty((stop - start, *region_shape(self.size, region)), np.float32)
+        for first, codes in opened.pieces(name, start, stop):
+            chosen = codes if region is None else codes[:, region[0], region[1]]
+            codec.decode(chosen, out=vectors[first : first + len(codes)])
+        return vectors
 
     def _bounds(self, start: int, length: int) -> tuple[int, int]:
         start, length = as_integer(start), as_integer(length)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flowstream.errors import ParameterError, StackError
 from flowstream.store.header import Header
 from flowstream.store.items import ITEMS
-from flowstream.store.opening import OpenedFile
+from flowstream.store.opening import OpenedFile, Region
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,8 +68,17 @@ class StackFile:
             opened.close()
         self.__dict__.pop("_image_ends", None)
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+    def read(
+        self,
+        name: str,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        region: Region | None = None,
+    ) -> NDArray[Any]:
         """Return entries `start` to `stop` of an item as stored; all by default.
+
+        With `region`, two slices, only these rows and columns of fields.
 
         Raises
         ------
@@ -78,6 +87,11 @@ class StackFile:
         StackError
             If the stack does not hold the item, or it is damaged.
         """
+        opened, stop = self._find(name, start, stop)
+        return opened.read(name, start, stop, region=region)
+
+    def _find(self, name: str, start: int, stop: int | None) -> tuple[OpenedFile, int]:
+        """Return the open file and the last entry, after checking that the item has them."""
         opened = self.open_file()
         if name not in opened.index.items:
             option = ITEMS[name].option if name in ITEMS else ""
@@ -89,7 +103,7 @@ class StackFile:
             raise ParameterError(
                 f"{self.path}: got entries {start} to {stop} of {name}, expected 0 to {length}"
             )
-        return opened.read(name, start, stop)
+        return opened, stop
 
     def open_file(self) -> OpenedFile:
         """Return the open file, opened again if it was closed.

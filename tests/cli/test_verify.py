@@ -79,7 +79,7 @@ def test_other_settings_than_most_are_named(stacks: Path) -> None:
     assert found["kind"] == "settings"
     assert found["path"].endswith("d.h5")
     assert "'tvl1'" in found["problem"]
-    assert "compression is 'gzip', mostly 'zstd'" in found["problem"]
+    assert "compression is 'gzip', mostly 'lz4hc'" in found["problem"]
 
 
 def test_videos_without_a_stack_and_stacks_without_a_video_are_named(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from flowstream.codec.centred8 import Centred8
+from flowstream.errors import CodecError
 from flowstream.types import Vectors
 
 
@@ -52,3 +53,27 @@ def test_every_code_decodes_to_its_multiple_of_the_step() -> None:
 def test_a_still_background_that_trembles_keeps_one_code() -> None:
     tremble = np.linspace(-0.07, 0.07, 50, dtype=np.float32).reshape(2, 5, 5)
     assert set(Centred8().encode(tremble).flat) == {128}
+
+
+@pytest.mark.parametrize("bound", [20.0, 0.3, 1000.0])
+def test_the_compiled_loops_for_large_arrays_give_the_same_values(bound: float) -> None:
+    codec, rng = Centred8(bound), np.random.default_rng(0)
+    vectors = rng.normal(scale=bound / 3, size=(3, 2, 150, 160)).astype(np.float32)
+    # halves of a step, where rounding is to even; vectors about the length that counts as motion
+    vectors[0] = np.round(vectors[0] / codec.scale_factor * 2) * np.float32(codec.scale_factor / 2)
+    vectors[1] = rng.uniform(-0.02, 0.02, vectors[1].shape)
+    vectors[2, 0, 0] = [1e30, -1e30, -0.0, 1 / 64] * 40
+    assert vectors.size > 2**16
+    codes = codec.encode(vectors)
+    small = [vectors[:, :, row : row + 10] for row in range(0, 150, 10)]
+    assert (codes == np.concatenate([codec.encode(part) for part in small], axis=2)).all()
+    decoded = codec.decode(codes.reshape(-1, 150, 160)[:, 3:, 5:])
+    apart = np.stack(
+        [codec.decode(plane[None, 3:, 5:])[0] for plane in codes.reshape(-1, 150, 160)]
+    )
+    assert (decoded == apart).all()
+    counted = [codec.below_step(part, codec.encode(part)) for part in small]
+    assert codec.below_step(vectors, codes) == tuple(map(sum, zip(*counted, strict=True)))
+    vectors[1, 1, 7, 7] = np.nan
+    with pytest.raises(CodecError, match="1 of"):
+        codec.encode(vectors)

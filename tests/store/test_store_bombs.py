@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Any
 
@@ -21,10 +22,15 @@ def test_a_chunk_that_expands_without_bound_is_refused_before_it_is_decompressed
     # a frame of 10 bytes that states a content of 2^60 bytes
     frame = b"\x28\xb5\x2f\xfd\xe0" + (2**60).to_bytes(8, "little")
     assert zstandard.frame_content_size(frame) == 2**60
-    path = write()
+    path = write(compression="zstd")
     put_chunk(path, "flow", frame + bytes(90))
     with open_stack(path) as stack, pytest.raises(StackError, match="another length"):
         stack.field(0)
+    path = write(compression="lz4hc")
+    for claimed in (2**60, 1120):  # 1120 bytes are in a chunk: two planes of 20x28
+        put_chunk(path, "flow", struct.pack(">QII", claimed, 1120, 90) + bytes(90))
+        with open_stack(path) as stack, pytest.raises(StackError, match="chunk"):
+            stack.field(0)
     path = write(compression="gzip")
     with open_stack(path) as stack:
         length = int(stack.open_file().index.items["flow"].blocks["length"][0])

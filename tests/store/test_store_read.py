@@ -26,7 +26,7 @@ def test_a_stack_says_what_made_it(stack: Stack, content: Any) -> None:
     assert stack.method == {"name": "dis", "preset": "medium"}
     assert stack.sampling["step"] == 2
     assert stack.codec == Centred8()
-    assert (stack.compression, stack.has_rgb) == ("zstd", True)
+    assert (stack.compression, stack.has_rgb) == ("lz4hc", True)
     assert stack.frame_index.tolist() == content.frame_index
     assert stack.time.tolist() == content.times
 
