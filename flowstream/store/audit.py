@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 
 from flowstream.errors import StackError
 from flowstream.store.header import Header
+from flowstream.store.pack import check_structure, is_pack, read_members
 from flowstream.store.stack import open_stack
 from flowstream.store.verify import verify_stack
 
@@ -103,6 +104,11 @@ def compare_paths(found: Iterable[Path], expected: Iterable[Path]) -> list[Findi
 
 def _check(path: Path) -> Checked:
     try:
+        if is_pack(path):
+            check_structure(path)
+            for name in read_members(path):
+                verify_stack(path / name)
+            return Checked(path)
         verify_stack(path)
         with open_stack(path) as stack:
             return Checked(path, header=stack.header, outputs=stack.outputs)

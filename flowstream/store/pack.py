@@ -4,7 +4,8 @@ File systems of clusters suffer from many small files. In a pack each stack is a
 below `/stacks`, as contiguous as the file it was, so that it is read in place. A stack in a pack
 has the path `PACK/NAME.h5`, as if the pack were a directory; `open_stack` takes it. The pack ends
 with an index like that of a stack: JSON, then signature, length and start of the JSON, and a
-digest.
+digest. The JSON holds the places of the stacks and a digest of all bytes before it that belong to
+none of them, which are HDF5's own metadata; each stack has digests of its own.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from flowstream.disk import open_regular
 from flowstream.errors import StackError
 from flowstream.store.index import digest_of
 
+if TYPE_CHECKING:
+    from flowstream.store.part_file import PartFile
+
 SIGNATURE = b"FSPACK\0\x02"
 END = struct.Struct("<8sQQ")
 _DIGEST_BYTES = 16
 _LONGEST_JSON = 2**28
+_PIECE = 2**20
 
 Members = Mapping[str, tuple[int, int]]
 """Offset and length of each stack in a pack, by name with its suffix."""
@@ -44,6 +50,45 @@ def read_members(path: Path) -> Members:
         if isinstance(error, StackError):
             raise
         raise StackError(f"{path}: cannot read: {error.strerror}") from error
+
+
+def check_structure(path: Path) -> None:
+    """Compare the bytes of a pack that belong to no stack with their digest.
+
+    Raises
+    ------
+    StackError
+        If they differ, or the file is not a complete pack.
+    """
+    members = read_members(path)
+    end = _read_end(path)
+    assert end is not None
+    length, start = end
+    with open_regular(path) as file:
+        file.seek(start)
+        stated = json.loads(file.read(length)).get("structure")
+        if digest_structure(file, members.values(), start) != stated:
+            raise StackError(
+                f"{path}: damaged, or changed by another program: the digest of its metadata "
+                "differs; pack it again"
+            )
+
+
+def digest_structure(
+    file: IO[bytes] | PartFile, members: Iterable[tuple[int, int]], end: int
+) -> str:
+    """Return the digest of all bytes of a file before `end` that belong to no stack."""
+    digest, first = digest_of(), 0
+    for offset, length in [*sorted(members), (end, 0)]:
+        file.seek(first)
+        while first < offset:
+            data = file.read(min(_PIECE, offset - first))
+            if not data:
+                break
+            digest.update(data)
+            first += len(data)
+        first = offset + length
+    return digest.hexdigest()
 
 
 def is_relative(name: str) -> bool:

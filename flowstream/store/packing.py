@@ -14,7 +14,7 @@ from flowstream.disk import open_regular, whole_file
 from flowstream.errors import ParameterError, StackError
 from flowstream.store.index import digest_of
 from flowstream.store.layout import create_file
-from flowstream.store.pack import END, SIGNATURE, is_relative, read_members
+from flowstream.store.pack import END, SIGNATURE, digest_structure, is_relative, read_members
 from flowstream.store.part_file import PartFile
 
 _PIECE = 2**22
@@ -49,7 +49,9 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
         }
         file.close()
         start = part.seek(0, os.SEEK_END)
-        text = json.dumps({"members": members}).encode("ascii")
+        structure = digest_structure(part, members.values(), start)
+        text = json.dumps({"members": members, "structure": structure}).encode("ascii")
+        part.seek(start)
         body = text + END.pack(SIGNATURE, len(text), start)
         part.write(body + digest_of(body).digest())
         part.publish()

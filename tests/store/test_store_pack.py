@@ -93,3 +93,16 @@ def test_what_is_damaged_or_missing_is_one_line(packed: Path, tmp_path: Path) ->
     verify_stack(packed / "c.h5")
     with pytest.raises(StackError, match="damaged"):
         verify_stack(packed / "run/a.h5")
+
+
+def test_verify_finds_each_changed_byte_of_a_pack(packed: Path) -> None:
+    assert call("verify", packed).exit_code == 0
+    content = packed.read_bytes()
+    inside = [range(start, start + length) for start, length in read_members(packed).values()]
+    places = [*range(0, len(content), 997), 8, 40, len(content) - 1]
+    places += [next(k for k in range(len(content)) if not any(k in one for one in inside))]
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 4
+        packed.write_bytes(damaged)
+        assert call("verify", packed).exit_code == 1, place
