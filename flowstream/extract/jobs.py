@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from flowstream.errors import ExtractionError
 from flowstream.extract.listing import Found, find_videos
 from flowstream.extract.manifest import read_manifest
-from flowstream.video import Pair, Span
+from flowstream.video import Pair, Span, part_label
 
 _SHOWN = 5
 
@@ -135,14 +135,6 @@ def _stem(found: Found, *, keep_suffix: bool) -> str:
 def _label(found: Found) -> str:
     """Return what distinguishes a part of a video from the others; empty for a whole video."""
     return "" if found.part is None else f"@{part_label(found.part)}"
-
-
-def part_label(part: Span | Pair) -> str:
-    """Return a short name of a part of a video: `2.5-4s`, `10-40f` or `3+17f`."""
-    if isinstance(part, Pair):
-        return f"{part.first}+{part.second}f"
-    end = "" if part.end is None else f"{part.end:.10g}"
-    return f"{part.start:.10g}-{end}{part.unit[0]}"
 
 
 def _clash_error(clashes: dict[Path, list[Path]]) -> ExtractionError:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from flowstream.errors import ExtractionError, ParameterError, did_you_mean
 from flowstream.extract.listing import Found
-from flowstream.video import Pair, Span
+from flowstream.video import read_part
 
 
 def read_manifest(manifest: Path) -> Iterator[Found]:
@@ -43,44 +43,6 @@ def read_manifest(manifest: Path) -> Iterator[Found]:
         path = manifest.parent / text
         name = str(_name_below(text, manifest.parent))
         yield Found(path, name, is_directory=path.is_dir(), part=part)
-
-
-def read_part(row: Mapping[str, str]) -> Span | Pair | None:
-    """Return the part of a video that a row of a manifest selects; None for all of it.
-
-    Raises
-    ------
-    ParameterError
-        If a cell is not a number, or only one of two cells is filled.
-    """
-    cells = {name: row.get(name, "") for name in ("start", "end", "first", "second")}
-    filled = {name for name, text in cells.items() if text}
-    if not filled:
-        return None
-    if filled == {"first", "second"}:
-        return Pair(_whole("first", cells["first"]), _whole("second", cells["second"]))
-    if filled & {"first", "second"}:
-        raise ParameterError(f"expected 'first' and 'second' only, got {', '.join(sorted(filled))}")
-    unit = "frames" if any(cells[name].endswith("f") for name in filled) else "seconds"
-    read = _whole if unit == "frames" else _seconds
-    start = read("start", cells["start"].removesuffix("f")) if cells["start"] else 0
-    end = read("end", cells["end"].removesuffix("f")) if cells["end"] else None
-    return Span(start, end, unit)
-
-
-def _whole(name: str, text: str) -> int:
-    if not text.removesuffix("f").isdecimal():
-        raise ParameterError(f"{name}: expected a frame index, got {text!r}")
-    return int(text.removesuffix("f"))
-
-
-def _seconds(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ParameterError(
-            f"{name}: expected seconds (12.5) or frames (300f), got {text!r}"
-        ) from None
 
 
 def _read_rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowstream.video.frames import Frame, VideoInfo
 from flowstream.video.image_names import IMAGE_SUFFIXES
-from flowstream.video.parts import Pair, Part, Span
+from flowstream.video.parts import Pair, Part, Span, part_label, read_part
 from flowstream.video.reading import (
     VideoReader,
     count_frames,
@@ -28,7 +28,9 @@ __all__ = [
     "count_frames",
     "is_video",
     "open_video",
+    "part_label",
     "probe",
     "read_frames",
+    "read_part",
     "why_not_video",
 ]

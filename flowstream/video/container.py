@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -12,53 +11,20 @@ from typing import cast
 import av
 
 from flowstream.errors import VideoError
-from flowstream.types import Images, Size
 from flowstream.video.clock import Clock, describe_jumps
 from flowstream.video.damage import Damage
-from flowstream.video.depth import Codes, DepthRange
 from flowstream.video.frames import VideoInfo
 from flowstream.video.messages import collect_errors
 from flowstream.video.opening import choose_stream, open_and_listen, video_streams
 from flowstream.video.packets import AnyPacket, PacketReader
-from flowstream.video.pixels import Converter, Orientation, find_orientation, resize
+from flowstream.video.parts import Part
+from flowstream.video.pictures import AnyPicture, DecodedPicture, SkippedPicture
+from flowstream.video.pixels import Converter, Orientation, find_orientation
+from flowstream.video.skipping import Undecoded, can_skip, wanted_packets
 from flowstream.video.structure import find_truncation
 
 # What a player assumes where a file gives no rate at all.
 NOMINAL_FPS = 25.0
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedPicture:
-    """Decoded frame; `flowstream.video.frames.Picture` documents its members."""
-
-    index: int
-    seconds: float
-    frame: av.VideoFrame
-    turn: Orientation
-    converter: Converter
-    is_corrupt: bool
-
-    @property
-    def size(self) -> Size:
-        """(rows, columns) as displayed."""
-        size = self.frame.height, self.frame.width
-        return size[::-1] if self.turn.swapped else size
-
-    def luma(self, size: Size, depth: DepthRange | None) -> Images:
-        """Return the (H, W) luma, full range, at `size`."""
-        return self._display(self.converter.luma(self.frame, depth), size)
-
-    def rgb(self, size: Size, depth: DepthRange | None) -> Images:
-        """Return the (H, W, 3) colours at `size`."""
-        return self._display(self.converter.rgb(self.frame, depth), size)
-
-    def codes(self) -> Codes | None:
-        """Return the stored sample values if they have more than 8 bits, else None."""
-        return self.converter.codes(self.frame)
-
-    def _display(self, image: Images, size: Size) -> Images:
-        stored = size[::-1] if self.turn.swapped else size
-        return self.turn.apply(resize(image, stored))
 
 
 class VideoFile:
@@ -69,13 +35,16 @@ class VideoFile:
     path : Path
     stream : int, optional
         FFmpeg's index of the stream; None for the default one.
+    part : Span or Pair, optional
+        Part that is wanted: frames before it are counted, but not decoded if that is safe.
     """
 
     timed = True
     """Whether frames have presentation times."""
 
-    def __init__(self, path: Path, *, stream: int | None = None) -> None:
+    def __init__(self, path: Path, *, stream: int | None = None, part: Part | None = None) -> None:
         self.path = path
+        self._part = part
         self._container, errors = open_and_listen(path)
         try:
             self._stream = choose_stream(self._container, path, stream)
@@ -87,7 +56,7 @@ class VideoFile:
         self._clock: Clock | None = None
         self._is_started, self._first_key = False, cast("int | None", None)
         self._cut_off = 0  # stated packets whose frames an edit list does not show
-        self._started: Generator[DecodedPicture] | None = None
+        self._started: Generator[AnyPicture] | None = None
         self.damage = self._expect()
         if not self.damage.stated:
             # Headers are often sloppy; a stated count of frames is the better evidence.
@@ -124,7 +93,7 @@ class VideoFile:
         rate, varies = self._packets.rate
         pictures = self.pictures()
         picture = next(pictures, None)
-        if picture is None:
+        if not isinstance(picture, DecodedPicture):
             raise VideoError(f"{self.path}: no frame of it can be decoded; it is empty or damaged")
         self._started = _put_back(picture, pictures)
         stream = self._stream
@@ -149,7 +118,7 @@ class VideoFile:
             bits=max(part.bits for part in picture.frame.format.components),
         )
 
-    def pictures(self) -> Generator[DecodedPicture]:
+    def pictures(self) -> Generator[AnyPicture]:
         """Return the frames in the order of display; they can be read once.
 
         Raises
@@ -160,12 +129,15 @@ class VideoFile:
         started, self._started = self._started, None
         return started or self._read()
 
-    def _read(self) -> Generator[DecodedPicture]:
+    def _read(self) -> Generator[AnyPicture]:
         converter = Converter()
         turn, size = None, None
         self._clock = Clock(period=self.period, may_jump=self._packets.may_jump)
         frames = ((marked, self._stamp(marked[0])) for marked in self._frames())
         for index, ((frame, is_corrupt), seconds) in enumerate(self._clock.place(frames)):
+            if isinstance(frame, Undecoded):
+                yield SkippedPicture(index, seconds)
+                continue
             # The first frame decides. A frame that was asked for its side data is part of a cycle
             # and waits for the garbage collector, which does not know how much memory it holds.
             turn = turn or self._orientation(frame)
@@ -183,7 +155,7 @@ class VideoFile:
         except VideoError as error:
             raise VideoError(f"{self.path}: {error}") from error
 
-    def _stamp(self, frame: av.VideoFrame) -> float | None:
+    def _stamp(self, frame: av.VideoFrame | Undecoded) -> float | None:
         ticks = frame.dts if self._packets.by_decoding else frame.pts
         unit = self._stream.time_base
         return float(ticks * unit) if ticks is not None and unit is not None else None
@@ -223,12 +195,29 @@ class VideoFile:
 
     # --- decoding ------------------------------------------------------------------------------
 
-    def _frames(self) -> Iterator[tuple[av.VideoFrame, bool]]:
+    def _wanted(self) -> Iterator[tuple[AnyPacket | Undecoded, bool]]:
+        """Yield the packets to decode, and frames before the part that need not be decoded."""
+        damage, container = self.damage, self._container.format.name
+        if self._part is None or not can_skip(container, self._stream):
+            return iter(self._packets)
+
+        def is_intact() -> bool:
+            unclear = damage.corrupt or damage.undecodable or damage.faults or self._packets.faults
+            return damage.frames == damage.packets and not unclear
+
+        return wanted_packets(self._packets, self._stream, self._part, is_intact=is_intact)
+
+    def _frames(self) -> Iterator[tuple[av.VideoFrame | Undecoded, bool]]:
         """Yield what can be decoded, and whether it is marked as damaged; record the damage."""
         damage, marked = self.damage, set[int | None]()
         recent: deque[int | None] = deque(maxlen=4)  # stamps of the last corrupted frames
         last, is_refused = None, False
-        for packet, is_marked in self._packets:
+        for packet, is_marked in self._wanted():
+            if isinstance(packet, Undecoded):
+                damage.packets += 1
+                damage.add_frame(is_corrupt=False, is_key=packet.is_key)
+                yield packet, False
+                continue
             frames, errors = self._decode(packet)
             if packet.size:
                 last, is_refused = packet.pts, frames is None
@@ -277,9 +266,7 @@ class VideoFile:
         return packet.pts >= self._first_key
 
 
-def _put_back(
-    picture: DecodedPicture, pictures: Generator[DecodedPicture]
-) -> Generator[DecodedPicture]:
+def _put_back(picture: AnyPicture, pictures: Generator[AnyPicture]) -> Generator[AnyPicture]:
     try:
         yield picture
         del picture

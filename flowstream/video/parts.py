@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -90,3 +91,52 @@ class Pair:
 
 
 Part: TypeAlias = Span | Pair
+
+
+def part_label(part: Span | Pair) -> str:
+    """Return a short name of a part of a video: `2.5-4s`, `10-40f` or `3+17f`.
+
+    The stack of a part is called `VIDEO@LABEL.h5`.
+    """
+    if isinstance(part, Pair):
+        return f"{part.first}+{part.second}f"
+    end = "" if part.end is None else f"{part.end:.10g}"
+    return f"{part.start:.10g}-{end}{part.unit[0]}"
+
+
+def read_part(row: Mapping[str, str]) -> Span | Pair | None:
+    """Return the part of a video that a row of a manifest selects; None for all of it.
+
+    Raises
+    ------
+    ParameterError
+        If a cell is not a number, or only one of two cells is filled.
+    """
+    cells = {name: row.get(name, "") for name in ("start", "end", "first", "second")}
+    filled = {name for name, text in cells.items() if text}
+    if not filled:
+        return None
+    if filled == {"first", "second"}:
+        return Pair(_whole("first", cells["first"]), _whole("second", cells["second"]))
+    if filled & {"first", "second"}:
+        raise ParameterError(f"expected 'first' and 'second' only, got {', '.join(sorted(filled))}")
+    unit = "frames" if any(cells[name].endswith("f") for name in filled) else "seconds"
+    read = _whole if unit == "frames" else _seconds
+    start = read("start", cells["start"].removesuffix("f")) if cells["start"] else 0
+    end = read("end", cells["end"].removesuffix("f")) if cells["end"] else None
+    return Span(start, end, unit)
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.removesuffix("f").isdecimal():
+        raise ParameterError(f"{name}: expected a frame index, got {text!r}")
+    return int(text.removesuffix("f"))
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ParameterError(
+            f"{name}: expected seconds (12.5) or frames (300f), got {text!r}"
+        ) from None

@@ -62,7 +62,10 @@ class VideoReader:
         self._part = part
         self._notes: list[str] = []
         self._reached_end = True
-        self._source = _open(self._path, sampling.stream)
+        # Only where any damage before the part is refused, so that none goes unseen: another part
+        # of the video, or the whole of it, finds it.
+        skips = not (max_corrupt or allow_truncated)
+        self._source = _open(self._path, sampling.stream, part if skips else None)
         try:
             self.info: VideoInfo = self._source.info()
             if sampling.fps is not None and not self._source.timed:
@@ -262,9 +265,11 @@ def count_frames(path: str | Path, *, stream: int | None = None) -> int:
     return sum(1 for _ in frames)
 
 
-def _open(path: Path, stream: int | None) -> VideoFile | ImageDirectory:
+def _open(path: Path, stream: int | None, part: Part | None = None) -> VideoFile | ImageDirectory:
     # Unlike Path.is_dir, it answers where a directory on the way cannot be searched.
-    return ImageDirectory(path) if os.path.isdir(path) else VideoFile(path, stream=stream)
+    if os.path.isdir(path):
+        return ImageDirectory(path)
+    return VideoFile(path, stream=stream, part=part)
 
 
 def _find_depth(path: Path, info: VideoInfo, sampling: Sampling) -> DepthRange | None:
