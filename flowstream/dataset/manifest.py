@@ -1,5 +1,7 @@
 """CSV files as datasets: columns `video,label,split`, and optionally `group`.
 
+The columns `start` and `end`, or `first` and `second`, select a part of a video, as they do in an
+extraction: each row then is a sample of its own, whose stack is `VIDEO@PART.h5`.
 `data/README.md` describes the format.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 from flowstream.dataset.folder import PARTS
 from flowstream.dataset.listing import Entry, Listing, SplitRecipe, group_of, read_text, video_name
 from flowstream.dataset.names import VideoNames
-from flowstream.errors import SplitError
+from flowstream.errors import ParameterError, SplitError
 
 
 def read_manifest(recipe: SplitRecipe, names: VideoNames) -> Listing:
@@ -82,9 +84,25 @@ def _entry(path: Path, line: int, row: Mapping[str, str], *, recipe: SplitRecipe
     if split and split.casefold() not in PARTS:
         raise SplitError(f"{where}: split {split!r}; expected train, validation or test")
     video = video_name(_make_relative(row["video"], path.parent))
+    # Parts of one video are one group.
     otherwise = row.get("group") or video
     group = group_of(f"{row['label']}/{video}", recipe, otherwise=otherwise, where=where)
-    return Entry(video, row["label"], PARTS.get(split.casefold()), group, where)
+    name = video + _part_suffix(row, where)
+    return Entry(name, row["label"], PARTS.get(split.casefold()), group, where)
+
+
+def _part_suffix(row: Mapping[str, str], where: str) -> str:
+    """Return what distinguishes the stack of a part of a video; empty for a whole video."""
+    if not any(row.get(name) for name in ("start", "end", "first", "second")):
+        return ""
+    # Imported here, because reading a list of whole videos must not load a decoder.
+    from flowstream.video import part_label, read_part
+
+    try:
+        part = read_part(row)
+    except ParameterError as error:
+        raise SplitError(f"{where}: {error}") from error
+    return "" if part is None else f"@{part_label(part)}"
 
 
 def _make_relative(video: str, directory: Path) -> str:

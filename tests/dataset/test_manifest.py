@@ -111,3 +111,17 @@ def test_a_wrong_row_is_named(text: str, message: str, manifest: Make, tree: Mak
 def test_a_manifest_that_is_not_there_is_named(tree: Make, tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"no.csv: cannot read the split file: No such file"):
         read(tmp_path / "no.csv", tree("1"))
+
+
+def test_parts_of_a_video_are_samples_of_one_group(manifest: Make, tree: Make) -> None:
+    path = manifest(
+        "video,label,start,end,first,second\n"
+        "a.mp4,walk,2.5,4,,\na.mp4,jump,10f,40f,,\na.mp4,smile,,,3,17\nb.mp4,walk,,,,\n"
+    )
+    split = read(path, tree("a@2.5-4s", "a@10-40f", "a@3+17f", "b"))
+    samples = {sample.video: sample for sample in (*split.train, *split.test)}
+    assert samples.keys() == {"a@2.5-4s", "a@10-40f", "a@3+17f", "b"}
+    assert samples["a@2.5-4s"].path.name == "a@2.5-4s.h5"
+    assert {samples[name].group for name in samples if name[0] == "a"} == {"a"}
+    with pytest.raises(SplitError, match=r"manifest.csv:2: .*seconds"):
+        read(manifest("video,label,start\na.mp4,walk,soon\n"), tree("a"))
