@@ -19,7 +19,7 @@ from flowstream.extract.journal import Outcome, Summary, read_latest, relative_o
 from flowstream.extract.meter import Meter
 from flowstream.extract.options import RunOptions
 from flowstream.extract.pools import POOLS
-from flowstream.extract.pools.pool import PoolOptions
+from flowstream.extract.pools.pool import Pool, PoolOptions
 from flowstream.extract.resume import (
     Progress,
     discard_damaged,
@@ -31,7 +31,7 @@ from flowstream.extract.schedule import select_jobs
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.tickets import TicketQueue, remove_parts
 from flowstream.extract.trial import Forecast, check_disk, forecast, free_bytes
-from flowstream.extract.worker import Extraction
+from flowstream.extract.work import Extraction
 from flowstream.flow import FlowMethod
 from flowstream.interrupts import stop_once
 
@@ -118,14 +118,20 @@ class _Batch:
         )
         journal.append(progress.unrecorded)
         outcomes = dict(progress.skipped)
-        if progress.todo:
+        with ExitStack() as stack:
             todo = [self.jobs[index] for index in progress.todo]
-            expected = estimate(todo, self.settings)
-            self._prepare(progress, expected)
-            for slot, outcome in self._outcomes(todo, expected):
-                outcome = self._record(outcome)
-                journal.append([outcome])
-                outcomes[progress.todo[slot]] = outcome
+            workers = max(1, options.num_workers(self.settings.method))
+            pool = None
+            if options.backend == "processes" and len(todo) >= workers:
+                # They import and load what they need while the videos are examined here.
+                pool = stack.enter_context(self._pool(workers, threads=1))
+            if todo:
+                expected = estimate(todo, self.settings)
+                self._prepare(progress, expected)
+                for slot, outcome in self._outcomes(todo, expected, pool=pool):
+                    outcome = self._record(outcome)
+                    journal.append([outcome])
+                    outcomes[progress.todo[slot]] = outcome
         return [outcomes[index] for index in sorted(outcomes)]
 
     def _prepare(self, progress: Progress, expected: Estimate) -> None:
@@ -162,30 +168,40 @@ class _Batch:
             discard_damaged(Path(outcome.output))
         return dataclasses.replace(outcome, attempt=attempt, settings=self.digest)
 
-    def _outcomes(self, jobs: Sequence[Job], expected: Estimate) -> Iterator[tuple[int, Outcome]]:
+    def _outcomes(
+        self, jobs: Sequence[Job], expected: Estimate, *, pool: Pool | None
+    ) -> Iterator[tuple[int, Outcome]]:
         """Yield the index and outcome of each job; no unfinished file is left behind."""
-        options = self.options
-        workers = max(1, options.num_workers(self.settings.method))
+        workers = max(1, self.options.num_workers(self.settings.method))
         # One video on many cores is split into segments, so workers are not limited by the videos
         # but by the tickets.
         queue = TicketQueue(jobs, expected.pairs, self.settings, workers=workers)
         used = min(workers, len(queue))
-        threads = max(1, workers // used)
+        with ExitStack() as stack:
+            stack.callback(queue.remove_unfinished)
+            meter = stack.enter_context(Meter(expected.pairs, shown=self.options.progress))
+            if pool is None:
+                pool = self._pool(used, threads=max(1, workers // used))
+                stack.enter_context(pool)
+            else:
+                stack.callback(pool.close)  # before unfinished files are removed
+            pool.report = meter.report
+            for slot, outcome in queue.run(pool):
+                meter.add(slot, outcome)
+                yield slot, outcome
+
+    def _pool(self, workers: int, *, threads: int) -> Pool:
+        """Return a pool that is not started, whose progress nobody sees yet."""
+        options = self.options
         settings = dataclasses.replace(
             self.settings, method=with_threads(self.settings.method, threads)
         )
         tasks = [Extraction(settings, device) for device in options.devices or (None,)]
         pool_options = PoolOptions(
-            workers=used,
+            workers=workers,
             threads=threads,
             scheduler=options.scheduler,
             timeout=options.timeout,
             inherited=[self.held.descriptor],
         )
-        with ExitStack() as stack:
-            stack.callback(queue.remove_unfinished)
-            meter = stack.enter_context(Meter(expected.pairs, shown=options.progress))
-            pool = stack.enter_context(POOLS[options.backend](tasks, pool_options, meter.report))
-            for slot, outcome in queue.run(pool):
-                meter.add(slot, outcome)
-                yield slot, outcome
+        return POOLS[options.backend](tasks, pool_options, lambda ticket, count: None)

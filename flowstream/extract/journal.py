@@ -12,18 +12,21 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 
 JOURNAL_NAME = "extract.jsonl"
 _SHARD_NAME = re.compile(r"extract\.(\d+)-of-(\d+)\.jsonl")
-_COMPLETE = re.compile(
-    rb'"output": ("(?:[^"\\]|\\.)*"), "status": "(done|skipped)"'
-    rb'.*?"pairs": (\d+),.*?"bytes": (\d+),'
+_LINE = re.compile(
+    rb'^.*?"output": ("[^"\\]*(?:\\.[^"\\]*)*"), "status": "(?:done|skipped)"'
+    rb'.*?"pairs": (\d+),.*?"bytes": (\d+),.*$|^(.+)$',
+    re.MULTILINE,
 )
-"""A line of a complete stack as `Journal` writes it."""
+"""Output, pairs and bytes of a complete stack, as `Journal` writes them, or any other line."""
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -208,11 +211,23 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
 
 
-def read_fast(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal as `read_records`, but of complete stacks only some values.
+class Line(NamedTuple):
+    """What a line of a journal says, in short.
 
-    Those are `output`, `status`, `pairs` and `bytes`. A journal may have a million lines: these
-    values are found in a quarter of the time that parsing takes.
+    `pairs` and `bytes` are 0 and `failure` is the whole record if the video failed; otherwise
+    `failure` is None.
+    """
+
+    output: str
+    pairs: int
+    bytes: int
+    failure: dict[str, Any] | None = None
+
+
+def read_fast(path: Path) -> Iterator[Line]:
+    """Yield the lines of a journal, of complete stacks in a quarter of the time of parsing.
+
+    A journal may have a million lines.
 
     Raises
     ------
@@ -221,24 +236,24 @@ def read_fast(path: Path) -> Iterator[dict[str, Any]]:
     """
     try:
         with open_regular(path) as file:
-            for line in file:
-                match = _COMPLETE.search(line)
-                if match is None:
-                    yield from _parse(line)
-                    continue
-                output, status, pairs, size = match.groups()
-                try:
-                    name = json.loads(output) if b"\\" in output else output[1:-1].decode("ascii")
-                except ValueError:  # a damaged line
-                    continue
-                yield {
-                    "output": name,
-                    "status": status.decode(),
-                    "pairs": int(pairs),
-                    "bytes": int(size),
-                }
+            while lines := file.readlines(_BLOCK_BYTES):
+                for output, pairs, size, other in _LINE.findall(b"".join(lines)):
+                    if other:  # a failure, or a truncated line
+                        yield from map(_summarise, _parse(other))
+                        continue
+                    try:
+                        name = json.loads(output) if b"\\" in output else output[1:-1].decode()
+                    except ValueError:  # a damaged line
+                        continue
+                    yield Line(name, int(pairs), int(size))
     except OSError as error:
         raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
+
+
+def _summarise(record: dict[str, Any]) -> Line:
+    if record["status"] == "failed":
+        return Line(record["output"], 0, 0, record)
+    return Line(record["output"], record.get("pairs", 0), record.get("bytes", 0))
 
 
 def _parse(line: bytes) -> Iterator[dict[str, Any]]:

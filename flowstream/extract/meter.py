@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from flowstream.extract.journal import Outcome
-from flowstream.extract.worker import Ticket
+from flowstream.extract.work import Ticket
 from flowstream.progress import Progress
 
 REFRESH_SECONDS = 0.5

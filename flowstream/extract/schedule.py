@@ -12,7 +12,7 @@ from flowstream.extract.forecast import estimate
 from flowstream.extract.jobs import Job
 from flowstream.extract.options import RunOptions
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.worker import Ticket
+from flowstream.extract.work import Ticket
 from flowstream.video import Span
 
 # Each segment starts a stack and, without an index of key frames, decodes from the first frame.

@@ -124,13 +124,12 @@ def read_status(
     complete: dict[str, tuple[int, int]] = {}
     status = Status(directory)
     for path in paths:
-        for record in read_fast(path):
-            output = record["output"]
-            if record["status"] == "failed":
-                status.failures[output] = record
+        for output, pairs, size, failure in read_fast(path):
+            if failure is not None:
+                status.failures[output] = failure
                 complete.pop(output, None)
             else:
-                complete[output] = record.get("pairs", 0), record.get("bytes", 0)
+                complete[output] = pairs, size
                 if status.failures:
                     status.failures.pop(output, None)
     status.done = len(complete)

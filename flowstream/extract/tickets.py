@@ -16,7 +16,7 @@ from flowstream.extract.journal import Outcome
 from flowstream.extract.pools.pool import Pool, Reply
 from flowstream.extract.schedule import split_job
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.worker import Result, Ticket
+from flowstream.extract.work import Result, Ticket
 
 _PART = re.compile(r"(.*?\.h5)(?:\.\d+)?(?:\.part)+")
 """Unfinished stacks, and stacks of segments, finished or not."""

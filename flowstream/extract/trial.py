@@ -17,7 +17,7 @@ from flowstream.extract.options import RunOptions
 from flowstream.extract.pools import POOLS
 from flowstream.extract.pools.pool import Pool, PoolOptions
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.worker import Extraction, Result, Ticket
+from flowstream.extract.work import Extraction, Result, Ticket
 
 _VIDEOS = 12
 _FRAMES = (9, 65)

@@ -8,99 +8,29 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from flowstream.errors import FlowstreamError, VideoError
-from flowstream.extract.devices import on_device
 from flowstream.extract.directory import make_directory
 from flowstream.extract.estimates import estimate_windows
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
+from flowstream.extract.work import Report, Result, Ticket
 from flowstream.store import Header, StackWriter, create_stack, encode_jpeg
 from flowstream.store.joining import join_stacks
 from flowstream.store.losses import LossCounts
 from flowstream.types import Images
 from flowstream.video import Frame, VideoReader, open_video
 
-Report = Callable[[int], None]
-
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """Work for a worker: a video, a segment of one, or the segments to join.
-
-    Parameters
-    ----------
-    job : Job
-    slot : int
-        Index of the job in its run.
-    segment : int or None
-        Index of the segment that `job.part` selects; None for a whole video.
-    segments : tuple of Path
-        Stacks of segments to join into the stack of the job.
-    losses : tuple of LossCounts
-        Vectors clipped and rounded to zero, of each segment.
-    most : int or None
-        Number of frames to read; None reads all.
-    """
-
-    job: Job
-    slot: int = 0
-    segment: int | None = None
-    segments: tuple[Path, ...] = ()
-    losses: tuple[LossCounts, ...] = ()
-    most: int | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """Result of a ticket.
-
-    Parameters
-    ----------
-    outcome : Outcome
-    losses : LossCounts or None
-    disk_error : str
-        Reason if the disk cannot take more stacks; the run then ends.
-    """
-
-    outcome: Outcome
-    losses: LossCounts | None = None
-    disk_error: str = ""
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """The task of a worker.
-
-    Parameters
-    ----------
-    settings : ExtractSettings
-    device : str or None
-        Device of the method, in place of its own.
-    """
-
-    settings: ExtractSettings
-    device: str | None = None
-
-    def __call__(self, ticket: Ticket, report: Report) -> Result:
-        """Run one ticket; an error of the video is part of the result."""
-        settings = self.settings
-        if self.device is not None:
-            settings = replace(settings, method=on_device(settings.method, self.device))
-        with _one_opencv_thread():
-            return attempt(ticket, settings, report=report)
 
 
 def attempt(ticket: Ticket, settings: ExtractSettings, *, report: Report | None = None) -> Result:
@@ -289,8 +219,8 @@ def _image(frame: Frame, colour: bool) -> Images:
 
 
 @contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Hold OpenCV to one thread: parallelism is over videos."""
+def one_opencv_thread() -> Iterator[None]:
+    """Hold OpenCV to one thread, because videos run in parallel."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

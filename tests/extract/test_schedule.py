@@ -23,7 +23,7 @@ from flowstream.extract import (
     worker,
 )
 from flowstream.extract.schedule import select_shard, split_job
-from flowstream.extract.worker import Ticket
+from flowstream.extract.work import Ticket
 from flowstream.flow.camera import Stabiliser
 from flowstream.flow.dis import DIS
 from flowstream.store import verify_stack

@@ -17,7 +17,8 @@ import pytest
 from flowstream.codec.float32 import Float32
 from flowstream.errors import FlowstreamError, StackError, VideoError
 from flowstream.extract import ExtractSettings, Job
-from flowstream.extract.worker import Extraction, Ticket, attempt, extract_video, one_line
+from flowstream.extract.work import Extraction, Ticket
+from flowstream.extract.worker import attempt, extract_video, one_line
 from flowstream.flow import FlowMethod
 from flowstream.flow.dis import DIS
 from flowstream.store import open_stack, verify_stack

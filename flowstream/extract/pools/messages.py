@@ -35,6 +35,8 @@ def receive(pipe: IO[bytes]) -> bytes | None:
 def serve() -> None:
     """Run tickets until the input ends; the first message is the task.
 
+    A task that has a method `prepare` is prepared before the first ticket comes.
+
     The input is read by a thread of its own, so that a worker notices the end of its run while it
     computes. It then ends without cleaning up: nobody would use what it computes.
     """
@@ -42,6 +44,9 @@ def serve() -> None:
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(source, inbox), daemon=True).start()
     task = pickle.loads(inbox.get())
+    prepare = getattr(task, "prepare", None)
+    if prepare is not None:
+        prepare()
     while True:
         ticket = pickle.loads(inbox.get())
         value = task(ticket, lambda count: send(target, pickle.dumps((PROGRESS, count))))

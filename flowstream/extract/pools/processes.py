@@ -42,7 +42,7 @@ class ProcessPool(Pool):
     """Runs tickets in processes of this machine; a ticket that kills its worker fails alone."""
 
     def start(self) -> None:
-        """Start the threads; each starts its worker when it gets its first ticket."""
+        """Start the threads, each of which starts its worker, whether there are tickets or not."""
         self._closing = threading.Event()
         self._tickets: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[Reply | BaseException] = queue.SimpleQueue()
@@ -100,6 +100,7 @@ class _Lane:
     def _serve(self) -> None:
         block_signals()
         try:
+            self._start()
             while (ticket := self.pool._tickets.get()) is not None:
                 if not self.pool._closing.is_set():
                     reply = self._run(ticket)
