@@ -176,7 +176,7 @@ def write_stack(
     vectors: Vectors,
     *,
     codec: Codec,
-    compression: str = "zstd",
+    compression: str = "lz4hc",
     images: list[bytes] | None = None,
 ) -> None:
     header = Header(

@@ -202,3 +202,12 @@ def test_every_module_can_be_imported(name: str) -> None:
     if name.endswith("_triton"):
         pytest.importorskip("triton", reason="Triton comes with CUDA builds of torch")
     importlib.import_module(name)
+
+
+def test_modules_of_one_system_are_imported_behind_a_check() -> None:
+    of_one_system = {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "tty", "winreg"}
+    for path in MODULES:
+        for node in parse(path).body:  # those in `if sys.platform` or `try` are deeper
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not of_one_system & set(names), f"{path}:{node.lineno} fails on other systems"
