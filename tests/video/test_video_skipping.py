@@ -26,9 +26,11 @@ def write(path: Path, codec: str = "libx264", **options: str) -> Path:
 
 
 def same(found: list[Frame], expected: list[Frame]) -> bool:
-    return [(one.index, one.seconds) for one in found] == [
-        (one.index, one.seconds) for one in expected
-    ] and all((one.luma == other.luma).all() for one, other in zip(found, expected, strict=True))
+    places = [[(frame.index, frame.seconds) for frame in frames] for frames in (found, expected)]
+    pixels = [
+        np.stack([np.asarray(frame.luma) for frame in frames]) for frames in (found, expected)
+    ]
+    return places[0] == places[1] and bool((pixels[0] == pixels[1]).all())
 
 
 @pytest.fixture
