@@ -12,21 +12,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 
 JOURNAL_NAME = "extract.jsonl"
 _SHARD_NAME = re.compile(r"extract\.(\d+)-of-(\d+)\.jsonl")
-_LINE = re.compile(
-    rb'^.*?"output": ("[^"\\]*(?:\\.[^"\\]*)*"), "status": "(?:done|skipped)"'
-    rb'.*?"pairs": (\d+),.*?"bytes": (\d+),.*$|^(.+)$',
-    re.MULTILINE,
-)
-"""Output, pairs and bytes of a complete stack, as `Journal` writes them, or any other line."""
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -206,57 +198,12 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with open_regular(path) as file:
             for line in file:
-                yield from _parse(line)
+                yield from parse_line(line)
     except OSError as error:
         raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
 
 
-class Line(NamedTuple):
-    """What a line of a journal says, in short.
-
-    `pairs` and `bytes` are 0 and `failure` is the whole record if the video failed; otherwise
-    `failure` is None.
-    """
-
-    output: str
-    pairs: int
-    bytes: int
-    failure: dict[str, Any] | None = None
-
-
-def read_fast(path: Path) -> Iterator[Line]:
-    """Yield the lines of a journal, of complete stacks in a quarter of the time of parsing.
-
-    A journal may have a million lines.
-
-    Raises
-    ------
-    ExtractionError
-        If the journal cannot be read.
-    """
-    try:
-        with open_regular(path) as file:
-            while lines := file.readlines(_BLOCK_BYTES):
-                for output, pairs, size, other in _LINE.findall(b"".join(lines)):
-                    if other:  # a failure, or a truncated line
-                        yield from map(_summarise, _parse(other))
-                        continue
-                    try:
-                        name = json.loads(output) if b"\\" in output else output[1:-1].decode()
-                    except ValueError:  # a damaged line
-                        continue
-                    yield Line(name, int(pairs), int(size))
-    except OSError as error:
-        raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
-
-
-def _summarise(record: dict[str, Any]) -> Line:
-    if record["status"] == "failed":
-        return Line(record["output"], 0, 0, record)
-    return Line(record["output"], record.get("pairs", 0), record.get("bytes", 0))
-
-
-def _parse(line: bytes) -> Iterator[dict[str, Any]]:
+def parse_line(line: bytes) -> Iterator[dict[str, Any]]:
     """Yield the record of a line, unless a kill truncated it or it is damaged."""
     try:
         record = json.loads(line)

@@ -13,7 +13,8 @@ from typing import Any
 from flowstream.errors import ExtractionError
 from flowstream.extract.forecast import readable_bytes, readable_seconds
 from flowstream.extract.jobs import plan
-from flowstream.extract.journal import journal_paths, read_fast, relative_output, shard_journals
+from flowstream.extract.journal import journal_paths, relative_output, shard_journals
+from flowstream.extract.journal_lines import read_fast
 from flowstream.extract.lock import is_locked
 
 # Long enough to average over long videos, short enough to follow a change of machines.
