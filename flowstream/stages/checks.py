@@ -73,7 +73,7 @@ def check_videos(recipe: Recipe) -> Split:
     return split
 
 
-def check_checkpoint_space(recipe: Recipe, classes: int) -> None:
+def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> None:
     """Raise if the checkpoints of a recipe will not fit on the disk of its output directory.
 
     Files that exist count as space, because new ones replace them.
@@ -83,6 +83,8 @@ def check_checkpoint_space(recipe: Recipe, classes: int) -> None:
     recipe : Recipe
     classes : int
         Number of classes.
+    runs : int
+        Number of trainings, each with checkpoints of its own.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def check_checkpoint_space(recipe: Recipe, classes: int) -> None:
         needed += max(0, sum(kept) - existing)
         largest = max(largest, *kept)
     # A checkpoint is written completely before it replaces the one before.
-    needed += largest
+    needed = runs * needed + largest
     free = free_bytes(recipe.out)
     if needed > free:
         raise CheckpointError(

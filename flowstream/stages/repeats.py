@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowstream.dataset.holdout import hold_out, shuffle_key
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, SplitError
-from flowstream.stages.checks import check_split, check_videos
+from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.training import Result, train_checked
 
@@ -75,8 +75,7 @@ def make_repeats(
     """Return the trainings of a cross-validation, or one for each official split or seed.
 
     The directories of the repeats are below that of the recipe, and all share its stacks. Folds and
-    groups divide all videos of the dataset: whatever its split files call training or test. These
-    videos are read from the stacks, unless `split` lists them.
+    groups divide all videos of the dataset, those of the stacks or those that `split` lists.
 
     Raises
     ------
@@ -137,16 +136,12 @@ def make_repeats(
 
 
 def check_repeats(recipe: Recipe, **kinds: Any) -> None:
-    """Check the splits of the repeats that `make_repeats` returns, before any video is extracted.
-
-    Raises
-    ------
-    FlowstreamError
-        As `check_videos` and `make_repeats` do.
-    """
+    """Check the split of each repeat, and the space of all, before any video is extracted."""
     split = check_videos(recipe)
     where = ", ".join(map(str, recipe.extract.sources))
-    for repeat in make_repeats(recipe, **kinds, split=split):
+    repeats = make_repeats(recipe, **kinds, split=split)
+    check_checkpoint_space(recipe, len(split.classes), runs=len(repeats))
+    for repeat in repeats:
         if repeat.split is not None:
             check_split(repeat.split, where=where)
         elif repeat.recipe.split != recipe.split:

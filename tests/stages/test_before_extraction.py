@@ -136,6 +136,8 @@ def test_checkpoints_that_do_not_fit_are_refused_before_the_extraction(
     best, last = forecast_checkpoints(recipe.streams["spatial"], 2)
     monkeypatch.setattr(trial, "free_bytes", lambda _: best + 2 * last)
     check_checkpoint_space(recipe, 2)
+    with pytest.raises(CheckpointError, match="checkpoints will take"):
+        check_repeats(recipe, seeds=(0, 1))
     monkeypatch.setattr(trial, "free_bytes", lambda _: best + 2 * last - 1)
     with pytest.raises(CheckpointError, match=r"checkpoints will take about .* free"):
         run_stages(recipe, progress=False)
