@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from flowstream.cli import Program
+from flowstream.cli.options import recipe_settings
 from flowstream.recipe import load_recipe
 from flowstream.recipes import find_recipe
 from flowstream.stages import Recipe, extract_flow
@@ -15,9 +16,7 @@ from flowstream.stages import Recipe, extract_flow
 
 @click.command(cls=Program)
 @click.argument("recipe")
-@click.option(
-    "--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override a value."
-)
+@recipe_settings
 def main(recipe: str, settings: tuple[str, ...]) -> None:
     """Extract the flow stacks of the videos of RECIPE; existing stacks are skipped."""
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from flowstream.cli import Program
+from flowstream.cli.options import recipe_settings
 from flowstream.cli.train import describe
 from flowstream.recipe import load_recipe
 from flowstream.recipes import find_recipe
@@ -16,9 +17,7 @@ from flowstream.stages import Recipe, train_streams
 
 @click.command(cls=Program)
 @click.argument("recipe")
-@click.option(
-    "--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Override a value."
-)
+@recipe_settings
 def main(recipe: str, settings: tuple[str, ...]) -> None:
     """Train, evaluate and fuse the streams of RECIPE; completed steps are skipped."""
     click.echo(describe(train_streams(load_recipe(find_recipe(recipe), Recipe, settings=settings))))

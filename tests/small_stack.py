@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from flowstream import synthetic
-from flowstream.codec import CODECS
+from flowstream.codec import CODECS, Codec
 from flowstream.store import Header, create_stack, encode_jpeg
 
 SIZE = (48, 64)
+
+
+def known_header(size: tuple[int, int], codec: Codec, **changes: Any) -> Header:
+    """Return the header of a stack of known flow; `changes` replace other values."""
+    values: dict[str, Any] = {
+        "method": {"name": "known"},
+        "sampling": {"step": 1},
+        "source": "known.mp4",
+        "source_bytes": 1,
+        "fps": 25.0,
+        "source_size": size,
+    }
+    return Header(size=size, codec=codec, **{**values, **changes})
+
+
+def make_pan(path: Path, *, frames: int) -> Path:
+    """Write a video of a pan by (1.5, -0.5) per step, at 25 frames per second, without loss."""
+    pairs = (synthetic.pan(dx=1.5 * t, dy=-0.5 * t, size=SIZE, seed=2) for t in range(frames))
+    return synthetic.write_video(
+        path, np.stack([second[0] for _, second in pairs]), fps=25, codec="ffv1"
+    )
 
 
 def make_stack(

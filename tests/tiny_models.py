@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
+
+import torch
 
 from flowstream.models import MODELS
 
@@ -27,3 +31,12 @@ def tiny_options(name: str) -> dict[str, Any]:
     """Return the options that make a model small."""
     known = {field.name for field in dataclasses.fields(cast(Any, MODELS[name]))}
     return {key: value for key, value in _TINY.items() if key in known}
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Use one thread, which is faster for networks this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -85,3 +86,22 @@ WAYS: tuple[Callable[[Bytes, np.random.Generator], str], ...] = (
     damage_head,
 )
 """All ways; each changes the content in place and returns what it did."""
+
+
+def damage_files(
+    files: Sequence[Path], generator: np.random.Generator, *, seed: int
+) -> Iterator[tuple[Path, Path, str]]:
+    """Damage a copy of each file in all ways.
+
+    Yields
+    ------
+    file, copy, description
+        The copy is overwritten by the next one; the description names the seed.
+    """
+    for way in WAYS:
+        for file in files:
+            content = bytearray(file.read_bytes())
+            description = f"{file.name}: {way(content, generator)} (seed {seed})"
+            copy = file.with_name(f"variant{file.suffix}")
+            copy.write_bytes(content)
+            yield file, copy, description

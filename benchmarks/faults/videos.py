@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.faults.damage import WAYS
+from benchmarks.faults.damage import damage_files
 from benchmarks.faults.tally import Budget, Tally
 from benchmarks.faults.watched import WatchedProcess
 
@@ -57,13 +57,8 @@ def run(budget: Budget, *, kinds: Mapping[str, dict[str, Any]] = KINDS) -> Tally
                 tally.add("wrong", f"clean {clip.name}: {answer.value}")
             clean[clip] = answer.value
         while not budget.is_spent(tally.tried):
-            for way in WAYS:
-                for clip in clips:
-                    content = bytearray(clip.read_bytes())
-                    what = f"{clip.name}: {way(content, generator)} (seed {budget.seed})"
-                    variant = clip.with_name(f"variant{clip.suffix}")
-                    variant.write_bytes(content)
-                    tally.add(*judge(child, variant, clean[clip], what))
+            for clip, copy, what in damage_files(clips, generator, seed=budget.seed):
+                tally.add(*judge(child, copy, clean[clip], what))
                 if budget.is_spent(tally.tried):
                     break
     return tally

@@ -5,14 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
-from flowstream.cli.options import GroupedOption, NameIn, progress_is_wanted
+from flowstream.cli.options import NameIn, options_of, progress_is_wanted
 from flowstream.cli.paths import is_stack
 from flowstream.progress import Progress
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
 _VIDEOS = "Videos without a stack"
 
-_video = partial(click.option, cls=GroupedOption, group=_VIDEOS)
+_video = options_of(_VIDEOS)
 
 
 def estimate_options(command: Callable[..., Any]) -> Callable[..., Any]:

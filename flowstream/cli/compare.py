@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowstream.cli.flow_options import frame_options, read_flow, usage_errors
-from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, is_stack, paths_argument
 from flowstream.cli.text import format_table
 from flowstream.errors import ParameterError
@@ -39,8 +38,8 @@ _COLUMNS = {
     "outliers": ("outliers", "%"),
 }
 
-_methods = partial(click.option, cls=GroupedOption, group="Methods on a video")
-_output = partial(click.option, cls=GroupedOption, group="Output")
+_methods = options_of("Methods on a video")
+_output = options_of("Output")
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)

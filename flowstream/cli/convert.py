@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand, NameIn, progress_is_wanted
+from flowstream.cli.options import Folder, GroupedCommand, NameIn, json_option, progress_is_wanted
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.errors import ConversionError, FlowstreamError
 from flowstream.escapes import escape_controls
@@ -57,7 +57,7 @@ class _Source:
     help="Pixels that codes 0 and 255 of raw frames stand for; needed to read raw frames.",
 )
 @click.option("--fps", type=float, default=0.0, help="Frames per second of raw frames, if known.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def convert(
     paths: tuple[Path, ...],
     target: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn
+from flowstream.cli.options import GroupedCommand, NameIn, json_option, options_of
 from flowstream.cli.text import format_table, format_value
 
 if TYPE_CHECKING:
@@ -41,71 +41,61 @@ class ClipLengths(click.ParamType):  # type: ignore[type-arg]
         return tuple(map(int, parts))
 
 
+_network = options_of("Network")
+_training = options_of("Training")
+
+
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("model", type=NameIn("model", "flowstream.models:MODELS"), metavar="MODEL")
-@click.option(
+@_network(
     "--input",
     "lengths",
-    cls=GroupedOption,
-    group="Network",
     type=ClipLengths(),
     metavar="CxTxHxW",
     help="Shape of a clip: channels (3 for RGB, 2 for flow), frames, rows, columns. For a model of "
     "RGB and flow: fields, rows, columns. [default: 3x16x112x112 or 16x112x112]",
 )
-@click.option(
+@_network(
     "--classes",
-    cls=GroupedOption,
-    group="Network",
     type=click.IntRange(min=1, max=100_000),
     default=101,
     show_default=True,
     help="Number of classes, such as 101 for UCF101.",
 )
-@click.option(
+@_network(
     "--set",
     "settings",
-    cls=GroupedOption,
-    group="Network",
     multiple=True,
     metavar="KEY=VALUE",
     help="Set an option of the model; 'flowstream list models' shows the options.",
 )
-@click.option(
+@_network(
     "--receptive-field/--no-receptive-field",
-    cls=GroupedOption,
-    group="Network",
     default=True,
     show_default=True,
     help="Compute receptive fields, which takes seconds to minutes for large networks.",
 )
-@click.option(
+@_training(
     "--train",
     "training",
     is_flag=True,
-    cls=GroupedOption,
-    group="Training",
     help="Estimate the memory of a training step.",
 )
-@click.option(
+@_training(
     "--batch",
-    cls=GroupedOption,
-    group="Training",
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
     help="Number of clips in a training step.",
 )
-@click.option(
+@_training(
     "--optimiser",
-    cls=GroupedOption,
-    group="Training",
     type=click.Choice(["sgd", "adamw"]),
     default="sgd",
     show_default=True,
     help="Optimiser, which determines the memory of its state.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def describe(
     model: str,
     lengths: tuple[int, ...] | None,

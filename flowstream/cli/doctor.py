@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.cli.options import Folder, GroupedCommand, json_option
 from flowstream.errors import ExtractionError
 
 EXAMPLE = """\
@@ -27,7 +27,7 @@ _SIGNS = {"ok": "ok     ", "missing": "missing", "problem": "PROBLEM"}
     metavar="DIR",
     help="Directory whose disk is checked.  [default: the working directory]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(out: Path, as_json: bool) -> None:
     """Check this installation: versions, methods, devices, disk and decoding speed.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstream.cli.cores import share_cores
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option, quiet_option
 from flowstream.cli.train import format_measures, measures_as_data
 from flowstream.escapes import escape_controls
 
@@ -45,8 +45,8 @@ flowstream evaluate runs/ucf101/spatial/best.pt --crops full --part validation""
     metavar="TABLE.KEY=VALUE",
     help="Override a value of the run's recipe, such as split.split=2 or stacks=DIR.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
+@quiet_option
+@json_option
 def evaluate(
     runs: tuple[Path, ...],
     segments: int | None,

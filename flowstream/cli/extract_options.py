@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
-from flowstream.cli.options import Folder, GroupedOption, NameIn
+from flowstream.cli.options import Decorator, Folder, NameIn, options_of
 from flowstream.errors import ParameterError
 
 if TYPE_CHECKING:
     from flowstream.extract import ExtractSettings, RunOptions, Shard
 
-Decorator = Callable[[Any], Any]
-
-
-def _option(group: str) -> Callable[..., Decorator]:
-    return partial(click.option, cls=GroupedOption, group=group)
-
-
 _flow, _motion, _frames, _stacks, _run = map(
-    _option, ("Flow", "Directions and camera", "Frames", "Stacks", "Run")
+    options_of, ("Flow", "Directions and camera", "Frames", "Stacks", "Run")
 )
 
 run_option = _run

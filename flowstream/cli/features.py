@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option, quiet_option, recipe_settings
 
 if TYPE_CHECKING:
     from flowstream.stages.features import KeptFeatures
@@ -21,15 +21,9 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("recipe")
 @click.argument("streams", nargs=-1, metavar="[STREAM]...")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Override a value of the recipe; may be repeated.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@recipe_settings
+@quiet_option
+@json_option
 def features(
     recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
 ) -> None:

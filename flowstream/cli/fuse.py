@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstream.cli.options import GroupedCommand, NameIn
+from flowstream.cli.options import GroupedCommand, NameIn, json_option
 from flowstream.cli.text import format_table
 from flowstream.cli.train import format_measures, measures_as_data
 
@@ -44,7 +44,7 @@ flowstream fuse run/*/scores.npz --method svm --fit run/*/scores-validation.npz 
     "--plot", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw the curve to a file."
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the fused scores here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def fuse(
     files: tuple[Path, ...],
     method: str,

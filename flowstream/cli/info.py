@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
 from flowstream.cli.text import format_record, format_table, format_value
 from flowstream.errors import FlowstreamError, ParameterError
@@ -37,7 +37,7 @@ _COLUMNS = {
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @paths_argument("PATH")
 @click.option("--count", is_flag=True, help="Count the frames of videos by decoding them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def info(paths: tuple[Path, ...], count: bool, as_json: bool) -> None:
     """Print what a file is and what made it.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,6 +91,30 @@ class GroupedOption(click.Option):
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
+
+
+Decorator = Callable[[Any], Any]
+
+
+def options_of(group: str) -> Callable[..., Decorator]:
+    """Return a function like `click.option`, for the options that are listed under one title."""
+    return partial(click.option, cls=GroupedOption, group=group)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+"""Decorator that adds the option --json."""
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+"""Decorator that adds -q for a command that needs its value itself."""
+
+recipe_settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Override a value of the recipe; may be given several times.",
+)
+"""Decorator that adds the option --set of commands that take a recipe."""
 
 
 class GroupedCommand(click.Command):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.cores import share_cores
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option, quiet_option
 from flowstream.cli.text import format_table
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Videos extracted in parallel.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the predictions as JSON.")
+@quiet_option
+@json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the predictions as CSV.")
 def predict(
     sources: tuple[str, ...],

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import click
 
 from flowstream.cli.clips import estimate_options
 from flowstream.cli.flow_options import read_flow, usage_errors
-from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, is_stack, paths_argument
 from flowstream.cli.text import format_table, paint, wrap_text
 from flowstream.errors import FlowstreamError, ParameterError
@@ -35,7 +34,7 @@ flowstream quality clip.mp4 --method dis --short-side 256 --limit 100"""
 
 _COLOURS = {"good": "green", "check": "yellow", "bad": "red"}
 
-_output = partial(click.option, cls=GroupedOption, group="Output")
+_output = options_of("Output")
 
 
 @dataclasses.dataclass(frozen=True)

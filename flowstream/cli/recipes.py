@@ -6,7 +6,7 @@ import json
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option
 
 EXAMPLE = """\
 flowstream recipes
@@ -17,7 +17,7 @@ flowstream train mine.toml"""
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("action", required=False, type=click.Choice(["show"]))
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 def recipes(action: str | None, name: str | None, as_json: bool) -> None:
     """List the recipes that come with flowstream, or print one of them.
 

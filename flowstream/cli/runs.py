@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option
 from flowstream.cli.text import format_table
 
 EXAMPLE = """\
@@ -22,7 +22,7 @@ flowstream runs runs/ --json"""
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 def runs(directory: Path, as_json: bool) -> None:
     """List the runs below DIRECTORY, the latest first: epochs and test accuracy of each stream."""
     from flowstream.stages.runs import list_runs

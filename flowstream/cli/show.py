@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowstream.cli.clips import estimate_options, open_any
-from flowstream.cli.options import GroupedCommand, GroupedOption, NameIn, progress_is_wanted
+from flowstream.cli.options import (
+    GroupedCommand,
+    NameIn,
+    options_of,
+    progress_is_wanted,
+)
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
 from flowstream.cli.terminal import KINDS, choose_kind, draw
 from flowstream.cli.text import paint
@@ -35,8 +39,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _FILMS = (".mp4", ".gif", ".webp")
 _SUFFIXES = dict.fromkeys((*_PICTURES, *_FILMS))
 
-_what = partial(click.option, cls=GroupedOption, group="What to draw")
-_where = partial(click.option, cls=GroupedOption, group="Where to")
+_what = options_of("What to draw")
+_where = options_of("Where to")
 
 
 class _Output(click.Path):

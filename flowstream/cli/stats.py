@@ -7,13 +7,12 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_stacks, paths_argument
 from flowstream.cli.text import format_row, format_table, paint, sparkline
 from flowstream.errors import StackError
@@ -56,8 +55,8 @@ _FIELD = {
 }
 _SPARKS = 16
 
-_shape = partial(click.option, cls=GroupedOption, group="Rows")
-_output = partial(click.option, cls=GroupedOption, group="Output")
+_shape = options_of("Rows")
+_output = options_of("Output")
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.cli.options import Folder, GroupedCommand, json_option
 from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
@@ -33,7 +33,7 @@ _SHOWN = 10
     help="Videos of the extraction, to count those that remain; may be given several times.",
 )
 @click.option("--keep-suffix", is_flag=True, help="The extraction used --keep-suffix.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def status(
     directory: Path,
     failed: bool,

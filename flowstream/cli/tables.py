@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from flowstream.cli.options import GroupedCommand
+from flowstream.cli.options import GroupedCommand, json_option
 from flowstream.cli.text import wrap_text
 from flowstream.errors import MissingDependencyError
 
@@ -36,16 +36,18 @@ flowstream list codecs --json"""
 
 @click.command(name="list", cls=GroupedCommand, example=EXAMPLE)
 @click.argument("kinds", nargs=-1, type=click.Choice(list(TABLES)), metavar="[KIND]...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
     """List methods, codecs, compressions, formats, models and fusions.
 
     Each is listed with its parameters.
 
     KIND is methods, codecs, compressions, formats, models or fusions; the default is all kinds.
-    The parameters are those of --set and of recipes, with their defaults. An entry that needs a
-    package that is not installed is marked, with the command that installs the package. If KIND is
-    models, each model is also traced for its size and cost, which takes a few seconds.
+    The parameters are those of --set and of recipes, with their defaults. If a method has presets,
+    the values of the default preset are shown, and those in which each other preset differs. An
+    entry that needs a package that is not installed is marked, with the command that installs the
+    package. If KIND is models, each model is also traced for its size and cost, which takes a few
+    seconds.
     """
     listed = {kind: _entries(TABLES[kind]) for kind in kinds or TABLES}
     for kind in kinds:
@@ -86,15 +88,25 @@ def _entry(name: str, plugins: Mapping[str, Any]) -> dict[str, Any]:
     except MissingDependencyError as error:
         return {**entry, "missing": str(error)}
     summary = (inspect.getdoc(plugin) or "").partition("\n")[0]
-    return {**entry, "summary": summary, "parameters": _parameters(plugin)}
+    presets = plugin.presets() if hasattr(plugin, "presets") else {}
+    entry |= {"summary": summary, "parameters": _parameters(plugin, presets)}
+    return {**entry, "presets": presets} if presets else entry
 
 
-def _parameters(plugin: Any) -> dict[str, Any]:
-    """Return the parameters of a plug-in with their defaults as plain data."""
+def _parameters(plugin: Any, presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of a plug-in with their defaults as plain data.
+
+    A parameter without a default of its own has the value of the default preset.
+    """
     if not dataclasses.is_dataclass(plugin):
         return {}
+    defaults = {field.name: _default(field) for field in dataclasses.fields(plugin) if field.init}
+    preset = presets.get(str(defaults.get("preset")), {})
     return {
-        field.name: {"type": str(field.type), "default": _default(field)}
+        field.name: {
+            "type": str(field.type),
+            "default": preset.get(field.name, defaults[field.name]),
+        }
         for field in dataclasses.fields(plugin)
         if field.init
     }
@@ -119,11 +131,17 @@ def _print_entry(kind: str, entry: Mapping[str, Any], *, indent: int) -> None:
         for line in importlib.import_module(MEASURED[kind]).lines(entry["measured"]):
             click.echo(wrap_text(f"{'':{indent}}{line}", indent=indent))
     if entry["parameters"]:
-        pairs = [
-            f"{name}={_format_default(parameter['default'])}"
-            for name, parameter in entry["parameters"].items()
-        ]
-        click.echo(wrap_text(f"{'':{indent}}{'  '.join(pairs)}", indent=indent))
+        defaults = {name: parameter["default"] for name, parameter in entry["parameters"].items()}
+        _print_values("", defaults, indent=indent)
+        for preset, values in entry.get("presets", {}).items():
+            if preset != defaults["preset"]:
+                other = {key: value for key, value in values.items() if value != defaults[key]}
+                _print_values(f"preset={preset}:  ", other, indent=indent)
+
+
+def _print_values(title: str, values: Mapping[str, Any], *, indent: int) -> None:
+    pairs = [f"{name}={_format_default(value)}" for name, value in values.items()]
+    click.echo(wrap_text(f"{'':{indent}}{title}{'  '.join(pairs)}", indent=indent))
 
 
 def _format_default(default: Any) -> str:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.cores import share_cores
-from flowstream.cli.options import GroupedCommand, GroupedOption
+from flowstream.cli.options import (
+    GroupedCommand,
+    json_option,
+    options_of,
+    quiet_option,
+    recipe_settings,
+)
 from flowstream.cli.text import format_table
 
 if TYPE_CHECKING:
@@ -43,61 +49,47 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
         return tuple(dict.fromkeys(numbers))
 
 
+_repetition = options_of("Repetition")
+_checks = options_of("Checks")
+
+
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("recipe")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Override a value of the recipe; may be given several times.",
-)
+@recipe_settings
 @click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
-@click.option(
+@_repetition(
     "--splits",
     type=Numbers(),
     metavar="1,2,3",
     help="Train on each of these official splits.",
-    cls=GroupedOption,
-    group="Repetition",
 )
-@click.option(
+@_repetition(
     "--folds",
     type=click.IntRange(min=2),
     metavar="K",
     help="Cross-validate over K folds of whole groups.",
-    cls=GroupedOption,
-    group="Repetition",
 )
-@click.option(
+@_repetition(
     "--leave-one-group-out",
     is_flag=True,
     help="Test on each group (subject, film) in turn, and train on all others.",
-    cls=GroupedOption,
-    group="Repetition",
 )
-@click.option(
+@_repetition(
     "--seeds",
     type=Numbers(),
     metavar="0,1,2",
     help="Train with each of these seeds.",
-    cls=GroupedOption,
-    group="Repetition",
 )
-@click.option(
+@_checks(
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
     help="Check the training: learn N videos by heart, without augmentation.",
-    cls=GroupedOption,
-    group="Checks",
 )
-@click.option(
+@_checks(
     "--find-lr",
     is_flag=True,
     help="Suggest a learning rate for each stream, and train nothing.",
-    cls=GroupedOption,
-    group="Checks",
 )
 @click.option("--no-extract", is_flag=True, help="Train on the stacks that are there.")
 @click.option(
@@ -105,8 +97,8 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
     is_flag=True,
     help="Train streams again whose recipe, videos or flow changed; keep the others.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@quiet_option
+@json_option
 def train(
     recipe: str,
     settings: tuple[str, ...],

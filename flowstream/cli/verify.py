@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstream.cli.options import GroupedCommand, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, json_option, progress_is_wanted
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.errors import StackError
 from flowstream.escapes import escape_controls
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     help="Number of stacks checked in parallel.  [default: number of CPU cores]",
 )
 @click.option("--delete-damaged", is_flag=True, help="Delete stacks that are damaged.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def verify(
     paths: tuple[Path, ...],
     sources: tuple[Path, ...],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.clips import estimate_options, open_any
-from flowstream.cli.options import GroupedCommand, GroupedOption, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
 from flowstream.errors import FlowstreamError, ParameterError
 from flowstream.escapes import escape_controls
@@ -27,7 +27,7 @@ flowstream view stacks/clip.h5 -o clip.html
 flowstream view stacks/ -o pages/
 flowstream view clip.mp4 --method dis --serve"""
 
-_page = partial(click.option, cls=GroupedOption, group="Pages")
+_page = options_of("Pages")
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)

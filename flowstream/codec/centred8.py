@@ -109,7 +109,7 @@ class Centred8(Codec):
         )
         return found
 
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         # 1 and 255 wrap to the two ends of uint8; 0, which nothing writes, is beyond the bound
         found: NDArray[np.bool_] = codes - np.uint8(2) >= 253

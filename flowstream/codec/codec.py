@@ -59,7 +59,7 @@ class Codec(ABC):
         """Return the codes nearest to finite float32 vectors, clipped at the bound."""
 
     @abstractmethod
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes that are at the bound, of the shape of `codes`."""
 
     def encode(self, vectors: Vectors) -> Codes:
@@ -125,7 +125,7 @@ class Codec(ABC):
     def at_bound(self, codes: Codes) -> int:
         """Count the vectors of `(..., 2, H, W)` codes that have a component at the bound."""
         _check_axes(codes, f"codec {self.name!r}: codes")
-        at_bound = self.saturated(codes)
+        at_bound = self.find_clipped(codes)
         return int(np.count_nonzero(at_bound[..., 0, :, :] | at_bound[..., 1, :, :]))
 
     def below_step(self, vectors: Vectors, codes: Codes) -> tuple[int, int]:

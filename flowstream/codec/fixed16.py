@@ -46,7 +46,7 @@ class Fixed16(Codec):
         steps *= STEPS
         return np.rint(steps, out=steps).astype(np.int16)
 
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= round(self.bound * STEPS)
         return found

@@ -27,7 +27,7 @@ class Float16(Codec):
         bound = np.float32(self.bound)
         return np.clip(vectors, -bound, bound).astype(np.float16)
 
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= np.float16(self.bound)
         return found

@@ -27,7 +27,7 @@ class Float32(Codec):
         codes: Codes = vectors.copy()
         return codes
 
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         found: NDArray[np.bool_] = np.abs(codes) >= np.float32(self.bound)
         return found

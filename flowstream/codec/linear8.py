@@ -55,7 +55,7 @@ class Linear8(Codec):
         steps /= 2 * self.bound
         return np.rint(steps, out=steps).astype(np.uint8)
 
-    def saturated(self, codes: Codes) -> NDArray[np.bool_]:
+    def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         # 255 wraps to 0, 0 to 1
         found: NDArray[np.bool_] = codes + np.uint8(1) <= 1

@@ -11,27 +11,31 @@ from flowstream.flow.files import write_flow
 from flowstream.store import Stack
 
 
+class FlowFiles(Format):
+    """Directory with a file for each field."""
+
+    suffix: ClassVar[str] = ""
+
+    pattern: ClassVar[str]
+    """Name of a file, with the number of the field as `{}`."""
+
+    def write(self, stack: Stack, target: Path) -> None:
+        """Write a file for each field, numbered from 0."""
+        for k, vectors in enumerate(stack.fields()):
+            write_flow(target / self.pattern.format(k), vectors)
+
+
 @dataclass(frozen=True)
-class Flo(Format):
+class Flo(FlowFiles):
     """Directory with a Middlebury file `00000.flo` for each field; float32, exact."""
 
     name: ClassVar[str] = "flo"
-    suffix: ClassVar[str] = ""
-
-    def write(self, stack: Stack, target: Path) -> None:
-        """Write a file for each field, numbered from 0."""
-        for k, vectors in enumerate(stack.fields()):
-            write_flow(target / f"{k:05d}.flo", vectors)
+    pattern: ClassVar[str] = "{:05d}.flo"
 
 
 @dataclass(frozen=True)
-class Kitti(Format):
+class Kitti(FlowFiles):
     """Directory with a KITTI file `000000_10.png` for each field; rounds to 1/64 pixel."""
 
     name: ClassVar[str] = "kitti"
-    suffix: ClassVar[str] = ""
-
-    def write(self, stack: Stack, target: Path) -> None:
-        """Write a file for each field, numbered from 0."""
-        for k, vectors in enumerate(stack.fields()):
-            write_flow(target / f"{k:06d}_10.png", vectors)
+    pattern: ClassVar[str] = "{:06d}_10.png"

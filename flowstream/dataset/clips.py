@@ -164,7 +164,7 @@ class StackClips:
             yield stack
 
     def _check(self, stack: Stack, first: Stack) -> None:
-        differences = stack.spec.differences(first.spec)
+        differences = stack.spec.list_differences(first.spec, names=("this", "first"))
         if differences:
             raise StackError(
                 f"{stack.path}: made with other settings than {first.path}: "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstream.errors import ParameterError
+from flowstream.extract.stack_options import StackOptions
 from flowstream.recipe import build
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExtractRecipe:
+class ExtractRecipe(StackOptions):
     """Videos, and how their flow is computed and stored.
 
     Parameters
@@ -33,7 +34,7 @@ class ExtractRecipe:
     codec : str
         A key of `CODECS`; `bound` is its bound in pixels, if it has one.
     compression, rgb, jpeg_quality, max_corrupt, allow_truncated, backward, consistency
-        See `flowstream.extract.ExtractSettings`.
+        See `StackOptions`.
     stabilise : str
         A key of `STABILISERS`, or "none"; `stabiliser` are its fields.
     jobs : int or None
@@ -53,13 +54,6 @@ class ExtractRecipe:
     stream: int | None = None
     codec: str = "centred8"
     bound: float | None = None
-    compression: str = "lz4hc"
-    rgb: bool = True
-    jpeg_quality: int = 95
-    max_corrupt: int = 0
-    allow_truncated: bool = False
-    backward: bool = False
-    consistency: bool = False
     stabilise: str = "none"
     stabiliser: Mapping[str, Any] = field(default_factory=dict)
     jobs: int | None = field(default=None, compare=False)

@@ -113,8 +113,8 @@ def discard_damaged(output: Path) -> None:
         _damaged(output).unlink()
 
 
-def differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
-    """Return how the settings of a stack differ from those of a run, one string each."""
+def list_differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
+    """List the settings of a stack that differ from those of a run, one string each."""
     wanted = FlowSpec(
         method=provenance(settings.method),
         sampling=provenance(settings.sampling),
@@ -122,7 +122,7 @@ def differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
         codec=provenance(settings.codec),
         stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
     )
-    found = stack.spec.differences(wanted)
+    found = stack.spec.list_differences(wanted, names=("stored", "requested"))
     quality = settings.jpeg_quality if settings.rgb else 0
     for name, stored, requested in (
         ("compression", stack.header.compression, settings.compression),
@@ -177,7 +177,7 @@ def _examine(
         if options.verify:
             verify_stack(job.output)
         with open_stack(job.output) as stack:
-            found = differences(stack, job, settings)
+            found = list_differences(stack, job, settings)
             changed = _source_change(stack, job, trusted=options.trust_sources)
             outcome = _skipped(job, stack, settings)
     except StackError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flowstream.codec import Codec
 from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ParameterError, did_you_mean
+from flowstream.extract.stack_options import StackOptions
 from flowstream.flow import FlowMethod
 from flowstream.flow.camera import Stabiliser
 from flowstream.ranges import check_at_least, check_between
@@ -15,8 +16,10 @@ from flowstream.video import Sampling
 
 
 @dataclass(frozen=True)
-class ExtractSettings:
+class ExtractSettings(StackOptions):
     """Settings by which each video of a batch becomes a stack.
+
+    `StackOptions` documents the other parameters.
 
     Parameters
     ----------
@@ -25,21 +28,6 @@ class ExtractSettings:
         Selection and size of the frames; flow is estimated on the resized frames.
     codec : Codec
         Quantisation of the vectors. Default: 8 bits, 0.157 px per step, bound 20 px as in TSN.
-    compression : str
-        A name in `flowstream.store.COMPRESSIONS`.
-    rgb : bool
-        Store the sampled frames as JPEG images beside the flow.
-    jpeg_quality : int
-        1 to 100; 95 is OpenCV's default, with which published RGB frames were stored.
-    max_corrupt : int
-        Number of frames marked as corrupt by the decoder above which a video fails.
-    allow_truncated : bool
-        Accept a video that holds clearly fewer frames than its header says.
-    backward : bool
-        Also store the flow from each frame to the one before it.
-    consistency : bool
-        Store masks of the pixels where the estimated forward and backward flow agree. The backward
-        flow is computed for them, but stored only with `backward`.
     stabilise : Stabiliser, optional
         Removes the camera motion from the flow of both directions; the homographies are stored.
 
@@ -52,13 +40,6 @@ class ExtractSettings:
     method: FlowMethod
     sampling: Sampling = field(default_factory=Sampling)
     codec: Codec = field(default_factory=Centred8)
-    compression: str = "lz4hc"
-    rgb: bool = True
-    jpeg_quality: int = 95
-    max_corrupt: int = 0
-    allow_truncated: bool = False
-    backward: bool = False
-    consistency: bool = False
     stabilise: Stabiliser | None = None
 
     def __post_init__(self) -> None:

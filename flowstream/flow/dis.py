@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import cv2
 import numpy as np
 
 from flowstream.errors import ParameterError, did_you_mean
-from flowstream.flow.method import FlowMethod
+from flowstream.flow.opencv import OpenCVMethod
 from flowstream.types import Images, Size, Vectors
 
 Preset = Literal["ultrafast", "fast", "medium"]
@@ -34,12 +34,21 @@ _SETTERS = {
     "spatial_propagation": "setUseSpatialPropagation",
 }
 
+_LOWEST = {
+    "finest_scale": 0,
+    "gradient_descent_iterations": 1,
+    "refinement_iterations": 0,
+    "refinement_smoothness": 0,
+    "refinement_colour": 0,
+    "refinement_gradient": 0,
+}
+
 
 @dataclass(frozen=True)
-class DIS(FlowMethod):
+class DIS(OpenCVMethod):
     """Dense flow from patches matched by inverse search, with variational refinement.
 
-    Every parameter except `preset` may be None, which selects the value of OpenCV's preset.
+    A parameter that is None, the default, has the value of OpenCV's preset.
 
     Parameters
     ----------
@@ -96,44 +105,50 @@ class DIS(FlowMethod):
                 f"flow method 'dis': unknown preset {self.preset!r}; known: {known}."
                 f"{did_you_mean(str(self.preset), _PRESETS)}"
             )
-        # OpenCV pads the frame by 16 pixels; larger patches would read out of bounds
-        patch = 8 if self.patch_size is None else self.patch_size
-        for parameter, lowest, highest in (
-            ("finest_scale", 0, math.inf),
-            ("patch_size", 4, 16),
-            ("patch_stride", 1, patch),
-            ("gradient_descent_iterations", 1, math.inf),
-            ("refinement_iterations", 0, math.inf),
-            ("refinement_smoothness", 0, math.inf),
-            ("refinement_colour", 0, math.inf),
-            ("refinement_gradient", 0, math.inf),
-        ):
-            value = getattr(self, parameter)
-            if value is not None and not (lowest <= value <= highest and value < math.inf):
-                expected = f"at least {lowest}" if highest == math.inf else f"{lowest} to {highest}"
-                raise ParameterError(
-                    f"flow method 'dis': {parameter}: expected {expected}, got {value!r}"
-                )
+        for parameter, value in self.presets()[self.preset].items():
+            if getattr(self, parameter) is None:
+                object.__setattr__(self, parameter, value)
+        patch = self.patch_size or 0
+        stride = self.patch_stride or 0
+        self.check_parameters(
+            (
+                # OpenCV pads the frame by 16 pixels; larger patches would read out of bounds.
+                ("patch_size", 4 <= patch <= 16, "4 to 16"),
+                ("patch_stride", 1 <= stride <= patch, f"1 to {patch}"),
+                *(
+                    (name, lowest <= getattr(self, name) < math.inf, f"at least {lowest}")
+                    for name, lowest in _LOWEST.items()
+                ),
+            )
+        )
 
-    def estimate(self, first: Images, second: Images) -> Vectors:
-        """Estimate the flow of each pair with `cv2.DISOpticalFlow`."""
-        rows, columns = first.shape[1:3]
-        vectors = np.empty((len(first), 2, rows, columns), np.float32)
-        for one, other, field in zip(first, second, vectors, strict=True):
-            # a new object for each pair, because it keeps state and is not thread-safe
-            search = self._make_search((rows, columns))
-            top, left = _choose_padding((rows, columns), search.getPatchSize())
-            # None: no initial flow; OpenCV's type stubs do not allow it
-            flow = search.calc(_pad_frame(one, top, left), _pad_frame(other, top, left), None)  # type: ignore[call-overload]
-            field[:] = np.moveaxis(flow[top : top + rows, left : left + columns], 2, 0)
+    @classmethod
+    def presets(cls) -> dict[str, dict[str, Any]]:
+        """Return the values of OpenCV's presets."""
+        searches = {name: cv2.DISOpticalFlow.create(number) for name, number in _PRESETS.items()}
+        return {
+            name: {
+                parameter: getattr(search, setter.replace("set", "get", 1))()
+                for parameter, setter in _SETTERS.items()
+            }
+            for name, search in searches.items()
+        }
+
+    def estimate_pair(self, first: Images, second: Images) -> Vectors:
+        """Estimate the flow with `cv2.DISOpticalFlow`."""
+        rows, columns = first.shape
+        # A new object for each pair, because it keeps state and is not thread-safe.
+        search = self._make_search((rows, columns))
+        top, left = _choose_padding((rows, columns), search.getPatchSize())
+        # None: no initial flow; OpenCV's type stubs do not allow it
+        flow = search.calc(_pad_frame(first, top, left), _pad_frame(second, top, left), None)  # type: ignore[call-overload]
+        vectors: Vectors = flow[top : top + rows, left : left + columns]
         return vectors
 
     def _make_search(self, size: Size) -> cv2.DISOpticalFlow:
         search = cv2.DISOpticalFlow.create(_PRESETS[self.preset])
         for parameter, setter in _SETTERS.items():
-            value = getattr(self, parameter)
-            if value is not None:
-                getattr(search, setter)(value)
+            getattr(search, setter)(getattr(self, parameter))
         patch = search.getPatchSize()
         highest = _highest_scale(size, patch)
         if highest < search.getFinestScale():

@@ -8,13 +8,12 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from flowstream.errors import ParameterError
-from flowstream.flow.method import FlowMethod
+from flowstream.flow.opencv import OpenCVMethod
 from flowstream.types import Images, Vectors
 
 
 @dataclass(frozen=True)
-class Farneback(FlowMethod):
+class Farneback(OpenCVMethod):
     """Dense flow from quadratic polynomials fitted to the neighbourhood of each pixel.
 
     The defaults are those of OpenCV's examples. OpenCV's names are given in parentheses.
@@ -61,38 +60,32 @@ class Farneback(FlowMethod):
 
     def __post_init__(self) -> None:
         odd = self.neighbourhood % 2 == 1
-        for parameter, accepted, expected in (
-            ("pyramid_factor", 0 < self.pyramid_factor < 1, "above 0 and below 1"),
-            ("levels", self.levels >= 0, "at least 0"),
-            ("window", self.window >= 3, "at least 3"),
-            ("iterations", self.iterations >= 1, "at least 1"),
-            ("neighbourhood", odd and 3 <= self.neighbourhood <= 15, "odd, 3 to 15"),
-            # with a narrower Gaussian the weights of the neighbours vanish and the fit is singular
-            ("smoothing", 0.3 <= self.smoothing < np.inf, "at least 0.3"),
-        ):
-            if not accepted:
-                raise ParameterError(
-                    f"flow method 'farneback': {parameter}: "
-                    f"expected {expected}, got {getattr(self, parameter)!r}"
-                )
-
-    def estimate(self, first: Images, second: Images) -> Vectors:
-        """Estimate the flow of each pair with `cv2.calcOpticalFlowFarneback`."""
-        rows, columns = first.shape[1:3]
-        vectors = np.empty((len(first), 2, rows, columns), np.float32)
-        flow = np.empty((rows, columns, 2), np.float32)
-        for one, other, field in zip(first, second, vectors, strict=True):
-            cv2.calcOpticalFlowFarneback(
-                np.ascontiguousarray(one),
-                np.ascontiguousarray(other),
-                flow,
-                pyr_scale=self.pyramid_factor,
-                levels=self.levels,
-                winsize=self.window,
-                iterations=self.iterations,
-                poly_n=self.neighbourhood,
-                poly_sigma=self.smoothing,
-                flags=cv2.OPTFLOW_FARNEBACK_GAUSSIAN if self.gaussian else 0,
+        self.check_parameters(
+            (
+                ("pyramid_factor", 0 < self.pyramid_factor < 1, "above 0 and below 1"),
+                ("levels", self.levels >= 0, "at least 0"),
+                ("window", self.window >= 3, "at least 3"),
+                ("iterations", self.iterations >= 1, "at least 1"),
+                ("neighbourhood", odd and 3 <= self.neighbourhood <= 15, "odd, 3 to 15"),
+                # With a narrower Gaussian the weights of the neighbours vanish, and the fit is
+                # singular.
+                ("smoothing", 0.3 <= self.smoothing < np.inf, "at least 0.3"),
             )
-            field[:] = np.moveaxis(flow, 2, 0)
-        return vectors
+        )
+
+    def estimate_pair(self, first: Images, second: Images) -> Vectors:
+        """Estimate the flow with `cv2.calcOpticalFlowFarneback`."""
+        flow = np.empty((*first.shape, 2), np.float32)
+        cv2.calcOpticalFlowFarneback(
+            first,
+            second,
+            flow,
+            pyr_scale=self.pyramid_factor,
+            levels=self.levels,
+            winsize=self.window,
+            iterations=self.iterations,
+            poly_n=self.neighbourhood,
+            poly_sigma=self.smoothing,
+            flags=cv2.OPTFLOW_FARNEBACK_GAUSSIAN if self.gaussian else 0,
+        )
+        return flow

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +28,11 @@ class FlowMethod(ABC):
 
     min_side: ClassVar[int] = 16
     """Smallest accepted side of a frame, in pixels."""
+
+    @classmethod
+    def presets(cls) -> Mapping[str, Mapping[str, Any]]:
+        """Return the values that each choice of the parameter `preset` gives to the others."""
+        return {}
 
     @property
     def batch(self) -> int:

@@ -187,6 +187,11 @@ class TVL1(FlowMethod):
         if self.engine == "numba" and self.device != "cpu":
             raise _error("device", self.device, "'cpu', or engine='torch'")
 
+    @classmethod
+    def presets(cls) -> dict[str, dict[str, Any]]:
+        """Return the values of each preset."""
+        return {str(name): values for name, values in PRESETS.items()}
+
     @property
     def batch(self) -> int:
         """Several pairs for each thread, so that threads finish at about the same time."""

@@ -8,13 +8,13 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from flowstream.errors import MissingDependencyError, ParameterError
-from flowstream.flow.method import FlowMethod
+from flowstream.errors import MissingDependencyError
+from flowstream.flow.opencv import OpenCVMethod
 from flowstream.types import Images, Vectors
 
 
 @dataclass(frozen=True)
-class TVL1OpenCV(FlowMethod):
+class TVL1OpenCV(OpenCVMethod):
     """Dense flow that minimises total variation plus |brightness difference|.
 
     The defaults are OpenCV's. OpenCV's parameter `useInitialFlow` is not available, because there
@@ -83,46 +83,39 @@ class TVL1OpenCV(FlowMethod):
                 f"{cv2.__version__} has no cv2.optflow; install it with: "
                 "pip uninstall opencv-python; pip install opencv-contrib-python"
             )
-        for parameter, accepted, expected in (
-            ("attachment", 0 < self.attachment < np.inf, "above 0"),
-            ("tightness", 0 < self.tightness < np.inf, "above 0"),
-            ("time_step", 0 < self.time_step < np.inf, "above 0"),
-            ("levels", self.levels >= 1, "at least 1"),
-            ("pyramid_factor", 0 < self.pyramid_factor < 1, "above 0 and below 1"),
-            ("warps", self.warps >= 1, "at least 1"),
-            ("outer_iterations", self.outer_iterations >= 1, "at least 1"),
-            ("inner_iterations", self.inner_iterations >= 1, "at least 1"),
-            ("tolerance", 0 <= self.tolerance < np.inf, "at least 0"),
-            ("illumination", 0 <= self.illumination < np.inf, "at least 0"),
-            ("median_filter", self.median_filter in (1, 3, 5), "1, 3 or 5"),
-        ):
-            if not accepted:
-                raise ParameterError(
-                    f"flow method 'tvl1_opencv': {parameter}: "
-                    f"expected {expected}, got {getattr(self, parameter)!r}"
-                )
-
-    def estimate(self, first: Images, second: Images) -> Vectors:
-        """Estimate the flow of each pair with `cv2.optflow.DualTVL1OpticalFlow`."""
-        rows, columns = first.shape[1:3]
-        vectors = np.empty((len(first), 2, rows, columns), np.float32)
-        flow = np.empty((rows, columns, 2), np.float32)
-        for one, other, field in zip(first, second, vectors, strict=True):
-            # a new object for each pair, because it is not thread-safe
-            solver = cv2.optflow.DualTVL1OpticalFlow.create(
-                tau=self.time_step,
-                lambda_=self.attachment,
-                theta=self.tightness,
-                nscales=self.levels,
-                warps=self.warps,
-                epsilon=self.tolerance,
-                innnerIterations=self.inner_iterations,  # OpenCV's spelling
-                outerIterations=self.outer_iterations,
-                scaleStep=self.pyramid_factor,
-                gamma=self.illumination,
-                medianFiltering=self.median_filter,
-                useInitialFlow=False,
+        self.check_parameters(
+            (
+                ("attachment", 0 < self.attachment < np.inf, "above 0"),
+                ("tightness", 0 < self.tightness < np.inf, "above 0"),
+                ("time_step", 0 < self.time_step < np.inf, "above 0"),
+                ("levels", self.levels >= 1, "at least 1"),
+                ("pyramid_factor", 0 < self.pyramid_factor < 1, "above 0 and below 1"),
+                ("warps", self.warps >= 1, "at least 1"),
+                ("outer_iterations", self.outer_iterations >= 1, "at least 1"),
+                ("inner_iterations", self.inner_iterations >= 1, "at least 1"),
+                ("tolerance", 0 <= self.tolerance < np.inf, "at least 0"),
+                ("illumination", 0 <= self.illumination < np.inf, "at least 0"),
+                ("median_filter", self.median_filter in (1, 3, 5), "1, 3 or 5"),
             )
-            solver.calc(np.ascontiguousarray(one), np.ascontiguousarray(other), flow)
-            field[:] = np.moveaxis(flow, 2, 0)
-        return vectors
+        )
+
+    def estimate_pair(self, first: Images, second: Images) -> Vectors:
+        """Estimate the flow with `cv2.optflow.DualTVL1OpticalFlow`."""
+        # A new object for each pair, because it is not thread-safe.
+        solver = cv2.optflow.DualTVL1OpticalFlow.create(
+            tau=self.time_step,
+            lambda_=self.attachment,
+            theta=self.tightness,
+            nscales=self.levels,
+            warps=self.warps,
+            epsilon=self.tolerance,
+            innnerIterations=self.inner_iterations,  # OpenCV's spelling
+            outerIterations=self.outer_iterations,
+            scaleStep=self.pyramid_factor,
+            gamma=self.illumination,
+            medianFiltering=self.median_filter,
+            useInitialFlow=False,
+        )
+        flow = np.empty((*first.shape, 2), np.float32)
+        solver.calc(first, second, flow)
+        return flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from flowstream.errors import ScoresError
 from flowstream.fusion.align import align, shorten
 from flowstream.scores import Scores
+
+F = TypeVar("F", bound="FittedFusion")
 
 
 class Fusion(ABC):
@@ -77,6 +79,12 @@ class FittedFusion(ABC):
         stacked = np.stack([aligned[stream].scores for stream in self.streams]).astype(np.float64)
         fused = self.combine(stacked).astype(np.float32)
         return replace(first, scores=fused, stream="fused", checkpoint="")
+
+
+def fit_nothing(fitted: type[F], parts: Sequence[Scores]) -> F:
+    """Return a fusion over the streams of these parts, which has nothing to fit."""
+    aligned = align(parts)
+    return fitted(tuple(part.stream for part in aligned), aligned[0].part)
 
 
 def check_may_learn(name: str, parts: Sequence[Scores]) -> None:

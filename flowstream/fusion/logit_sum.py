@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.fusion.align import align
-from flowstream.fusion.fusion import FittedFusion, Fusion
+from flowstream.fusion.fusion import FittedFusion, Fusion, fit_nothing
 from flowstream.fusion.mixture import SMALLEST
 from flowstream.scores import Scores
 
@@ -27,8 +26,7 @@ class LogitSum(Fusion):
 
     def fit(self, parts: Sequence[Scores]) -> FittedLogitSum:
         """Return the sum of these streams; nothing is learnt."""
-        aligned = align(parts)
-        return FittedLogitSum(tuple(part.stream for part in aligned), aligned[0].part)
+        return fit_nothing(FittedLogitSum, parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from flowstream.models.layers.head import check_dropout
 from flowstream.models.model import (
-    HALF_TO_ONE,
     ClipShape,
     Model,
-    PixelStatistics,
     VideoClassifier,
 )
 from flowstream.ranges import check_at_least
@@ -56,11 +54,6 @@ class C3D(Model):
         check_at_least("width", self.width, 1)
         check_at_least("features", self.features, 1)
         check_dropout(self.dropout)
-
-    @property
-    def pixels(self) -> PixelStatistics:
-        """Normalisation of RGB from 0..1 to -1..1."""
-        return HALF_TO_ONE
 
     @property
     def min_clip(self) -> tuple[int, int, int]:

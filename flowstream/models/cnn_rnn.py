@@ -79,17 +79,13 @@ class CNNRNN(ImageCNN):
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> RecurrentClassifier:
         """Build the network for clips of one shape and K classes."""
         trunk = self.build_trunk(clip, frames=1, blank=blank)
-        return RecurrentClassifier(
-            clip, classes, trunk=trunk, options=self, frozen=self.has_frozen_features
-        )
+        return RecurrentClassifier(clip, classes, trunk=trunk, options=self)
 
 
 class RecurrentClassifier(FeatureClassifier):
     """Network that computes features of each frame, recurrent states, and their scores."""
 
-    def __init__(
-        self, clip: ClipShape, classes: int, *, trunk: nn.Module, options: CNNRNN, frozen: bool
-    ) -> None:
+    def __init__(self, clip: ClipShape, classes: int, *, trunk: nn.Module, options: CNNRNN) -> None:
         super().__init__(clip, classes)
         maps = make_map_network(trunk)
         width = compute_map_shape(maps, clip.lengths)[0] * options.grid**2
@@ -99,16 +95,8 @@ class RecurrentClassifier(FeatureClassifier):
             width, options.hidden, options.layers, batch_first=True
         )
         self.last = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(options.hidden, classes))
-        self.frozen = frozen
-        if frozen:
-            self.maps.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> RecurrentClassifier:
-        """Set training mode; a frozen CNN stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            self.maps.eval()
-        return self
+        if options.has_frozen_features:
+            self.freeze()
 
     @property
     def head(self) -> nn.Module:

@@ -44,7 +44,7 @@ class FrameStatistics(ImageCNN):
 
     @property
     def has_frozen_features(self) -> bool:
-        """Whether the CNN is not trained."""
+        """True if the CNN is not trained."""
         return self.pretrained is not False
 
     def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> StatisticsClassifier:
@@ -65,16 +65,8 @@ class StatisticsClassifier(VectorClassifier):
         width = compute_map_shape(self.maps, clip.lengths)[0] * (1 + options.deviation)
         self.dropout = nn.Dropout(options.dropout)
         self.linear = nn.Linear(width, classes)
-        self.frozen = options.has_frozen_features
-        if self.frozen:
-            self.maps.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> StatisticsClassifier:
-        """Set training mode; a frozen CNN stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            self.maps.eval()
-        return self
+        if options.has_frozen_features:
+            self.freeze()
 
     @property
     def extractor(self) -> nn.Module:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
-
 from flowstream.errors import ParameterError
 from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.layers.head import replace_head
 from flowstream.models.layers.inflate import check_kernel, inflate
-from flowstream.models.model import ClipShape, VideoClassifier
+from flowstream.models.model import ClipShape, WholeClassifier
 
 
 @dataclass(frozen=True)
@@ -54,30 +52,9 @@ class I3D(ImageCNN):
                 "'single_frame'"
             )
 
-    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> InflatedClassifier:
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> WholeClassifier:
         """Build the network for clips of one shape and K classes."""
         trunk = self.build_trunk(clip, frames=1, blank=blank)
         head = replace_head(trunk, classes=classes, dropout=self.dropout)
-        return InflatedClassifier(clip, classes, parts=(trunk, head), options=self)
-
-
-class InflatedClassifier(VideoClassifier):
-    """Inflated 2D network."""
-
-    def __init__(
-        self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module], options: I3D
-    ) -> None:
-        super().__init__(clip, classes)
-        network, head = parts
-        self.inflated = inflate(network, options.kernel, strides=options.strides)
-        self._head = (head,)  # in a tuple, so that it is not registered twice
-
-    @property
-    def head(self) -> nn.Module:
-        """Dropout and last layer."""
-        return self._head[0]
-
-    def score(self, clips: Tensor) -> Tensor:
-        """Compute (N, K) scores, averaged over time."""
-        scores: Tensor = self.inflated(clips)
-        return scores
+        network = inflate(trunk, self.kernel, strides=self.strides)
+        return WholeClassifier(clip, classes, network=network, head=head)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
 from flowstream.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,9 @@ class Model(ABC):
     """Whether its network is a `VectorClassifier`."""
 
     @property
-    @abstractmethod
     def pixels(self) -> PixelStatistics:
-        """Normalisation of RGB; flow is divided by the bound of its codec."""
+        """Normalisation of RGB, by default to -1..1; flow is divided by the bound of its codec."""
+        return HALF_TO_ONE
 
     @property
     @abstractmethod
@@ -174,11 +177,58 @@ class VideoClassifier(Classifier):
         return self.score(clips)
 
 
+class WholeClassifier(VideoClassifier):
+    """Network that maps clips to scores as a whole, with its last layer somewhere inside.
+
+    Parameters
+    ----------
+    clip : ClipShape
+    classes : int
+        Number of classes K.
+    network : torch.nn.Module
+        From (N, C, T, H, W) clips to (N, K) scores.
+    head : torch.nn.Module
+        The part of `network` that is trained alone with `layers = "head"`.
+    """
+
+    def __init__(
+        self, clip: ClipShape, classes: int, *, network: nn.Module, head: nn.Module
+    ) -> None:
+        super().__init__(clip, classes)
+        self.network = network
+        self._head = (head,)  # in a tuple, so that it is not registered twice
+
+    @property
+    def head(self) -> nn.Module:
+        """Dropout and last layer."""
+        return self._head[0]
+
+    def score(self, clips: Tensor) -> Tensor:
+        """Compute (N, K) scores."""
+        scores: Tensor = self.network(clips)
+        return scores
+
+
 class FeatureClassifier(VideoClassifier):
     """CNN that computes features of each frame, and a network over time that scores them.
 
     If the CNN is not trained, its features of a clip never change and can be cached.
     """
+
+    frozen: bool = False
+    """True if the CNN is not trained."""
+
+    def freeze(self) -> None:
+        """Stop the training of the CNN and keep it in evaluation mode."""
+        self.frozen = True
+        self.extractor.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; a frozen CNN stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.extractor.eval()
+        return self
 
     @property
     @abstractmethod

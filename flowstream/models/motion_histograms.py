@@ -17,10 +17,8 @@ from flowstream.models.layers.orientation import (
     vote_orientations,
 )
 from flowstream.models.model import (
-    HALF_TO_ONE,
     ClipShape,
     Model,
-    PixelStatistics,
     VectorClassifier,
 )
 from flowstream.ranges import check_at_least, check_between, check_positive
@@ -85,11 +83,6 @@ class MotionHistograms(Model):
         check_positive("unit", self.unit)
         check_positive("still", self.still)
         check_dropout(self.dropout)
-
-    @property
-    def pixels(self) -> PixelStatistics:
-        """-1 to 1: RGB has no weights to fit."""
-        return HALF_TO_ONE
 
     @property
     def min_clip(self) -> tuple[int, int, int]:

@@ -11,10 +11,8 @@ from flowstream.errors import ParameterError
 from flowstream.models.layers.conv_rnn import GATES, ConvRNN
 from flowstream.models.layers.head import check_dropout
 from flowstream.models.model import (
-    HALF_TO_ONE,
     ClipShape,
     Model,
-    PixelStatistics,
     VideoClassifier,
 )
 from flowstream.ranges import check_at_least
@@ -61,11 +59,6 @@ class RecurrentConv(Model):
             raise ParameterError(f"kernel: got {self.kernel}, expected an odd number")
         check_at_least("stride", self.stride, 1)
         check_dropout(self.dropout)
-
-    @property
-    def pixels(self) -> PixelStatistics:
-        """Normalisation of RGB from 0..1 to -1..1."""
-        return HALF_TO_ONE
 
     @property
     def min_clip(self) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision import models
 
 from flowstream.models.backbones.torchvision_weights import build_torchvision_network, list_weights
@@ -17,7 +17,7 @@ from flowstream.models.model import (
     ClipShape,
     Model,
     PixelStatistics,
-    VideoClassifier,
+    WholeClassifier,
     check_weights,
 )
 
@@ -55,7 +55,7 @@ class TorchvisionVideo(Model):
         """Shape (T, H, W) of one pixel, because all strided layers pad."""
         return (1, 1, 1)
 
-    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> TorchvisionClassifier:
+    def build(self, clip: ClipShape, classes: int, *, blank: bool = False) -> WholeClassifier:
         """Build the network for clips of one shape and K classes."""
         self.check_size(clip)
         network = build_torchvision_network(
@@ -66,7 +66,7 @@ class TorchvisionVideo(Model):
         self._adapt(network, clip)
         if self.pretrained is False:
             self._initialise(network)
-        return TorchvisionClassifier(clip, classes, parts=(network, head))
+        return WholeClassifier(clip, classes, network=network, head=head)
 
     def _adapt(self, network: Any, clip: ClipShape) -> None:
         """Adapt the parts of a network that assume the clips of its pretrained weights."""
@@ -151,27 +151,6 @@ class MViTV2S(TorchvisionVideo):
     def _initialise(self, network: Any) -> None:
         """Initialise the linear layers by Glorot's rule (`initialise_linear_layers`)."""
         initialise_linear_layers(network)
-
-
-class TorchvisionClassifier(VideoClassifier):
-    """Video network of torchvision."""
-
-    def __init__(
-        self, clip: ClipShape, classes: int, *, parts: tuple[nn.Module, nn.Module]
-    ) -> None:
-        super().__init__(clip, classes)
-        self.network, head = parts
-        self._head = (head,)  # in a tuple, so that it is not registered twice
-
-    @property
-    def head(self) -> nn.Module:
-        """Dropout and last layer."""
-        return self._head[0]
-
-    def score(self, clips: Tensor) -> Tensor:
-        """Compute (N, K) scores."""
-        scores: Tensor = self.network(clips)
-        return scores
 
 
 def initialise_linear_layers(network: nn.Module) -> None:

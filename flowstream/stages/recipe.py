@@ -31,9 +31,9 @@ class FusionRecipe:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One experiment: its videos, how they are split, and what is trained on them.
+@dataclass(frozen=True, kw_only=True)
+class DatasetRecipe:
+    """Videos, their stacks and their split, and the directory for what is computed from them.
 
     Parameters
     ----------
@@ -41,14 +41,8 @@ class Recipe:
         Directory for all results, relative to the working directory.
     extract : ExtractRecipe
     split : SplitRecipe
-    streams : table of StreamRecipe by name
-        `[streams.spatial]` and `[streams.temporal]`, or any number of others to fuse.
-    fusion : FusionRecipe
     stacks : Path or None
         Directory of the stacks; None is `out/stacks`. Several experiments may share one.
-    features : Path or None
-        Directory of the features of networks that are not trained (trainer "linear"); None is
-        `out/features`. Several experiments may share one.
     device : str
         Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """
@@ -56,21 +50,39 @@ class Recipe:
     out: Path
     extract: ExtractRecipe
     split: SplitRecipe
-    streams: Mapping[str, StreamRecipe]
-    fusion: FusionRecipe = field(default_factory=FusionRecipe)
     stacks: Path | None = None
-    features: Path | None = field(default=None, compare=False)
     device: str = field(default="auto", compare=False)
-
-    def __post_init__(self) -> None:
-        if not self.streams:
-            raise ParameterError("streams: got none, expected at least one table [streams.NAME]")
-        check_names(self.streams, "streams")
 
     @property
     def stack_directory(self) -> Path:
         """Directory of the stacks."""
         return self.stacks or self.out / "stacks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(DatasetRecipe):
+    """One experiment: its videos, how they are split, and what is trained on them.
+
+    `DatasetRecipe` documents the other parameters.
+
+    Parameters
+    ----------
+    streams : table of StreamRecipe by name
+        `[streams.spatial]` and `[streams.temporal]`, or any number of others to fuse.
+    fusion : FusionRecipe
+    features : Path or None
+        Directory of the features of networks that are not trained (trainer "linear"); None is
+        `out/features`. Several experiments may share one.
+    """
+
+    streams: Mapping[str, StreamRecipe]
+    fusion: FusionRecipe = field(default_factory=FusionRecipe)
+    features: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.streams:
+            raise ParameterError("streams: got none, expected at least one table [streams.NAME]")
+        check_names(self.streams, "streams")
 
     @property
     def feature_directory(self) -> Path:

@@ -7,16 +7,14 @@ import json
 import os
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowstream.dataset import SplitRecipe
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, RecipeError
-from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
-from flowstream.stages.recipe import Recipe, check_names
+from flowstream.stages.recipe import DatasetRecipe, Recipe, check_names
 from flowstream.stages.training import extract_flow, train_checked
 from flowstream.train.recipe import StreamRecipe
 
@@ -81,16 +79,14 @@ class ToyRecipe:
         return self.folder / "manifest.csv"
 
 
-@dataclass(frozen=True)
-class ZooRecipe:
+@dataclass(frozen=True, kw_only=True)
+class ZooRecipe(DatasetRecipe):
     """Comparison of models: one dataset, one budget, one table `[models.NAME]` for each model.
+
+    `DatasetRecipe` documents the other parameters.
 
     Parameters
     ----------
-    out : Path
-        Directory for all results, relative to the working directory.
-    extract : ExtractRecipe
-    split : SplitRecipe
     stream : table
         Fields of `StreamRecipe` that all models share, among them the budget.
     models : table of tables by name
@@ -98,20 +94,11 @@ class ZooRecipe:
         fields of `StreamRecipe`.
     toy : ToyRecipe or None
         Action set to render; None compares on existing videos.
-    stacks : Path or None
-        Directory of the stacks; None is `out/stacks`. Several experiments may share one.
-    device : str
-        Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """
 
-    out: Path
-    extract: ExtractRecipe
-    split: SplitRecipe
     stream: Mapping[str, Any]
     models: Mapping[str, Mapping[str, Any]]
     toy: ToyRecipe | None = None
-    stacks: Path | None = None
-    device: str = field(default="auto", compare=False)
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -157,11 +144,6 @@ class ZooRecipe:
         """Call `Recipe.check_networks` for every model, before the first is trained."""
         for name in self.models:
             self.experiment(name).check_networks()
-
-    @property
-    def stack_directory(self) -> Path:
-        """Directory of the stacks."""
-        return self.stacks or self.out / "stacks"
 
 
 def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:

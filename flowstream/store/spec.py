@@ -40,24 +40,35 @@ class FlowSpec:
     stabiliser: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        # converted through JSON, so that a spec equals itself after it was written and read
+        # Converted through JSON, so that a spec equals itself after it was written and read.
         for name, table in self._tables().items():
             object.__setattr__(self, name, json.loads(json.dumps(dict(table))))
         rows, columns = self.size
         object.__setattr__(self, "size", (int(rows), int(columns)))
 
-    def differences(self, other: FlowSpec) -> list[str]:
-        """List the differences, such as `method.name: 'dis' here, 'tvl1' there`.
+    def list_differences(
+        self, other: FlowSpec, *, names: tuple[str, str] = ("this", "other")
+    ) -> list[str]:
+        """List the differences, such as `method.name: stored: 'dis', requested: 'tvl1'`.
 
-        "here" is this spec, "there" is `other`. The list is empty if the specs are equal.
+        Parameters
+        ----------
+        other : FlowSpec
+        names : pair of str
+            Words for this spec and for `other` in the result.
+
+        Returns
+        -------
+        list of str
+            One string for each setting that differs; empty if the specs are equal.
         """
-        here, there = dict(_leaves(self.as_dict())), dict(_leaves(other.as_dict()))
+        own, others = dict(_leaves(self.as_dict())), dict(_leaves(other.as_dict()))
         one_sided = (self.stabiliser is None) != (other.stabiliser is None)
         return [
-            f"{key}: {_format_leaf(here, key)} here, {_format_leaf(there, key)} there"
-            for key in {**here, **there}
-            if (key not in here or key not in there or here[key] != there[key])
-            # a table that one spec lacks is one difference, not one for each parameter
+            f"{key}: {names[0]}: {_format_leaf(own, key)}, {names[1]}: {_format_leaf(others, key)}"
+            for key in {**own, **others}
+            if (key not in own or key not in others or own[key] != others[key])
+            # A table that one spec lacks is one difference, not one for each parameter.
             and not (one_sided and key.startswith("stabiliser.") and key != "stabiliser.name")
         ]
 

@@ -135,11 +135,11 @@ def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where
     """Raise `CheckpointError` if stacks differ from those of a stream in training."""
     if stream in ("rgb", "rgb_difference"):
         spec, trained = (replace(one, method={}, codec={}) for one in (spec, trained))
-    differences = spec.differences(trained)
+    differences = spec.list_differences(trained, names=("stacks", "training"))
     if differences:
         raise CheckpointError(
-            f"{where}: not what the {stream} stream was trained on: {'; '.join(differences)} "
-            "(there: in training); extract with the settings of training"
+            f"{where}: not what the {stream} stream was trained on: {'; '.join(differences)}; "
+            "extract with the settings of training"
         )
 
 

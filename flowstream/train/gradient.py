@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from flowstream.train.trainer import Trainer
+from flowstream.train.trainer import FitOptions, Trainer
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from flowstream.dataset.split import Split
     from flowstream.train.recipe import StreamRecipe
 
@@ -30,12 +32,9 @@ class GradientTrainer(Trainer):
         recipe: StreamRecipe,
         split: Split,
         out: Path,
-        *,
-        cache: Path,
-        device: str,
-        progress: bool,
+        **options: Unpack[FitOptions],
     ) -> Path:
         """Train the network; see `flowstream.train.fit.fit`."""
         from flowstream.train.fit import fit
 
-        return fit(recipe, split, out, device=device, progress=progress)
+        return fit(recipe, split, out, device=options["device"], progress=options["progress"])

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import CheckpointError, ParameterError, ScoresError
 from flowstream.ranges import check_at_least, check_between, check_positive
-from flowstream.train.trainer import Trainer
+from flowstream.train.trainer import FitOptions, Trainer
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Unpack
 
     from flowstream.dataset.split import Sample, Split
     from flowstream.models.model import VectorClassifier
@@ -90,16 +91,12 @@ class LinearTrainer(Trainer):
         recipe: StreamRecipe,
         split: Split,
         out: Path,
-        *,
-        cache: Path,
-        device: str,
-        progress: bool,
+        **options: Unpack[FitOptions],
     ) -> Path:
         """Compute the features that are missing, fit the classifier and write its checkpoint."""
         import torch
 
         from flowstream.device import choose_device
-        from flowstream.models.model import VectorClassifier
         from flowstream.train.checkpoint import Checkpoint, save_checkpoint
         from flowstream.train.cross_validation import choose_classifier
         from flowstream.train.run import BEST, compute_fingerprint
@@ -108,14 +105,20 @@ class LinearTrainer(Trainer):
         if (out / BEST).exists():
             _check_same_run(out / BEST, recipe, split=split, videos=videos)
             return out / BEST
-        place = choose_device(device)
+        self.check_recipe(recipe)
+        place = choose_device(options["device"])
         _make_directory(out)
         with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
-            network = recipe.architecture.build(recipe.clip, len(split.classes)).to(place)
-        assert isinstance(network, VectorClassifier)  # as the recipe has checked
+            built = recipe.architecture.build(recipe.clip, len(split.classes)).to(place)
+        network = cast("VectorClassifier", built)
         features, spec = _compute_features(
-            network, recipe, split.train, cache=cache, device=place, progress=progress
+            network,
+            recipe,
+            split.train,
+            cache=options["cache"],
+            device=place,
+            progress=options["progress"],
         )
         labels = np.array([sample.label for sample in split.train], np.int64)
         groups = [sample.group for sample in split.train]

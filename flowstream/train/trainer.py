@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from flowstream.dataset.split import Split
     from flowstream.scores import Scores
     from flowstream.train.recipe import StreamRecipe
+
+
+class FitOptions(TypedDict):
+    """Arguments of `Trainer.fit` that change no result."""
+
+    cache: Path
+    """Directory for features of networks that are not trained; several runs may share it."""
+    device: str
+    """See `flowstream.device.choose_device`."""
+    progress: bool
+    """Show progress on stderr."""
 
 
 class Trainer(ABC):
@@ -50,10 +63,7 @@ class Trainer(ABC):
         recipe: StreamRecipe,
         split: Split,
         out: Path,
-        *,
-        cache: Path,
-        device: str,
-        progress: bool,
+        **options: Unpack[FitOptions],
     ) -> Path:
         """Train a stream and return the path of its checkpoint.
 
@@ -66,12 +76,7 @@ class Trainer(ABC):
             Its training videos, and its validation videos for whatever is chosen.
         out : Path
             Directory of the run; gets `best.pt`.
-        cache : Path
-            Directory for features of networks that are not trained; several runs may share it.
-        device : str
-            See `flowstream.device.choose_device`.
-        progress : bool
-            Show progress on stderr.
+        **options : FitOptions
 
         Raises
         ------

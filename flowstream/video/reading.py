@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 from flowstream.errors import VideoError
 from flowstream.video.container import VideoFile
@@ -15,8 +16,21 @@ from flowstream.video.image_directory import ImageDirectory
 from flowstream.video.parts import Pair, Part
 from flowstream.video.sampling import Sampling
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 # Images of a directory that are looked at for the range of their values.
 _MOST_IMAGES = 64
+
+
+class ReadOptions(TypedDict, total=False):
+    """Optional arguments of `VideoReader`, which documents them."""
+
+    luma: bool
+    rgb: bool
+    max_corrupt: int
+    allow_truncated: bool
+    part: Part | None
 
 
 class VideoReader:
@@ -27,15 +41,16 @@ class VideoReader:
     path : Path
         A file, or a directory of numbered images.
     sampling : Sampling
-        Which frames, and at what size.
+        Selection of the frames, and their size.
     luma, rgb : bool
-        What each `Frame` holds.
+        Content of each `Frame`. Luma is the same whether or not RGB is requested.
     max_corrupt : int
         Number of frames that may be marked as damaged.
     allow_truncated : bool
-        Whether a video whose end is missing is accepted.
+        Accept a video whose end is missing.
     part : Span or Pair, optional
-        Part of the video to read; None for all of it.
+        Part of the video to read, None for all of it; frames keep their index and time in the
+        whole video.
 
     Raises
     ------
@@ -156,12 +171,7 @@ class VideoReader:
 def open_video(
     path: str | Path,
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
-    *,
-    luma: bool = True,
-    rgb: bool = False,
-    max_corrupt: int = 0,
-    allow_truncated: bool = False,
-    part: Part | None = None,
+    **options: Unpack[ReadOptions],
 ) -> VideoReader:
     """Open a video for reading; `VideoReader` documents the parameters.
 
@@ -170,26 +180,13 @@ def open_video(
     VideoError
         If the video cannot be opened or its first frame cannot be decoded.
     """
-    return VideoReader(
-        path,
-        sampling,
-        luma=luma,
-        rgb=rgb,
-        max_corrupt=max_corrupt,
-        allow_truncated=allow_truncated,
-        part=part,
-    )
+    return VideoReader(path, sampling, **options)
 
 
 def read_frames(
     path: str | Path,
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
-    *,
-    luma: bool = True,
-    rgb: bool = False,
-    max_corrupt: int = 0,
-    allow_truncated: bool = False,
-    part: Part | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Iterator[Frame]:
     """Yield the sampled frames of a video, one at a time, upright and resized.
 
@@ -202,15 +199,9 @@ def read_frames(
     path : path
         The video.
     sampling : Sampling
-        Which frames, and at what size.
-    luma, rgb : bool
-        What each `Frame` holds. Luma is the same whether or not RGB is requested.
-    max_corrupt : int
-        Number of frames that may be marked as damaged.
-    allow_truncated : bool
-        Whether a video whose end is missing is accepted.
-    part : Span or Pair, optional
-        Part of the video to read; frames keep their index and time in the whole video.
+        Selection of the frames, and their size.
+    **options
+        Optional arguments of `VideoReader`.
 
     Raises
     ------
@@ -221,15 +212,7 @@ def read_frames(
     DamagedVideoError
         After the last frame, if frames are missing or corrupted.
     """
-    with VideoReader(
-        path,
-        sampling,
-        luma=luma,
-        rgb=rgb,
-        max_corrupt=max_corrupt,
-        allow_truncated=allow_truncated,
-        part=part,
-    ) as video:
+    with VideoReader(path, sampling, **options) as video:
         yield from video
 
 

@@ -50,7 +50,7 @@ def test_the_same_command_again_skips_and_another_is_refused(clip: Path) -> None
     assert len(json.loads(again.stdout)["skipped"]) == 1
     result = flowstream(*command, "--backward", "--consistency")
     assert result.exit_code == 1
-    assert "stabiliser.name: 'homography' here, absent there" in result.stderr
+    assert "stabiliser.name: stored: 'homography', requested: absent" in result.stderr
 
 
 def test_the_stabiliser_takes_parameters(clip: Path) -> None:

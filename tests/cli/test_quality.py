@@ -17,8 +17,7 @@ from flowstream.store import Header, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
 from flowstream.view.quality import as_record, stack_quality, summarise, video_quality
 from tests.command_line import call, data, output
-
-SIZE = (48, 64)
+from tests.small_stack import SIZE, known_header, make_pan
 
 
 def sources(*arguments: str | Path) -> list[dict[str, Any]]:
@@ -39,16 +38,7 @@ def stack(tmp_path: Path) -> Path:
     fields = np.zeros((4, 2, *SIZE), np.float32)
     fields[2, 0] = 5
     path = tmp_path / "clip.h5"
-    header = Header(
-        size=SIZE,
-        method={"name": "known"},
-        sampling={"step": 10},
-        codec=Centred8(),
-        source="clip.mp4",
-        source_bytes=1,
-        fps=25,
-        source_size=SIZE,
-    )
+    header = known_header(SIZE, Centred8(), sampling={"step": 10}, source="clip.mp4")
     with create_stack(path, header) as writer:
         for t in range(5):
             writer.add_frame(10 * t, 0.4 * t, encode_jpeg(frame))
@@ -58,11 +48,8 @@ def stack(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """Six frames of a pan by (1.5, -0.5) a step."""
-    path = tmp_path / "pan.mkv"
-    frames = [synthetic.pan(dx=1.5 * t, dy=-0.5 * t, size=SIZE, seed=2)[1][0] for t in range(6)]
-    synthetic.write_video(path, np.stack(frames), fps=25, codec="ffv1")
-    return path
+    """Six frames of a pan."""
+    return make_pan(tmp_path / "pan.mkv", frames=6)
 
 
 def test_a_stack_is_summarised_and_its_worst_field_named(stack: Path) -> None:

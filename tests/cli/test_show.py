@@ -14,7 +14,7 @@ from flowstream import synthetic
 from flowstream.flow.files import read_flow, write_flow
 from flowstream.view import STYLES, draw_panel, find_scale, open_clip
 from tests.command_line import call, output, refusal
-from tests.small_stack import SIZE, make_stack
+from tests.small_stack import SIZE, make_pan, make_stack
 
 
 @pytest.fixture
@@ -24,11 +24,8 @@ def stack(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """Eight frames of a pan by (1.5, -0.5) per step, 25 frames per second."""
-    path = tmp_path / "pan.mkv"
-    frames = [synthetic.pan(dx=1.5 * t, dy=-0.5 * t, size=SIZE, seed=2)[1][0] for t in range(8)]
-    synthetic.write_video(path, np.stack(frames), fps=25, codec="ffv1")
-    return path
+    """Eight frames of a pan."""
+    return make_pan(tmp_path / "pan.mkv", frames=8)
 
 
 def read_picture(path: Path) -> Any:

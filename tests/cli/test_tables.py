@@ -58,6 +58,18 @@ def test_the_listed_defaults_set_a_method_to_what_it_is_anyway(name: str) -> Non
     assert from_settings(METHODS[name], pairs, where=name) == plain
 
 
+def test_presets_are_listed_with_the_values_in_which_they_differ() -> None:
+    methods = {entry["name"]: entry for entry in entries("methods")}
+    assert list(methods["tvl1"]["presets"]) == ["default", "fast", "accurate", "opencv"]
+    assert methods["dis"]["presets"]["fast"]["gradient_descent_iterations"] == 16
+    # medium is the default preset; OpenCV's values, as its documentation gives them
+    assert methods["dis"]["parameters"]["patch_stride"]["default"] == 3
+    assert "presets" not in methods["farneback"]
+    text = " ".join(listed("methods").split())
+    assert "preset=fast: finest_scale=2 patch_stride=4 gradient_descent_iterations=16" in text
+    assert "preset=opencv: scheme=separate" in text
+
+
 def test_parameters_are_told_with_their_types_and_defaults() -> None:
     (entry,) = [entry for entry in entries("codecs") if entry["name"] == "centred8"]
     assert entry["parameters"] == {

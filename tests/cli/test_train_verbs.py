@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from flowstream.scores import read_scores
-from flowstream.synthetic import write_action_set
 from flowstream.video import probe
 from tests.command_line import call, data, output, refusal
+from tests.stages.two_hues import write_tiny_set
 
 RECIPE = """
 out = "{folder}/run"
@@ -46,16 +46,7 @@ evaluation = {{ segments = 2, crops = 1 }}"""
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of six videos, trained on once."""
     folder = tmp_path_factory.mktemp("verbs")
-    write_action_set(
-        folder / "videos",
-        appearances=2,
-        motions=1,
-        train=3,
-        validation=1,
-        test=2,
-        size=(32, 32),
-        frames=6,
-    )
+    write_tiny_set(folder / "videos", train=3, test=2)
     text = RECIPE.replace("{rest}", REST.replace("{{", "{").replace("}}", "}"))
     (folder / "recipe.toml").write_text(text.replace("{folder}", folder.as_posix()))
     output("train", folder / "recipe.toml", "--quiet")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from flowstream.errors import ShapeError
 from flowstream.models import MODELS, build_model
 from flowstream.models.model import AXES, Classifier, ClipShape, Model
+from tests.tiny_models import single_thread
 
 CLASSES = 4
 
@@ -22,11 +23,8 @@ Arguments = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Use one thread, which is faster for networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with single_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

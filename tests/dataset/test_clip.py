@@ -7,42 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from flowstream.dataset.augmentations.corner_crop import CornerCrop
-from flowstream.dataset.augmentations.flips import HorizontalFlip, VerticalFlip
-from flowstream.dataset.augmentations.random_crop import RandomCrop
-from flowstream.dataset.augmentations.resized_crop import ResizedCrop
 from flowstream.dataset.clip import Clip, Kind, crop, mirror, resize
 from flowstream.dataset.transforms import (
-    CentreCrop,
-    Cover,
-    Resize,
     TenCrop,
     Transform,
     apply,
 )
-
-ROWS, COLUMNS = 60, 80
-GEOMETRIC: list[Transform] = [
-    Resize((31, 97)),
-    Cover((24, 24)),
-    CentreCrop((40, 50)),
-    RandomCrop((40, 50)),
-    CornerCrop((48, 48)),
-    ResizedCrop((80, 100)),
-    HorizontalFlip(1.0),
-    VerticalFlip(1.0),
-]
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def noise(kind: Kind, *, frames: int = 3, seed: int = 0) -> Clip:
-    shape = (3 if kind == "rgb" else 2, frames, ROWS, COLUMNS)
-    if kind == "rgb":
-        return Clip(kind, rng(seed).integers(0, 256, shape, np.uint8))
-    return Clip(kind, rng(seed).normal(0, 4, shape).astype(np.float32))
+from tests.dataset.noise import COLUMNS, GEOMETRIC, ROWS, noise, rng
 
 
 def texture(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,8 +19,9 @@ from flowstream.dataset.transforms import Step, SubtractMeanFlow
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, StackError, UnknownNameError
 from flowstream.flow import motion
-from flowstream.store import Header, create_stack
+from flowstream.store import create_stack
 from tests.dataset.cut import flow_clips, only, rgb_clips
+from tests.small_stack import known_header
 
 Fields = NDArray[np.float32]
 Write = Callable[..., tuple[Sample, ...]]
@@ -38,17 +39,8 @@ def write(tmp_path: Path) -> Write:
         fields: Fields, *, backward: bool = True, cameras: NDArray[np.float64] | None = None
     ) -> tuple[Sample, ...]:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        header = Header(
-            size=fields.shape[2:],
-            method={"name": "known"},
-            sampling={"step": 1},
-            codec=Float32(),
-            source="known.mp4",
-            source_bytes=1,
-            fps=25.0,
-            source_size=fields.shape[2:],
-            stabiliser=None if cameras is None else {"name": "known"},
-        )
+        stabiliser = None if cameras is None else {"name": "known"}
+        header = known_header(fields.shape[2:], Float32(), stabiliser=stabiliser)
         outputs = {"backward": backward, "camera": cameras is not None}
         with create_stack(
             path, header, outputs=[name for name, wanted in outputs.items() if wanted]

@@ -11,14 +11,11 @@ from flowstream.dataset.augmentations.colour_jitter import ColourJitter
 from flowstream.dataset.augmentations.corner_crop import CornerCrop
 from flowstream.dataset.augmentations.flips import HorizontalFlip, VerticalFlip
 from flowstream.dataset.augmentations.random_crop import RandomCrop
-from flowstream.dataset.augmentations.resized_crop import ResizedCrop
 from flowstream.dataset.clip import Clip, Kind
 from flowstream.dataset.transforms import (
-    CentreCrop,
     Cover,
     FiveCrop,
     Normalise,
-    Resize,
     Step,
     SubtractMeanFlow,
     TenCrop,
@@ -26,36 +23,18 @@ from flowstream.dataset.transforms import (
     apply,
 )
 from flowstream.errors import ParameterError, ShapeError
+from tests.dataset.noise import COLUMNS, GEOMETRIC, ROWS, noise, rng
 
-ROWS, COLUMNS = 60, 80
 EVERY: list[Step] = [
-    Resize((31, 97)),
-    Cover((24, 24)),
-    CentreCrop((40, 50)),
-    RandomCrop((40, 50)),
-    CornerCrop((48, 48)),
-    HorizontalFlip(1.0),
-    VerticalFlip(1.0),
+    *GEOMETRIC,
     SubtractMeanFlow(),
     ColourJitter(),
     Normalise(),
     FiveCrop((40, 50)),
     TenCrop((40, 50)),
     ThreeCrop((40, 50)),
-    ResizedCrop((40, 50)),
 ]
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def noise(kind: Kind, *, frames: int = 3, seed: int = 0) -> Clip:
-    shape = (3 if kind == "rgb" else 2, frames, ROWS, COLUMNS)
-    if kind == "rgb":
-        return Clip(kind, rng(seed).integers(0, 256, shape, np.uint8))
-    return Clip(kind, rng(seed).normal(0, 4, shape).astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", ["rgb", "flow"])

@@ -13,30 +13,12 @@ from flowstream.models.backbones import BACKBONES
 from flowstream.models.backbones.frame_features import FrameFeatures
 from flowstream.models.late_fusion_fc import LateFusionFC
 from flowstream.models.layers.feature_maps import make_map_network
+from tests.models.families import FAMILIES
 
-# The smallest member of each family, because names and pools differ between families.
-FAMILIES = [
-    "tiny_cnn",
-    "small_cnn",
-    "efficientnet_lite0",
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "inception_v3",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-    "vgg11",
-]
 CLASSIFIERS = ("classifier", "fc", "_fc")
 
 
-@pytest.mark.parametrize("backbone", FAMILIES)
+@pytest.mark.parametrize("backbone", ["tiny_cnn", *FAMILIES])
 def test_feature_maps_are_the_input_of_the_pool_and_the_classifier(backbone: str) -> None:
     family = BACKBONES[backbone](backbone)
     torch.manual_seed(0)

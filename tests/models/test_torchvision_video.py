@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -148,14 +147,8 @@ def test_weights_that_do_not_exist_are_refused() -> None:
         build_model("r3d_18", channels=3, frames=4, size=16, classes=2, pretrained="KINETICS900")
 
 
-def test_weights_that_cannot_be_downloaded_give_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+@pytest.mark.usefixtures("offline")
+def test_weights_that_cannot_be_downloaded_give_one_clear_line() -> None:
     with pytest.raises(
         CheckpointError, match=r"'mc3_18'.*cannot be downloaded.*pretrained = false"
     ):

@@ -13,7 +13,7 @@ from flowstream.errors import ExtractionError, RecipeError, SplitError
 from flowstream.recipe import build
 from flowstream.scores import read_scores
 from flowstream.stages import Recipe, extract_flow, train_streams
-from flowstream.synthetic import write_action_set
+from tests.stages.two_hues import write_tiny_set
 
 SMALL = {"backbone": "small_cnn", "pretrained": False}
 
@@ -42,16 +42,7 @@ def described(folder: Path, **changes: Any) -> dict[str, Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four tiny classes with their stacks."""
     folder = tmp_path_factory.mktemp("stages")
-    write_action_set(
-        folder / "videos",
-        appearances=2,
-        motions=2,
-        train=2,
-        validation=1,
-        test=1,
-        size=(32, 32),
-        frames=8,
-    )
+    write_tiny_set(folder / "videos", motions=2, frames=8)
     recipe = build(Recipe, described(folder), where="test")
     summary = extract_flow(recipe.extract, recipe.stack_directory, progress=False)
     assert len(summary.done) == 16

@@ -23,7 +23,7 @@ def test_a_spec_comes_back_from_json() -> None:
     again = FlowSpec.from_dict(json.loads(json.dumps(spec.as_dict())))
     assert again == spec
     assert again.size == (256, 340)
-    assert spec.differences(again) == []
+    assert spec.list_differences(again) == []
 
 
 def test_differences_name_each_setting_and_both_values() -> None:
@@ -33,27 +33,27 @@ def test_differences_name_each_setting_and_both_values() -> None:
         "size": (128, 170),
         "codec": {"name": "centred8", "bound": 15.0},
     }
-    assert FlowSpec(**plain).differences(FlowSpec(**other)) == [
-        "method.name: 'dis' here, 'tvl1' there",
-        "method.preset: 'medium' here, absent there",
-        "codec.bound: 20.0 here, 15.0 there",
-        "size: [256, 340] here, [128, 170] there",
-        "method.warps: absent here, 5 there",
+    assert FlowSpec(**plain).list_differences(FlowSpec(**other)) == [
+        "method.name: this: 'dis', other: 'tvl1'",
+        "method.preset: this: 'medium', other: absent",
+        "codec.bound: this: 20.0, other: 15.0",
+        "size: this: [256, 340], other: [128, 170]",
+        "method.warps: this: absent, other: 5",
     ]
 
 
 def test_a_setting_that_is_none_differs_from_one_that_is_absent() -> None:
     bare = {**plain, "sampling": {"step": 1, "size": (256, 340)}}
-    assert FlowSpec(**plain).differences(FlowSpec(**bare)) == [
-        "sampling.fps: None here, absent there"
+    assert FlowSpec(**plain).list_differences(FlowSpec(**bare)) == [
+        "sampling.fps: this: None, other: absent"
     ]
 
 
 def test_tables_in_tables_are_compared_setting_by_setting() -> None:
     deep = {**plain, "method": {"name": "x", "start": {"name": "dis", "preset": "fast"}}}
     deeper = {**plain, "method": {"name": "x", "start": {"name": "dis", "preset": "medium"}}}
-    assert FlowSpec(**deep).differences(FlowSpec(**deeper)) == [
-        "method.start.preset: 'fast' here, 'medium' there"
+    assert FlowSpec(**deep).list_differences(FlowSpec(**deeper)) == [
+        "method.start.preset: this: 'fast', other: 'medium'"
     ]
 
 

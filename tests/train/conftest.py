@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from flowstream.codec.centred8 import Centred8
 from flowstream.dataset.split import Sample, Split
 from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.recipe import StreamRecipe
+from tests.tiny_models import single_thread
 
 SIZE = (20, 24)
 FIELDS = 6
@@ -69,11 +69,8 @@ def write_split(
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one thread, most of all where others work beside them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with single_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

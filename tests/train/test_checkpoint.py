@@ -95,9 +95,12 @@ def test_the_identity_tells_weights_recipes_classes_and_flow_apart(checkpoint: C
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": {"name": "tvl1"}}, "method.name: 'tvl1' here, 'dis' there"),
-        ({"codec": {"name": "centred8", "bound": 15.0}}, "codec.bound: 15.0 here, 20.0 there"),
-        ({"sampling": {"short_side": 64}}, "sampling.short_side: 64 here, 128 there"),
+        ({"method": {"name": "tvl1"}}, "method.name: stacks: 'tvl1', training: 'dis'"),
+        (
+            {"codec": {"name": "centred8", "bound": 15.0}},
+            "codec.bound: stacks: 15.0, training: 20.0",
+        ),
+        ({"sampling": {"short_side": 64}}, "sampling.short_side: stacks: 64, training: 128"),
         ({"size": (128, 128)}, "size"),
     ],
 )

@@ -11,21 +11,9 @@ import pytest
 
 from flowstream.video import Sampling, open_video, read_frames
 from flowstream.video.clock import Clock
+from tests.video.remuxing import remux
 
 Film = Callable[..., Path]
-
-
-def remux(source: Path, target: Path, stamp: Callable[[int, int], int]) -> Path:
-    """Copy packets; packet `index` moves from time `old` to `stamp(index, old)`."""
-    with av.open(str(source)) as old, av.open(str(target), "w") as new:
-        copy = new.add_stream_from_template(old.streams.video[0])
-        packets = [packet for packet in old.demux(video=0) if packet.dts is not None]
-        for index, packet in enumerate(packets):
-            later = stamp(index, packet.dts or 0) - (packet.dts or 0)
-            packet.pts, packet.dts = (packet.pts or 0) + later, (packet.dts or 0) + later
-            packet.stream = copy
-            new.mux(packet)
-    return target
 
 
 @pytest.mark.parametrize("seconds", [30, 3600, -2])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flowstream.video import Sampling, probe, read_frames
+from tests.video.remuxing import remux
 
 Film = Callable[..., Path]
 Numbers = Callable[..., list[int]]
@@ -42,28 +43,13 @@ def test_sampling_by_step_and_by_fps(film: Film, numbers: Numbers) -> None:
     assert repeated == [index // 2 for index in range(40)]
 
 
-def remuxed(
-    source: Path, target: Path, stamps: Callable[[int, int], int] = lambda index, stamp: stamp
-) -> Path:
-    """The same packets in another file, packet `index` moved from `stamp` to `stamps(...)`."""
-    with av.open(str(source)) as old, av.open(str(target), "w") as new:
-        copy = new.add_stream_from_template(old.streams.video[0])
-        packets = [packet for packet in old.demux(video=0) if packet.dts is not None]
-        for index, packet in enumerate(packets):
-            later = stamps(index, packet.dts or 0) - (packet.dts or 0)
-            packet.pts, packet.dts = (packet.pts or 0) + later, (packet.dts or 0) + later
-            packet.stream = copy
-            new.mux(packet)
-    return target
-
-
 @pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3", "b_strategy": "0"}, {"g": "1"}])
 def test_what_an_edit_list_cuts_off_is_no_damage(
     film: Film, numbers: Numbers, tmp_path: Path, options: dict[str, str]
 ) -> None:
     whole = film("whole.mp4", options={"sc_threshold": "0", **options})
     period = 512  # of 1/12800 s, as FFmpeg's MP4 counts 25 fps
-    cut = remuxed(whole, tmp_path / "cut.mp4", lambda index, stamp: stamp - 5 * period)
+    cut = remux(whole, tmp_path / "cut.mp4", lambda index, stamp: stamp - 5 * period)
     with av.open(str(cut)) as container:
         assert container.streams.video[0].frames == 20  # else this test shows nothing
     assert probe(cut).header_frames == 15
@@ -74,7 +60,7 @@ def test_what_an_edit_list_cuts_off_is_no_damage(
 
 def test_a_frame_without_a_time_of_its_own_follows_by_a_period(film: Film, tmp_path: Path) -> None:
     whole = film("whole.mkv", options={"bf": "0"})
-    doubled = remuxed(
+    doubled = remux(
         whole, tmp_path / "doubled.mkv", lambda index, stamp: stamp - 40 * (index % 4 == 3)
     )
     with av.open(str(doubled)) as container:
@@ -87,7 +73,7 @@ def test_a_frame_without_a_time_of_its_own_follows_by_a_period(film: Film, tmp_p
 def test_slots_that_a_recorder_left_empty_are_no_damage(film: Film, tmp_path: Path) -> None:
     shown = [slot for slot in range(26) if slot % 6 < 5][:20]  # every sixth slot stays empty
     whole = film("whole.avi", codec="mpeg4")
-    dropped = remuxed(whole, tmp_path / "dropped.avi", lambda index, stamp: shown[index])
+    dropped = remux(whole, tmp_path / "dropped.avi", lambda index, stamp: shown[index])
     with av.open(str(dropped)) as container:
         assert container.streams.video[0].frames == shown[-1] + 1  # else this test shows nothing
     frames = list(read_frames(dropped))

@@ -20,7 +20,7 @@ from flowstream.flow import motion
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
 from flowstream.flow.method import FlowMethod, as_luma
-from flowstream.store import Header, Stack, create_stack, encode_jpeg, open_stack
+from flowstream.store import Stack, create_stack, encode_jpeg, open_stack
 from flowstream.video import Sampling
 from flowstream.view.quality import (
     FieldQuality,
@@ -30,6 +30,7 @@ from flowstream.view.quality import (
     summarise,
     video_quality,
 )
+from tests.small_stack import known_header
 
 SIZE = (48, 64)
 DX, DY = 3, -2
@@ -69,17 +70,8 @@ def write(tmp_path: Path) -> Callable[..., Stack]:
         cameras: NDArray[np.float64] | None = None,
     ) -> Stack:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        header = Header(
-            size=SIZE,
-            method={"name": "known"},
-            sampling={"step": 2},
-            codec=codec,
-            source="known.mp4",
-            source_bytes=1,
-            fps=25.0,
-            source_size=SIZE,
-            stabiliser=None if cameras is None else {"name": "known"},
-        )
+        stabiliser = None if cameras is None else {"name": "known"}
+        header = known_header(SIZE, codec, sampling={"step": 2}, stabiliser=stabiliser)
         outputs = {"rgb": rgb, "backward": back is not None, "camera": cameras is not None}
         with create_stack(
             path, header, outputs=[name for name, wanted in outputs.items() if wanted]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.flow.kernels.planes import Plane, fill_sides, inside, origin, stride
+from flowstream.flow.kernels.planes import Plane, clamp, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
     Lanes,
@@ -139,8 +139,14 @@ def linearise(
     near, far = spread(8.0 / 12.0), spread(1.0 / 12.0)
     for row in range(rows):
         start = origin(row, step)
-        up, up_2 = origin(inside(row - 1, rows), step), origin(inside(row - 2, rows), step)
-        down, down_2 = origin(inside(row + 1, rows), step), origin(inside(row + 2, rows), step)
+        up, up_2 = (
+            origin(clamp(row - 1, rows), step),
+            origin(clamp(row - 2, rows), step),
+        )
+        down, down_2 = (
+            origin(clamp(row + 1, rows), step),
+            origin(clamp(row + 2, rows), step),
+        )
         for x in range(0, columns, LANES):
             i = start + x
             gx = near * (load(mean, i + 1) - load(mean, i - 1)) - far * (
@@ -162,7 +168,10 @@ def central_differences(
     half = spread(0.5)
     for row in range(rows):
         start = origin(row, step)
-        up, down = origin(inside(row - 1, rows), step), origin(inside(row + 1, rows), step)
+        up, down = (
+            origin(clamp(row - 1, rows), step),
+            origin(clamp(row + 1, rows), step),
+        )
         for x in range(0, columns, LANES):
             i = start + x
             store(along_x, i, half * (load(image, i + 1) - load(image, i - 1)))
@@ -219,7 +228,10 @@ def conductance(guide: Plane, weight: Plane, rows: int, columns: int, contrast: 
     one, two = spread(1.0), spread(2.0)
     for row in range(rows):
         start = origin(row, step)
-        up, down = origin(inside(row - 1, rows), step), origin(inside(row + 1, rows), step)
+        up, down = (
+            origin(clamp(row - 1, rows), step),
+            origin(clamp(row + 1, rows), step),
+        )
         for x in range(0, columns, LANES):
             a, b, c = load(guide, up + x - 1), load(guide, up + x), load(guide, up + x + 1)
             d, f = load(guide, start + x - 1), load(guide, start + x + 1)
@@ -244,7 +256,10 @@ def confidence(flow: Flow, linear: Linear, trust: Plane, rows: int, columns: int
     half, zero, one = spread(0.5), spread(0.0), spread(1.0)
     for row in range(rows):
         start = origin(row, step)
-        up, down = origin(inside(row - 1, rows), step), origin(inside(row + 1, rows), step)
+        up, down = (
+            origin(clamp(row - 1, rows), step),
+            origin(clamp(row + 1, rows), step),
+        )
         for x in range(0, columns, LANES):
             i = start + x
             u, v = load(flow[0], i), load(flow[1], i)

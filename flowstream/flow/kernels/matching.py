@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from flowstream.flow.kernels.planes import (
     Plane,
     allocate,
+    clamp,
     fill_plane,
-    inside,
     origin,
     plane_size,
     stride,
@@ -495,5 +495,5 @@ def window_cost(
         for x in range(0, columns, LANES):
             value = spread(0.0)
             for k in range(-radius, radius + 1):
-                value = value + load(sums, origin(inside(row + k, rows), step) + x)
+                value = value + load(sums, origin(clamp(row + k, rows), step) + x)
             store(cost, origin(row, step) + x, share * value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowstream.flow.kernels.planes import Plane, fill_sides, inside, origin, stride
+from flowstream.flow.kernels.planes import Plane, clamp, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
     Lanes,
@@ -35,11 +35,11 @@ def median_5x5(source: Plane, target: Plane, rows: int, columns: int, ranks: Pla
     fill_sides(source, rows, columns)
     for row in range(rows):
         a, b, c, d, e = (
-            origin(inside(row - 2, rows), step) - WING,
-            origin(inside(row - 1, rows), step) - WING,
+            origin(clamp(row - 2, rows), step) - WING,
+            origin(clamp(row - 1, rows), step) - WING,
             origin(row, step) - WING,
-            origin(inside(row + 1, rows), step) - WING,
-            origin(inside(row + 2, rows), step) - WING,
+            origin(clamp(row + 1, rows), step) - WING,
+            origin(clamp(row + 2, rows), step) - WING,
         )
         for x in range(0, columns + 2 * WING, LANES):
             lowest, lower, middle, upper, uppermost = _sort(
@@ -203,7 +203,7 @@ def weighted_median(
             low_1, low_2 = load(flow[0], start + x), load(flow[1], start + x)
             high_1, high_2 = low_1, low_2
             for dy in range(-radius, radius + 1):
-                line = origin(inside(row + dy, rows), step) + x
+                line = origin(clamp(row + dy, rows), step) + x
                 for dx in range(-radius, radius + 1):
                     value_1, value_2 = load(flow[0], line + dx), load(flow[1], line + dx)
                     low_1, high_1 = minimum(low_1, value_1), maximum(high_1, value_1)
@@ -219,7 +219,7 @@ def weighted_median(
                 below_1, below_2 = zero, zero
                 k = 0
                 for dy in range(-radius, radius + 1):
-                    line = origin(inside(row + dy, rows), step) + x
+                    line = origin(clamp(row + dy, rows), step) + x
                     for dx in range(-radius, radius + 1):
                         weight = load(weights, k)
                         counts = load(flow[0], line + dx) <= centre_1
@@ -256,7 +256,7 @@ def _weigh(
     half = spread(0.0)
     k = 0
     for dy in range(-radius, radius + 1):
-        line = origin(inside(row + dy, rows), step) + x
+        line = origin(clamp(row + dy, rows), step) + x
         for dx in range(-radius, radius + 1):
             distance = spread(1.0 - (dx * dx + dy * dy) / (16.0 * NEARNESS * NEARNESS))
             unlike = load(guide, line + dx) - centre

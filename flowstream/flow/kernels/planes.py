@@ -55,7 +55,7 @@ def origin(row: int, step: int) -> int:
 
 
 @kernel
-def inside(row: int, rows: int) -> int:
+def clamp(row: int, rows: int) -> int:
     """Return the row of the image nearest to `row`."""
     return min(max(row, 0), rows - 1)
 
@@ -151,7 +151,7 @@ def resample(
                     weight += taps[k + radius] * np.float32(gain * (1.0 - share))
                 if k > -radius:
                     weight += taps[k + radius - 1] * np.float32(gain * share)
-                start = origin(inside(above + k, rows), step)
+                start = origin(clamp(above + k, rows), step)
                 value = value + spread(weight) * load(source, start + x)
             store(rows_buffer, SIDE + x, value)
         _repeat_ends(rows_buffer, SIDE, columns)

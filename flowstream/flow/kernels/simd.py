@@ -110,6 +110,21 @@ def _address(context: Any, builder: Any, sig: Any, args: Any, llvm_type: Any) ->
     return builder.bitcast(builder.gep(array.data, [index]), llvm_type.as_pointer())
 
 
+def _emit_load(llvm_type: Any) -> Callable[..., Any]:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig, args, llvm_type), align=4)
+
+    return emit
+
+
+def _emit_store(llvm_type: Any) -> Callable[..., Any]:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], _address(context, builder, sig, args, llvm_type), align=4)
+        return context.get_dummy_value()
+
+    return emit
+
+
 def _call(builder: Any, name: str, result: Any, args: Any, flags: tuple[str, ...] = ()) -> Any:
     kind = ir.FunctionType(result, [arg.type for arg in args])
     return builder.call(
@@ -148,22 +163,13 @@ def counting(typing: Any) -> Any:
 @instruction
 def load(typing: Any, array: Any, index: Any) -> Any:
     """Return `array[index : index + LANES]` of a flat float32 array, without a bounds check."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, sig, args, _VECTOR), align=4)
-
-    return _lanes(array, index), emit
+    return _lanes(array, index), _emit_load(_VECTOR)
 
 
 @instruction
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to `array[index : index + LANES]`, without a bounds check."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, sig, args, _VECTOR), align=4)
-        return context.get_dummy_value()
-
-    return types.none(array, index, value), emit
+    return types.none(array, index, value), _emit_store(_VECTOR)
 
 
 @instruction
@@ -276,22 +282,13 @@ def largest(typing: Any, value: Any) -> Any:
 @instruction
 def load_quad(typing: Any, array: Any, index: Any) -> Any:
     """Return `array[index : index + 4]` of a flat float32 array: a row of a bicubic patch."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, sig, args, _FOUR), align=4)
-
-    return _quad(array, index), emit
+    return _quad(array, index), _emit_load(_FOUR)
 
 
 @instruction
 def store_quad(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write four numbers to `array[index : index + 4]`, without a bounds check."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, sig, args, _FOUR), align=4)
-        return context.get_dummy_value()
-
-    return types.none(array, index, value), emit
+    return types.none(array, index, value), _emit_store(_FOUR)
 
 
 @instruction

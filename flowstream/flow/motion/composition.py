@@ -6,7 +6,7 @@ import numpy as np
 
 from flowstream.errors import ParameterError
 from flowstream.flow.motion.checks import check_field, check_same_shape
-from flowstream.flow.motion.interpolation import Mask, inside, sample, sample_known, targets
+from flowstream.flow.motion.interpolation import Mask, is_inside, sample, sample_known, targets
 from flowstream.flow.motion.warping import splat_planes
 from flowstream.types import Vectors
 
@@ -35,7 +35,7 @@ def compose(first: Vectors, second: Vectors) -> tuple[Vectors, Mask]:
     check_field(second, axes=3, name="second")
     check_same_shape(first, second, names=("first", "second"))
     x, y = targets(first)
-    valid = inside(x, y, first.shape[1:])
+    valid = is_inside(x, y, first.shape[1:])
     x, y = np.where(valid, x, 0), np.where(valid, y, 0)
     then, known = sample_known(np.asarray(second, np.float32), x, y)
     valid &= known
@@ -99,7 +99,7 @@ def invert(
         there, known = sample_known(field, x, y)
         # q + here is the start of the vector `there`, so here + there is the distance to q
         done = known & (np.square(here + there).sum(axis=0) <= tolerance**2)
-        valid[remaining[done & inside(x, y, size)]] = True
+        valid[remaining[done & is_inside(x, y, size)]] = True
         current[:, remaining[~done]] = -there[:, ~done]
         remaining = remaining[~done]
         if not len(remaining):
@@ -147,7 +147,7 @@ def consistency(forward: Vectors, backward: Vectors) -> Mask:
         strict=True,
     ):
         x, y = targets(there)
-        valid = inside(x, y, field[1:])
+        valid = is_inside(x, y, field[1:])
         returned = sample(
             np.asarray(back, np.float32), np.where(valid, x, 0), np.where(valid, y, 0)
         )

@@ -30,7 +30,7 @@ def targets(vectors: Vectors) -> tuple[Planes, Planes]:
     return x, y
 
 
-def inside(x: Floats, y: Floats, size: Size) -> Mask:
+def is_inside(x: Floats, y: Floats, size: Size) -> Mask:
     """Return a mask of the positions inside a frame; NaN is outside."""
     found: Mask = (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
     return found

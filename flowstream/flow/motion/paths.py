@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flowstream.errors import ShapeError
 from flowstream.flow.motion.checks import check_field, check_same_shape
-from flowstream.flow.motion.interpolation import inside, sample, sample_known
+from flowstream.flow.motion.interpolation import is_inside, sample, sample_known
 from flowstream.types import Vectors
 
 
@@ -103,5 +103,5 @@ def along_trajectories(fields: Vectors, *, carried_by: Vectors | None = None) ->
 def _mark_outside(positions: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float32]:
     """Set positions outside of the frame to NaN in place and return them as float32."""
     rows, columns = size
-    positions[~inside(positions[:, 0], positions[:, 1], (rows, columns))] = np.nan
+    positions[~is_inside(positions[:, 0], positions[:, 1], (rows, columns))] = np.nan
     return positions.astype(np.float32)

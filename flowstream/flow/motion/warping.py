@@ -14,7 +14,7 @@ from flowstream.flow.motion.interpolation import (
     Interpolation,
     Mask,
     Planes,
-    inside,
+    is_inside,
     sample,
     sample_known,
     targets,
@@ -73,7 +73,7 @@ def warp(
     check_choice("interpolation", interpolation, get_args(Interpolation))
     check_image(image, vectors)
     x, y = targets(vectors)
-    valid = inside(x, y, image.shape[:2])
+    valid = is_inside(x, y, image.shape[:2])
     x, y = np.where(valid, x, 0), np.where(valid, y, 0)
     planes = _as_planes(image)
     if interpolation == "bicubic":

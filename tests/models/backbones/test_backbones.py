@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -15,27 +13,13 @@ from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.layers.partial_norm import FrozenNorm
 from flowstream.models.single_frame import SingleFrame
+from tests.models.families import FAMILIES
 
-# One of each family: the rules meet another stem, head and dropout in every one. The large ones
-# (alexnet, vgg) only for their classifier of several dropouts.
-FAMILIES = [
-    "small_cnn",
-    "efficientnet_lite0",
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-]
+# Without the slow ones whose stem and head are like those of another family.
+QUICK = [name for name in FAMILIES if name not in ("inception_v3", "vgg11_bn")]
 
 
-@pytest.mark.parametrize("backbone", FAMILIES)
+@pytest.mark.parametrize("backbone", QUICK)
 def test_each_family_becomes_a_temporal_stream(backbone: str) -> None:
     side = max(32, BACKBONES[backbone](backbone).min_side)
     options: dict[str, Any] = {"backbone": backbone, "pretrained": False, "dropout": 0.3}
@@ -117,14 +101,8 @@ def test_weights_that_do_not_exist_are_refused(
         BACKBONES[backbone](backbone).build(pretrained)
 
 
-def test_weights_that_cannot_be_downloaded_give_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+@pytest.mark.usefixtures("offline")
+def test_weights_that_cannot_be_downloaded_give_one_clear_line() -> None:
     with pytest.raises(
         CheckpointError, match=r"'resnet18'.*cannot be downloaded.*efficientnet_lite0"
     ):

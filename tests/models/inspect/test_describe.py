@@ -13,10 +13,8 @@ from flowstream.models import MODELS
 from flowstream.models.inspect.describe import Description, Layer, build_on_meta, describe
 from flowstream.models.inspect.receptive_field import count_probe_clips
 from flowstream.models.model import (
-    HALF_TO_ONE,
     ClipShape,
     Model,
-    PixelStatistics,
     VideoClassifier,
 )
 from flowstream.models.recurrent_conv import RecurrentConv
@@ -206,10 +204,6 @@ class Dilated(Model):
     name: ClassVar[str] = "dilated"
     sees_order: ClassVar[bool] = True
     paper: ClassVar[str] = ""
-
-    @property
-    def pixels(self) -> PixelStatistics:
-        return HALF_TO_ONE
 
     @property
     def min_clip(self) -> tuple[int, int, int]:

@@ -20,25 +20,7 @@ from flowstream.models.backbones import BACKBONES
 from flowstream.models.i3d import I3D
 from flowstream.models.layers.folding import fold, set_clip_count, unfold
 from flowstream.models.layers.inflate import InflatedConv, inflate, inflate_maps
-
-# The smallest member of each family.
-FAMILIES = [
-    "small_cnn",
-    "efficientnet_lite0",
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "inception_v3",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-    "vgg11_bn",
-]
+from tests.models.families import FAMILIES
 
 
 def randomise(network: nn.Module, side: int) -> nn.Module:
