@@ -198,7 +198,7 @@ def write_stack(
 
 
 def measure_tree(vectors: Vectors, folder: Path, starts: Any) -> Row:
-    """What denseflow and its like leave: a JPEG file, quality 95, for each component and pair."""
+    """Measure the files of denseflow: a JPEG file, quality 95, for each component and pair."""
     folder.mkdir()
     codec = Linear8()
     names = [[str(folder / f"{axis}_{k:05d}.jpg") for axis in "xy"] for k in range(len(vectors))]

@@ -97,7 +97,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def shortest(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Of `repeats` turns each; the slow peers, over 0.3 s, take a third of the turns."""
+    """Return the shortest time of each call; peers over 0.3 s take a third of the turns."""
     best: dict[str, float] = {}
     for turn in range(repeats):
         for name, call in calls.items():

@@ -1,7 +1,7 @@
-"""Dense optical flow from whole data sets of videos, and two-stream networks trained on it.
+"""Dense optical flow of whole video datasets, and two-stream networks trained on it.
 
-Everything here is imported when first used: `import flowstream` loads neither torch nor cv2, numba
-or h5py.
+All names are imported at first use, so that `import flowstream` does not load torch, cv2, numba or
+h5py.
 """
 
 from __future__ import annotations

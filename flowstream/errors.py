@@ -60,7 +60,7 @@ class StackError(FlowstreamError, OSError):
 
 
 class ConversionError(FlowstreamError, OSError):
-    """A stack cannot be converted to another format, or from one."""
+    """Stack that cannot be converted to or from another format."""
 
 
 class ExtractionError(FlowstreamError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Signals that end a program: each becomes one exception, in the main thread, once."""
+"""Conversion of the signals that end a program to one exception in the main thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Terminated(KeyboardInterrupt):
 
 @dataclass
 class Stop:
-    """State of a program that may be asked to end: the number of the signal, 0 before."""
+    """Number of the signal that asked the program to end; 0 if there was none."""
 
     number: int = 0
 
@@ -39,8 +39,8 @@ def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
     Parameters
     ----------
     ends_process : bool
-        The process ends after the block: signals stay ignored after the first one, so that a late
-        one cannot replace the exit code.
+        True if the process ends after the block. Signals then stay ignored after the first one, so
+        that a later one cannot replace the exit code.
     """
     state = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -76,8 +76,8 @@ def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
 def block_signals() -> None:
     """Leave SIGINT and SIGTERM to the main thread; processes started here ignore them too.
 
-    A terminal sends Ctrl-C to all processes of a command. Its workers leave it to the main
-    process, which ends them.
+    A terminal sends Ctrl-C to all processes of a command. The workers ignore it, because the main
+    process ends them.
     """
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log file."""
+"""Progress of long work: a bar on a terminal, a line every 30 s in a log file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 LOG_SECONDS = 30.0
-"""Seconds between two lines where the stream is no terminal."""
+"""Seconds between two lines if the stream is not a terminal."""
 
 
 class Progress:
@@ -81,7 +81,7 @@ class Progress:
         self.set_done(self.done + units, note=note)
 
     def set_done(self, done: int, *, total: int | None = None, note: str | None = None) -> None:
-        """Set the number of finished units, and the total where it has become known better."""
+        """Set the number of finished units, and the total if a better value is known."""
         if self._bar is not None:
             if note is not None and note != self._note:
                 self._bar.set_postfix_str(note, refresh=False)

@@ -44,8 +44,8 @@ def load_recipe(path: str | Path, recipe: type[T], *, settings: Iterable[str] = 
     ----------
     path : path of the TOML file
     recipe : the dataclass
-    settings : texts `table.key=value`
-        Override what the file says; a value is read as TOML, or as a text where it is none.
+    settings : strings `table.key=value`
+        Override values of the file. A value is parsed as TOML; if it is not TOML, it is a string.
 
     Raises
     ------
@@ -101,8 +101,8 @@ def _check_levels(value: Any, level: int = 0) -> None:
 def build(recipe: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """Make the dataclass `recipe` from plain data, checking every key and type.
 
-    `where` opens each message. Lists become tuples, texts become paths, nested tables become nested
-    dataclasses; a check in `__post_init__` may raise `ParameterError`, which gets `where` too.
+    Each message starts with `where`. Lists become tuples, strings become paths, and nested tables
+    become nested dataclasses. A `ParameterError` of `__post_init__` becomes a `RecipeError`.
     """
     hints = get_type_hints(recipe)
     fields = {field.name: field for field in dataclasses.fields(recipe) if field.init}  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def from_settings(recipe: type[T], settings: Iterable[str], *, where: str) -> T:
     Raises
     ------
     RecipeError
-        If a string is no setting, a key is set twice or unknown, or a value does not fit.
+        If a string is not a setting, a key is set twice or unknown, or a value is invalid.
     """
     return build(recipe, read_settings(settings, where=where), where=where)
 
@@ -142,8 +142,8 @@ def from_settings(recipe: type[T], settings: Iterable[str], *, where: str) -> T:
 def read_settings(settings: Iterable[str], *, where: str) -> dict[str, Any]:
     """Read `key=value` strings into nested tables.
 
-    This is the one grammar of `--set`: an entry of a table is `table.key=value`; the value is read
-    as TOML, and is a string where it is no TOML.
+    This is the grammar of `--set` in all verbs. `table.key=value` sets an entry of a table. The
+    value is parsed as TOML; if it is not TOML, it is a string.
 
     Raises
     ------
@@ -164,7 +164,8 @@ def read_settings(settings: Iterable[str], *, where: str) -> dict[str, Any]:
 def apply_settings(values: dict[str, Any], settings: Iterable[str], *, where: str) -> None:
     """Override entries of nested tables, in place, by `table.key=value` strings.
 
-    Raise `RecipeError` if a string is not a setting, or names an entry of what is not a table.
+    Raise `RecipeError` if a string is not a setting, or names an entry of a value that is not a
+    table.
     """
     for setting in settings:
         _override(values, setting, where=where)
@@ -276,7 +277,7 @@ def _convert_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any,
 
 
 def _parse_size(text: str, where: str) -> tuple[int, int]:
-    """Return (rows, columns) of a size that is written `WxH`, as people write it."""
+    """Return (rows, columns) of a size that is written `WxH`."""
     width, _, height = text.strip().lower().partition("x")
     if not (_is_side(width) and _is_side(height)):
         raise RecipeError(

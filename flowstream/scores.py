@@ -1,4 +1,4 @@
-"""What a stream says of each video of a part of a data set, and the `scores.npz` it is kept in.
+"""Scores of a stream for the videos of one part of a dataset, and their file `scores.npz`.
 
 The file is a plain NumPy archive, readable without flowstream and without pickle: `scores` (N, K)
 float32, `labels` (N,) int64, `videos` (N,), `groups` (N,), `classes` (K,), and the strings
@@ -42,11 +42,11 @@ class Scores:
     videos : N names
     classes : K names
     stream : str
-        What gave them: `rgb`, `flow`, `fused`.
+        Name of the stream: `rgb`, `flow`, `fused`.
     part : str
-        The part of the data set: `train`, `validation`, `test`.
+        Part of the dataset: `train`, `validation`, `test`.
     checkpoint : str
-        Identity of the checkpoint that gave them; empty if several did.
+        Identity of the checkpoint; empty if the scores come from several.
     protocol : str
         Clips that were averaged, such as `25x10 probabilities`; empty if unknown.
     groups : N names or none
@@ -103,7 +103,7 @@ class Scores:
 
 
 def write_scores(path: str | Path, scores: Scores) -> None:
-    """Write a `scores.npz`, whole or not at all."""
+    """Write a `scores.npz`, completely or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -131,7 +131,7 @@ def read_scores(path: str | Path) -> Scores:
     Raises
     ------
     ScoresError
-        If it cannot be read, is not whole, or does not hold scores.
+        If it cannot be read, is truncated, or does not hold scores.
     """
     try:
         values = _read_arrays(Path(path))

@@ -24,7 +24,7 @@ class Answer:
     kind: str
     """`value`, `error` (raised by flowstream on purpose), `crashed` or `hung`."""
     value: Any
-    """What the function returned, or the error on one line."""
+    """Return value of the function, or the error on one line."""
 
 
 class WatchedProcess:

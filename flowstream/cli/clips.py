@@ -31,7 +31,7 @@ def estimate_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Parameter of the method; may be repeated.",
+        help="Set a parameter of the method; may be given several times.",
     )(command)
     return _video(
         "--method",

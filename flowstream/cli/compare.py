@@ -76,9 +76,9 @@ def compare(paths: tuple[Path, ...], **options: Any) -> None:
     """Compare flow methods on a video, or estimates of the same motion.
 
     PATH is one video (or a directory of numbered images), on which the methods are run, or two or
-    more stacks or flow fields. Time is the median of a pair. The warp error is the mean difference
-    between a frame and the next one warped to it, the difference is the mean end-point difference
-    to the first row, and the end-point error is that to --truth.
+    more stacks or flow fields. The columns are: the median time of a pair; the warp error, which is
+    the mean difference between a frame and the next one warped to it; the mean end-point difference
+    to the first row; and the end-point error relative to --truth.
     """
     from flowstream.view.picture import PICTURES, write_picture
     from flowstream.view.side_by_side import score_candidates

@@ -48,13 +48,13 @@ class _Source:
     "-o", "--out", required=True, type=Folder(path_type=Path), help="Directory of the results."
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the format."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the format."
 )
 @click.option(
     "--bound",
     type=float,
     metavar="PIXELS",
-    help="Pixels that codes 0 and 255 of raw frames stand for; needed to read raw frames.",
+    help="Displacement that codes 0 and 255 of raw frames stand for; needed to read raw frames.",
 )
 @click.option("--fps", type=float, default=0.0, help="Frames per second of raw frames, if known.")
 @json_option
@@ -69,10 +69,11 @@ def convert(
 ) -> None:
     """Convert stacks to other formats, or raw frames to stacks, without estimating flow again.
 
-    PATH is a stack, a directory or a pattern; a directory of raw frames (img_00001.jpg,
-    flow_x_00001.jpg, flow_y_00001.jpg, or x_00001.jpg, y_00001.jpg), or a directory of such
-    directories, is converted to stacks. The layout of directories is kept. 'rawframes' also writes
-    annotation lists of mmaction2 and TSN, with the parent directories as classes.
+    PATH is a stack, a directory of stacks or a pattern. It can also be a directory of raw frames
+    (img_00001.jpg, flow_x_00001.jpg, flow_y_00001.jpg, or x_00001.jpg, y_00001.jpg) or a directory
+    of such directories; these are converted to stacks. The layout of directories is kept.
+    'rawframes' also writes annotation lists of mmaction2 and TSN, with the parent directories as
+    classes.
     """
     from flowstream.convert import FORMATS
     from flowstream.recipe import from_settings

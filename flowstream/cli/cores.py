@@ -1,4 +1,4 @@
-"""How verbs with networks share the cores of a machine with other programs."""
+"""Number of threads of networks, shared with the other programs of a machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME
 def share_cores() -> None:
     """Let idle threads of OpenMP sleep; call it before torch is loaded.
 
-    Settings of the user's environment are kept.
+    Environment variables that the user has set are kept.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

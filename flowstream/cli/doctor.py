@@ -31,8 +31,8 @@ _SIGNS = {"ok": "ok     ", "missing": "missing", "problem": "PROBLEM"}
 def doctor(out: Path, as_json: bool) -> None:
     """Check this installation: versions, methods, devices, disk and decoding speed.
 
-    Each line is one check. Parts that are optional and not installed are 'missing'; a line with
-    PROBLEM says how to solve it, and the exit code is 1.
+    Each line is one check. Optional parts that are not installed are 'missing'. A line with PROBLEM
+    gives the solution; the exit code is then 1.
     """
     from flowstream.extract.health import examine
 

@@ -24,12 +24,12 @@ flowstream evaluate runs/ucf101/spatial/best.pt --crops full --part validation""
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--segments", type=int, metavar="N", help="Moments of each video.")
+@click.option("--segments", type=int, metavar="N", help="Number of moments of each video.")
 @click.option("--crops", metavar="N", help="1 (centre), 3, 5, 10, or full (the whole frame).")
 @click.option(
     "--average",
     type=click.Choice(["probabilities", "logits"]),
-    help="What is averaged over the clips of a video.",
+    help="Quantity that is averaged over the clips of a video.",
 )
 @click.option(
     "--part",
@@ -60,7 +60,7 @@ def evaluate(
     """Evaluate trained runs, by their own protocol or by another one.
 
     RUNS are directories of runs (the `out` of a recipe), or checkpoints in them. Nothing is
-    trained, and the scores and the report of the run stay as they are: new scores are written to
+    trained, and the scores and the report of the run are not changed: new scores are written to
     `RUN/evaluations/PROTOCOL/`. Streams are fused as the recipe says.
     """
     share_cores()

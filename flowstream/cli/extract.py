@@ -50,7 +50,7 @@ SHOWN = 20
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Give a video up after this time.",
+    help="Skip a video that takes longer; it counts as failed.",
 )
 @run_option("--force", is_flag=True, help="Start even if the disk is too small.")
 @run_option("--dry-run", is_flag=True, help="Print the jobs and a forecast, and write nothing.")
@@ -62,7 +62,7 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     SOURCE is a video file, a directory (searched recursively, its layout is kept; a directory of
     numbered images is one video), or a CSV file with a column 'video'; columns 'start' and 'end'
     (seconds, or frames as 300f) or 'first' and 'second' select parts of a video. Complete stacks
-    are skipped, damaged ones are computed again: the same command continues a run that was
+    are skipped and damaged ones are computed again, so the same command continues a run that was
     stopped. A video that fails does not stop the others; the exit code is then 1, and
     'flowstream status DIR --failed' lists the reasons.
     """

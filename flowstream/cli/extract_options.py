@@ -10,6 +10,7 @@ import click
 from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
 from flowstream.cli.options import Decorator, Folder, NameIn, options_of
 from flowstream.errors import ParameterError
+from flowstream.store.outputs import OUTPUTS
 
 if TYPE_CHECKING:
     from flowstream.extract import ExtractSettings, RunOptions, Shard
@@ -47,11 +48,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     _motion(
         "--backward", is_flag=True, help="Also store the flow from each frame to the one before."
     ),
-    _motion(
-        "--consistency",
-        is_flag=True,
-        help="Store the pixels where forward and backward flow agree, and their fraction.",
-    ),
+    *(_motion(f"--{name}", is_flag=True, help=OUTPUTS[name].help) for name in OUTPUTS),
     _motion(
         "--stabilise",
         type=click.Choice(["none", "homography"]),
@@ -133,7 +130,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     _run(
         "--shard",
         metavar="I/N",
-        help="Process only part I of N; the parts may run at the same time, with one --out.",
+        help="Process only part I of N; the parts may run at the same time, with the same --out.",
     ),
     _run(
         "--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N videos."
@@ -143,7 +140,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         type=click.Choice(["processes", "sequential", "dask", "ray"]),
         default="processes",
         show_default=True,
-        help="Processes of this machine, this process, or a cluster that can read the files.",
+        help="Run in several processes, in this process, or on a cluster that can read the files.",
     ),
     _run("--scheduler", metavar="ADDRESS", help="Address of a running dask or ray cluster."),
 )

@@ -29,7 +29,7 @@ def features(
 ) -> None:
     """Compute the features of a frozen CNN once, and measure the time that this saves.
 
-    RECIPE is a recipe of `flowstream train`, which then trains from the features. STREAM is a
+    RECIPE is a recipe of `flowstream train`, which then uses the features. STREAM is a
     stream with model = "cnn_rnn", fixed_clips = true and cache_features = true; the default is all
     such streams. Missing stacks are extracted first.
     """

@@ -82,6 +82,7 @@ def read_recipe(options: Mapping[str, Any], *, sources: Iterable[Path] = ()) -> 
     """
     from flowstream.extract import ExtractRecipe
     from flowstream.recipe import build, read_settings
+    from flowstream.store import OUTPUTS
 
     names = {field.name for field in fields(ExtractRecipe)}
     values = {name: options[name] for name in names & options.keys() if options[name] is not None}
@@ -89,7 +90,10 @@ def read_recipe(options: Mapping[str, Any], *, sources: Iterable[Path] = ()) -> 
     if options.get("device"):
         parameters["device"] = options["device"]
     stabiliser = read_settings(options.get("stabiliser_settings", ()), where="--stabilise-set")
-    values.update(sources=tuple(sources), parameters=parameters, stabiliser=stabiliser)
+    outputs = tuple(name for name in OUTPUTS if options.get(name))
+    values.update(
+        sources=tuple(sources), parameters=parameters, stabiliser=stabiliser, outputs=outputs
+    )
     return build(ExtractRecipe, values, where="extract")
 
 

@@ -57,9 +57,8 @@ def fuse(
 ) -> None:
     """Fuse the scores of several streams over the same videos.
 
-    FILES are the scores.npz of streams. Whatever is chosen or learnt is chosen on the validation
-    scores; the scores of FILES are never used for it. The run that the files belong to is not
-    changed.
+    FILES are the scores.npz of streams. Weights and parameters are fitted on validation
+    scores, never on the scores of FILES. The run that the files belong to is not changed.
     """
     from flowstream.errors import ScoresError
     from flowstream.report.measures import measure

@@ -1,4 +1,4 @@
-"""`flowstream info`: what files are, and what made them."""
+"""`flowstream info`: kind, facts and origin of files."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class NameIn(click.ParamType):  # type: ignore[type-arg]
     Parameters
     ----------
     kind : str
-        What the table holds, for messages.
+        Singular noun for an entry of the table, for messages.
     table : "module:object"
     """
 

@@ -42,7 +42,7 @@ _SHOWN = 10
 @run_option("-q", "--quiet", is_flag=True, help="Print only the forecast.")
 @run_option("--json", "as_json", is_flag=True, help="Print the forecast as JSON.")
 def plan(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Forecast how long an extraction will take and how large it will be; write nothing.
+    """Estimate the time and the disk space of an extraction, without writing anything.
 
     The options are those of 'flowstream extract'. The headers of the videos give the number of
     frame pairs. Time and bytes are measured: the first frames of a dozen videos are extracted on

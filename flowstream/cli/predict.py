@@ -65,7 +65,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--stacks",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the stacks here, and use those that exist. By default they are temporary.",
+    help="Directory for the stacks; existing ones are used.  [default: a temporary directory]",
 )
 @click.option(
     "--film",
@@ -102,9 +102,9 @@ def predict(
 ) -> None:
     """Predict the classes of videos.
 
-    SOURCES are videos or directories of videos; also the number of a camera, or the URL of a
-    stream, of which `--seconds` are recorded. Their flow is computed with the method, the sampling
-    and the codec that the run was trained on.
+    SOURCES are videos or directories of videos. A source can also be the number of a camera or the
+    URL of a stream, from which `--seconds` are recorded. The flow is computed with the method, the
+    sampling and the codec that the run was trained on.
     """
     share_cores()
     from flowstream.stages.prediction import Predictor, predict_videos

@@ -21,8 +21,8 @@ flowstream train mine.toml"""
 def recipes(action: str | None, name: str | None, as_json: bool) -> None:
     """List the recipes that come with flowstream, or print one of them.
 
-    `flowstream recipes show NAME` prints the recipe NAME, to be copied and changed.
-    `flowstream train NAME` runs it as it is.
+    `flowstream recipes show NAME` prints a recipe, which can be saved and changed.
+    `flowstream train NAME` runs it unchanged.
     """
     from flowstream.recipes import recipe_names, recipe_path, recipe_title
 

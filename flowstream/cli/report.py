@@ -45,10 +45,11 @@ flowstream report runs/tvl1 runs/raft runs/dis -o comparison/"""
 )
 @click.option("--pages", is_flag=True, help="Write a page of each shown clip, and link to it.")
 def report(runs: tuple[Path, ...], out: Path | None, clips: int, pages: bool) -> None:
-    """Compare runs: accuracy, McNemar's test, classes, what differs in the recipes, and clips.
+    """Compare runs: accuracy, McNemar's test, classes, differences of the recipes, and clips.
 
-    RUN is the directory of a complete run of 'flowstream train'. Shown clips are those that the
-    first stream alone misclassifies but the final scores do not, and those that are misclassified.
+    RUN is the directory of a complete run of 'flowstream train'. Two groups of
+    clips are shown: those that the first stream misclassifies and the final scores do not, and
+    those that the final scores misclassify.
     The path of the page is printed.
     """
     from flowstream.report.runs import read_run, write_runs

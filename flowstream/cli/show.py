@@ -39,8 +39,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _FILMS = (".mp4", ".gif", ".webp")
 _SUFFIXES = dict.fromkeys((*_PICTURES, *_FILMS))
 
-_what = options_of("What to draw")
-_where = options_of("Where to")
+_what = options_of("Selection")
+_where = options_of("Output")
 
 
 class _Output(click.Path):
@@ -78,7 +78,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
 @_what(
     "--at",
     metavar="K|T.Ts|A:B|all",
-    help="Field number, time in seconds, or a range of either.  [default: 0; a film: all]",
+    help="Field number, time in seconds, or a range of either.  [default: 0; all for a film]",
 )
 @_what(
     "--style",
@@ -101,7 +101,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
     "--out",
     type=_Output(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Picture (.png .jpg .webp) or film (.mp4 .gif .webp). Without it: the terminal.",
+    help="Picture (.png .jpg .webp) or film (.mp4 .gif .webp).  [default: the terminal]",
 )
 @_where(
     "--sheet",
@@ -109,21 +109,21 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
     metavar="FILE",
     help="Contact sheet of all clips, one row each.",
 )
-@_where("--speed", type=float, default=1.0, show_default=True, help="Of a film; 0.5 is slow.")
+@_where("--speed", type=float, default=1.0, show_default=True, help="Speed of a film; 0.5 is half.")
 @_where(
     "--terminal",
     type=click.Choice(KINDS),
     default="auto",
     show_default=True,
-    help="How to draw in the terminal.",
+    help="Kind of drawing in the terminal.",
 )
 @estimate_options
 def show(paths: tuple[Path, ...], **options: Any) -> None:
-    """Draw flow: as a picture, a film, a contact sheet, or here in the terminal.
+    """Draw flow as a picture, a film or a contact sheet, or in the terminal.
 
     PATH is a stack, a video (its flow is then estimated and not kept), a flow field (.flo, .pfm,
-    KITTI .png), or a directory of these. Hue is direction, saturation is speed; the legend and
-    the caption say what was drawn and what is beyond the scale. The paths of written files are
+    KITTI .png), or a directory of these. Hue is direction, saturation is speed; the legend shows
+    the scale, and the caption the fraction of the field above it. The paths of written files are
     printed.
     """
     found = find_inputs(paths)

@@ -86,10 +86,11 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
 
     STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step: p95 is the
     speed that 95 % of the vectors do not exceed, to 1/128 px; max is exact. 'camera' is the length
-    of the median vector, the camera's motion where most of the picture is background. 'still' is
-    the share of the vectors slower than 0.1 px, 'clipped' the share at the codec's bound (above 2
-    %, extract with a larger --bound), 'below step' the share of the moving vectors that the codec
-    stores as zero (above 20 %, use --codec fixed16). Memory does not grow with the stacks.
+    of the median vector, which is the motion of the camera if most of the picture is background.
+    'still' is the share of the vectors slower than 0.1 px, 'clipped' the share at the codec's bound
+    (above 2 %, extract with a larger --bound), 'below step' the share of the moving vectors that
+    the codec stores as zero (above 20 %, use --codec fixed16). Memory does not grow with the
+    stacks.
     """
     found = find_stacks(paths)
     names = distinct_names(found)
@@ -238,7 +239,7 @@ def _flatten(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _block(row: _Row) -> str:
-    """Return all about one stack, and a row for each field if there are any."""
+    """Return the values of one stack, and a row per field if there are any."""
     record = row.record
     rate = record["fields_per_second"]
     rows, columns = record["size"]

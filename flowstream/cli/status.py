@@ -42,7 +42,7 @@ def status(
     as_json: bool,
     **_: Any,
 ) -> None:
-    """Show how far an extraction is: videos done, failed by reason, remaining, speed, time left.
+    """Show the progress of an extraction: done, failed by reason, remaining, speed, time left.
 
     DIR is the --out of 'flowstream extract'. The journals of shards that are running are included.
     Speed and time left are those of the last hour.

@@ -1,4 +1,4 @@
-"""What the terminal can show: graphics, colours, or characters only."""
+"""Abilities of the terminal: graphics, colours, or characters only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CELL_PIXELS = 8
 
 
 def choose_kind() -> str:
-    """Return the finest way to draw that the terminal is known to support.
+    """Return the best kind of drawing that the terminal is known to support.
 
     A pipe, `NO_COLOR` and a dumb terminal get arrows of characters.
     """

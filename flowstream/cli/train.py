@@ -84,14 +84,14 @@ _checks = options_of("Checks")
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Check the training: learn N videos by heart, without augmentation.",
+    help="Check the training: train on N videos, without augmentation, until they are learnt.",
 )
 @_checks(
     "--find-lr",
     is_flag=True,
     help="Suggest a learning rate for each stream, and train nothing.",
 )
-@click.option("--no-extract", is_flag=True, help="Train on the stacks that are there.")
+@click.option("--no-extract", is_flag=True, help="Train on the existing stacks.")
 @click.option(
     "--retrain",
     is_flag=True,
@@ -116,10 +116,10 @@ def train(
 ) -> None:
     """Train the streams of a recipe, fuse them, and write a report.
 
-    RECIPE is a TOML file, or the name of a shipped recipe (see `flowstream recipes`). All stages
-    run that are not complete yet: extraction of the flow, training, evaluation, fusion, report. A
-    run that was interrupted is continued when it is started again; with more epochs than before, a
-    complete one is continued, too.
+    RECIPE is a TOML file, or the name of a shipped recipe (see `flowstream recipes`). The
+    stages are extraction of the flow, training, evaluation, fusion and report; completed stages are
+    skipped. To continue a run that was interrupted, start it again. A complete run is continued if
+    the recipe has more epochs than before.
     """
     share_cores()
     from flowstream.recipe import load_recipe

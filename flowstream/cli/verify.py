@@ -51,10 +51,10 @@ def verify(
 ) -> None:
     """Check stacks completely: layout, counts, values, images and every checksum.
 
-    PATH is a stack, a directory or a pattern. Stacks made with other settings than most of them
-    are findings too; with --sources, so are videos without a stack and stacks without a video.
-    --sources needs the one directory that was given to 'flowstream extract --out'. The exit code
-    is 1 if there is any finding.
+    PATH is a stack, a directory or a pattern. Stacks whose settings differ from
+    those of the majority are reported as well. With --sources, videos without a stack and stacks
+    without a video are also reported; PATH must then be the directory that was given to 'flowstream
+    extract --out'. The exit code is 1 if anything is reported.
     """
     from flowstream.store.audit import Finding, check_stacks, compare_paths, compare_settings
 

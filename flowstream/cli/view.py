@@ -45,14 +45,19 @@ _page = options_of("Pages")
     default=300,
     show_default=True,
     metavar="N",
-    help="Most fields in a page; longer clips are sampled evenly.",
+    help="Largest number of fields in a page; longer clips are sampled evenly.",
 )
-@_page("--scale", type=click.FloatRange(min=0, min_open=True), metavar="PX", help="Full colour.")
+@_page(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="PX",
+    help="Speed of full colour.",
+)
 @_page("--serve", is_flag=True, help="Serve the pages on this machine until Ctrl-C.")
 @_page("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @estimate_options
 def view(paths: tuple[Path, ...], out: Path | None, serve: bool, **options: Any) -> None:
-    """Write a page per clip: play, scrub, compare frame and flow, read values under the pointer.
+    """Write a page per clip that plays frames and flow and shows the values under the pointer.
 
     PATH is a stack, a video (its flow is then estimated and not kept), a flow field, or a
     directory of these. Each page is one HTML file of at most 3 MB that needs no network. Several

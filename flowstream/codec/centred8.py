@@ -36,13 +36,13 @@ def _load_loops() -> ModuleType | None:
 class Centred8(Codec):
     """Codes 1...255 for -bound...bound, in 254 equal steps; code 0 is never written.
 
-    A still background keeps one code instead of jittering between the two next to zero, which the
-    0...255 mapping of older tools makes it do; on TV-L1 flow that saves a quarter of the bytes.
+    All vectors of a still background have the same code. With the 0...255 mapping of older tools
+    they alternate between the two codes next to zero; on TV-L1 flow that takes a third more bytes.
 
     Parameters
     ----------
     bound : float
-        Pixels. 20 is what two-stream work has used since TSN (Wang et al. 2016,
+        Pixels. Two-stream networks have used 20 since TSN (Wang et al. 2016,
         arXiv:1608.00859); the step is then 0.157.
     """
 

@@ -39,7 +39,7 @@ class Codec(ABC):
     """Data type of the codes."""
 
     exact_stillness: ClassVar[bool] = True
-    """Whether zero motion decodes to exactly zero."""
+    """True if zero motion decodes to exactly zero."""
 
     bound: float
     """Largest displacement along an axis in pixels; larger displacements are clipped."""

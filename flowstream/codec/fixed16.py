@@ -12,7 +12,7 @@ from flowstream.codec.codec import Codec, check_bound
 from flowstream.types import Codes, Vectors
 
 STEPS = 64
-"""Codes per pixel, as in KITTI's flow files; no method is that exact."""
+"""Codes per pixel, as in the flow files of KITTI; finer than the accuracy of any method."""
 
 LARGEST = 32767 / STEPS
 

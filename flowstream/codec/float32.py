@@ -1,4 +1,4 @@
-"""`float32`: the vectors as the method gave them."""
+"""`float32`: the vectors as the method computed them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowstream.types import Codes, Vectors
 
 @dataclass(frozen=True)
 class Float32(Codec):
-    """Vectors in single precision, unchanged: the truth to measure other codecs against."""
+    """Vectors in single precision, unchanged: the reference for other codecs."""
 
     name: ClassVar[str] = "float32"
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)

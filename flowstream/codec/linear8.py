@@ -16,8 +16,8 @@ from flowstream.types import Codes, Vectors
 class Linear8(Codec):
     """Codes 0...255 for -bound...bound, in 255 equal steps, as denseflow and TSN's tools map.
 
-    No code is zero motion: stillness becomes code 128, which decodes to half a step (0.078 pixels
-    at bound 20), and a background that trembles about zero flips between 127 and 128.
+    No code is exactly zero: zero motion becomes code 128, which decodes to half a step (0.078
+    pixels at bound 20), and noise around zero alternates between 127 and 128.
 
     Parameters
     ----------

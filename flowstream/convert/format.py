@@ -49,7 +49,7 @@ class Format(ABC):
         ConversionError
             If `target` exists as a directory, or cannot be written.
         FlowstreamError
-            What `write` raises.
+            If `write` raises it.
         """
         target = target.with_name(target.name + self.suffix)
         try:
@@ -65,7 +65,7 @@ class Format(ABC):
 
 @contextlib.contextmanager
 def whole_directory(target: Path) -> Iterator[Path]:
-    """Give an empty directory beside `target` that gets its name if all goes well.
+    """Yield an empty directory that is renamed to `target` at the end of the block.
 
     Raises
     ------

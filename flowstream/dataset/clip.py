@@ -18,7 +18,7 @@ from flowstream.flow import motion
 from flowstream.types import Size
 
 Kind = Literal["rgb", "flow", "difference"]
-"""How the values of a clip change with its geometry; differences of frames move like frames."""
+"""Kind of a clip, which decides how its values change when it is resized or mirrored."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ Shape = tuple[int, int, int, int]
 
 
 class Item(NamedTuple):
-    """What a dataset returns for an index; batches by torch's default collation.
+    """Element of a dataset; torch's default collation makes batches of it.
 
     `inputs` holds one float32 array for each input, by name: `(C, T, H, W)` for training on one
     segment, else `(V, C, T, H, W)`, the views of one video, segment by segment and crop by crop in
@@ -36,23 +36,24 @@ class Item(NamedTuple):
 
 
 class StackClips:
-    """Clips cut from the stacks of samples; one item a sample.
+    """Clips cut from the stacks of samples; one item per sample.
 
-    All inputs of an item are of the same moments, crops and flips. An item depends on seed, epoch
-    and index only, so neither on the number of workers nor on what was read before. Every stack is
-    opened once at the start, to check it, then for each item: the dataset holds no file open, and
-    can be sent to workers, forked or spawned.
+    All inputs of an item have the same moments, crops and flips. An item depends only on the seed,
+    the epoch and the index, not on the number of workers or on other items. Each stack is opened
+    once at the start to check it, and again for each item. No file stays open, so the dataset can
+    be sent to forked and spawned workers.
 
     Parameters
     ----------
     samples : sequence of Sample
     window : Window
     inputs : mapping from name to ClipInput
-        What is read of each window.
+        Inputs that are read from each window, by name.
     transform : tuple of steps
         From `train_transform`, `test_transform` or your own.
     training : bool
-        Moments drawn at random, others in each epoch; otherwise evenly spaced, always the same.
+        True: random moments, different in each epoch. False: evenly spaced moments, always the
+        same.
     seed : int
 
     Raises

@@ -21,7 +21,7 @@ PARTS: dict[str, Part] = {
 def read_folder(recipe: SplitRecipe, names: VideoNames) -> Listing:
     """Read the classes and parts from the tree of `names.root`.
 
-    The directories in it are the classes, in sorted order. Where they are called train, validation
+    The directories in it are the classes, in sorted order. If they are called train, validation
     and test, the classes are one level below. Directories below a class belong to the names of its
     videos.
 

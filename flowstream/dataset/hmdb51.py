@@ -1,8 +1,8 @@
 """The official split files of HMDB51 (Kuehne et al. 2011, doi:10.1109/ICCV.2011.6126543).
 
 `<class>_test_split<n>.txt` names all clips of a class, each `NAME.avi 1` (training), `2` (test) or
-`0` (in neither, which leaves 70 and 30 a class). A clip's name is its source film, its class and
-tags: `April_09_brush_hair_u_nm_np1_ba_goo_0`.
+`0` (unused); each class has 70 training and 30 test clips. A clip's name is its source film, its
+class and tags: `April_09_brush_hair_u_nm_np1_ba_goo_0`.
 """
 
 from __future__ import annotations

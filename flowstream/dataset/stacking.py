@@ -1,4 +1,4 @@
-"""How the fields of a window become a flow clip: the variants of Simonyan & Zisserman 2014.
+"""Flow clips from the fields of a window: the variants of Simonyan & Zisserman 2014.
 
 Section 3 of arXiv:1406.2199; each variant gives a clip of the same shape. Their third variant, mean
 flow subtraction, can be combined with any of them: `transforms.SubtractMeanFlow`.
@@ -41,9 +41,9 @@ class Stacking:
     ----------
     read : ReadFields
     both_ways : bool
-        Whether it needs backward flow, and an even number of fields.
+        True if it needs backward flow, and an even number of fields.
     in_runs : bool
-        Whether it can be read from a window that is spread over the video.
+        True if it can be read from a window that is spread over the video.
     """
 
     read: ReadFields

@@ -48,11 +48,11 @@ class StackDataset(Dataset[Item]):
     segments : int
         Number of clips of a video. More than 1 adds a first dimension to each input.
     training : bool
-        Random moments, others in each epoch; otherwise evenly spaced, always the same.
+        True: random moments, different in each epoch. False: evenly spaced, always the same.
     transform : callable, optional
         Called with the dictionary of inputs; random parameters are drawn from torch's generator.
     bound : float, optional
-        Pixels of flow that become 1, after the transform; None leaves pixels.
+        Pixels by which flow is divided after the transform; None leaves pixels.
     seed : int
 
     Raises

@@ -1,8 +1,8 @@
 """Transforms of clips that treat flow as motion.
 
-A transform is a frozen dataclass that is called with `(clip, generator)` and returns a clip; a
-tuple of them is run by `apply`. What a transform draws from the generator depends on the clip's
-size alone, never on its kind: an RGB clip and a flow clip of one size, transformed with equal
+A transform is a frozen dataclass that is called with `(clip, generator)` and returns a clip;
+`apply` runs a tuple of them. The random numbers that a transform draws depend only on the size of
+the clip, not on its kind: an RGB clip and a flow clip of one size, transformed with equal
 generators, get the same crop and flip. All frames of a clip are transformed alike, and the values
 of the given clip are never changed. The random ones are in `flowstream.dataset.augmentations`.
 """

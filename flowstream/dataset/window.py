@@ -1,4 +1,4 @@
-"""Where in a video clips are taken: one rule for all inputs, in training and in testing."""
+"""Positions of clips in a video: one rule for all inputs, in training and in testing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Window:
     run : int
         Number of successive fields in a run, with "spread".
     short : "loop", "hold" or "refuse"
-        What happens to a video with fewer fields than the window. "loop" starts the video again,
+        Treatment of a video with fewer fields than the window. "loop" starts the video again,
         as in Hara et al. 2018 (arXiv:1711.09577), section 4.1: repeating one field would invent
         motion, and zeros would look like rest. "hold" repeats the last field; "refuse" raises an
         error that names the video.

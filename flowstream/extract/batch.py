@@ -1,4 +1,4 @@
-"""Run a batch: find what is to do, run it in parallel, write the journal, sum up."""
+"""Run a batch: select the jobs, run them in parallel, write the journal, return a summary."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def extract(
     *,
     options: RunOptions | None = None,
 ) -> Summary:
-    """Make the stack of each job, several in parallel; complete stacks are skipped.
+    """Compute the stack of each job, several in parallel; complete stacks are skipped.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class _Batch:
         self.digest = settings_digest(settings)
 
     def run(self) -> list[Outcome]:
-        """Run what is to do; return the outcomes in the order of the jobs."""
+        """Run the incomplete jobs; return the outcomes of all in the order of the jobs."""
         options, journal = self.options, self.held.journal
         remove_parts(self.jobs)
         progress = find_progress(
@@ -160,7 +160,7 @@ class _Batch:
             return None
 
     def _record(self, outcome: Outcome) -> Outcome:
-        """Complete an outcome by what only the run knows."""
+        """Add to an outcome the values that only the run knows."""
         before = self.latest.get(relative_output(outcome.output, self.out))
         failed = before is not None and before["status"] == "failed"
         attempt = 1 + (before.get("attempt", 1) if before is not None and failed else 0)

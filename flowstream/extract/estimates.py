@@ -1,10 +1,12 @@
-"""Estimates of consecutive frames: flow in one or both directions, consistency, camera motion."""
+"""Estimates of consecutive frames: flow in one or both directions, outputs, camera motion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ from flowstream.extract.settings import ExtractSettings
 from flowstream.flow import FlowMethod, motion
 from flowstream.flow.camera import Stabiliser
 from flowstream.flow.method import as_luma
-from flowstream.store import StackWriter
+from flowstream.store import OUTPUTS, StackWriter
+from flowstream.store.outputs.output import Pairs
 from flowstream.types import Images, Vectors
 
 
@@ -27,35 +30,35 @@ class Estimates:
     forward : (n, 2, H, W), float32
     backward : (n, 2, H, W), float32, or None
         Anchored on the later frame of each pair.
-    consistent : (n, H, W), bool, or None
     homographies, inliers : (n, 3, 3) float64 and (n,) float32, or None
         Camera motion, which has been removed from the fields.
+    computed : mapping from item to array
+        Values of the computed outputs.
     """
 
     forward: Vectors
     backward: Vectors | None = None
-    consistent: NDArray[np.bool_] | None = None
     homographies: NDArray[np.float64] | None = None
     inliers: NDArray[np.float32] | None = None
+    computed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def add_to(self, writer: StackWriter) -> None:
         """Write the items that the stack is declared to hold."""
         items = {
             "flow_backward": self.backward if "backward" in writer.outputs else None,
-            "consistent": self.consistent,
             "homography": self.homographies,
             "inliers": self.inliers,
         }
         present = {name: values for name, values in items.items() if values is not None}
-        writer.add_fields(self.forward, **present)
+        writer.add_fields(self.forward, **present, **self.computed)
 
 
 def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> Iterator[Estimates]:
     """Yield the estimates of each window of n + 1 frames."""
     for window, flow in _estimate_flow(windows, settings):
-        found = flow
-        if settings.consistency and flow.backward is not None:
-            found = replace(found, consistent=motion.consistency(flow.forward, flow.backward))
+        pairs = Pairs(window, flow.forward, flow.backward)
+        computed = [OUTPUTS[name].compute(pairs) for name in settings.outputs]
+        found = replace(flow, computed=dict(ChainMap(*map(dict, computed))))
         if settings.stabilise is not None:
             found = _stabilise(found, window, settings.stabilise)
         yield found
@@ -69,7 +72,7 @@ def _estimate_flow(
     On a GPU, flow is estimated in a thread while the caller decodes the next window and writes the
     last one. On the CPU a second thread would only compete with the other workers for the cores.
     """
-    both = settings.backward or settings.consistency
+    both = settings.needs_backward
     if settings.method.device == "cpu":
         for window in windows:
             yield window, _estimate(window, settings.method, both=both)
@@ -115,8 +118,8 @@ def _stabilise(found: Estimates, window: Images, stabiliser: Stabiliser) -> Esti
             still = [fields[k] for fields in flow]
         else:
             homographies[k], inliers[k] = camera.homography, camera.inlier_fraction
-        for fields, field in zip(without, still, strict=True):
-            fields[k] = field
+        for fields, rest in zip(without, still, strict=True):
+            fields[k] = rest
     return replace(
         found,
         forward=without[0],

@@ -11,13 +11,14 @@ from flowstream.errors import FlowstreamError
 from flowstream.extract.jobs import Job
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
+from flowstream.store import bytes_per_pair
 from flowstream.video import Pair, Sampling, Span, VideoInfo, probe
 
 # Opening a video takes some milliseconds: of more videos than this, an even sample is opened, and
 # the others are estimated from their number of bytes.
 PROBED = 128
-# JPEG at quality 95 needs 0.3 to 0.6 bytes per pixel on real clips.
-JPEG_BYTES_PER_PIXEL = 1.0
+# Bytes per pixel hardly depend on the size; this one is that of UCF101.
+_NOMINAL = (240, 320)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Estimate:
     bytes : int
         Size of all stacks before compression, an upper bound.
     unreadable : tuple of (Job, str)
-        Jobs of the sample that cannot be opened, and why.
+        Jobs of the sample that cannot be opened, with the reason.
     probed : int
         Number of videos that were opened.
     """
@@ -54,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Probe:
-    """What is known of one video."""
+    """Facts about one video."""
 
     pairs: int
     pixels: int
@@ -136,7 +137,7 @@ def _probe(job: Job, sampling: Sampling) -> _Probe:
 
 
 def _complete(jobs: Sequence[Job], known: dict[int, _Probe]) -> list[_Probe]:
-    """Return a probe of each job; of those that were not opened, one like their kind's mean."""
+    """Return a probe of each job; jobs that were not opened get the mean of their kind."""
     kinds: dict[str, list[_Probe]] = defaultdict(list)
     for slot, one in known.items():
         kinds[_kind(jobs[slot])].append(one)
@@ -165,5 +166,4 @@ def _kind(job: Job) -> str:
 
 
 def _bytes_per_pixel(settings: ExtractSettings) -> float:
-    flow = 2 * settings.codec.dtype.itemsize * (1 + settings.backward)
-    return flow + settings.consistency / 8 + JPEG_BYTES_PER_PIXEL * settings.rgb
+    return bytes_per_pair(_NOMINAL, settings.codec, settings.stored_outputs) / math.prod(_NOMINAL)

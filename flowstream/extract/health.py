@@ -1,4 +1,4 @@
-"""Checks of an installation: what works on this machine, and the way out for what does not."""
+"""Checks of an installation, with a solution for each problem."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
     status : "ok", "missing" or "problem"
         Missing: an optional part that is not installed.
     text : str
-        The fact, and the way out if there is a problem.
+        Result, and the solution if there is a problem.
     """
 
     name: str

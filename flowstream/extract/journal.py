@@ -1,7 +1,7 @@
 """The journal of a batch: one JSON line per video in `DIR/extract.jsonl`, and run summaries.
 
-The journal is also the index of what is finished: a line holds the sizes and modification times of
-a video and its stack, so that a run with nothing to do opens no stack.
+The journal is also the index of finished stacks: a line holds the sizes and modification times of a
+video and its stack, so that a run does not have to open stacks that are complete.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Outcome:
     notes : tuple of str
         Irregularities of the video, one line each.
     attempt : int
-        Number of runs that tried this video, since it last succeeded.
+        Number of runs that have tried this video since it last succeeded.
     settings : str
         Digest of the settings.
     modified, source_bytes, source_modified : int

@@ -45,7 +45,7 @@ class Meter:
         self._bar.close()
 
     def report(self, ticket: Ticket, pairs: int) -> None:
-        """Note the pairs so far of a ticket; called by the threads of the pool."""
+        """Record the pairs of a ticket so far; called by the threads of the pool."""
         with self._lock:
             self._running.setdefault(ticket.slot, {})[ticket.segment] = pairs
 

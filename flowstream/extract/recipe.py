@@ -33,7 +33,7 @@ class ExtractRecipe(StackOptions):
         See `flowstream.video.Sampling`.
     codec : str
         A key of `CODECS`; `bound` is its bound in pixels, if it has one.
-    compression, rgb, jpeg_quality, max_corrupt, allow_truncated, backward, consistency
+    compression, rgb, jpeg_quality, max_corrupt, allow_truncated, backward, outputs
         See `StackOptions`.
     stabilise : str
         A key of `STABILISERS`, or "none"; `stabiliser` are its fields.

@@ -18,7 +18,7 @@ from flowstream.extract.options import RunOptions
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
 from flowstream.plugins import provenance
-from flowstream.store import FlowSpec, Stack, open_stack, verify_stack
+from flowstream.store import OUTPUTS, FlowSpec, Stack, open_stack, verify_stack
 
 _SHOWN = 5
 
@@ -36,7 +36,7 @@ class Progress:
     unrecorded : list of Outcome
         Those of `skipped` that the journal does not hold yet.
     redone : dict of int to str
-        Jobs of `todo` whose stack is damaged or outdated, and why.
+        Jobs of `todo` whose stack is damaged or outdated, with the reason.
     """
 
     todo: list[int] = field(default_factory=list)
@@ -129,7 +129,7 @@ def list_differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[
         ("rgb", stack.has_rgb, settings.rgb),
         ("jpeg_quality", stack.header.jpeg_quality, quality),
         ("backward", stack.has_backward, settings.backward),
-        ("consistency", stack.has_consistency, settings.consistency),
+        *((name, name in stack.outputs, name in settings.outputs) for name in OUTPUTS),
         ("source", stack.header.source, job.name),
     ):
         if stored != requested:

@@ -24,8 +24,9 @@ _SHARE = 0.25
 def select_shard(jobs: Sequence[Job], lengths: Sequence[int], shard: Shard) -> list[int]:
     """Return the indices of the jobs in one of several shards, in the order of the jobs.
 
-    The longest job goes to the shortest shard, then the next, so that all shards take about equally
-    long. The selection depends on all jobs, not on what is done: it is the same in every run.
+    Each job, the longest first, goes to the shard with the least work, so that all shards take
+    about the same time. The selection depends on all jobs, complete or not, so it is the same in
+    every run.
     """
     order = sorted(range(len(jobs)), key=lambda k: (-lengths[k], str(jobs[k].output)))
     shards = [(0, index) for index in range(shard.count)]

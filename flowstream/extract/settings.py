@@ -11,7 +11,7 @@ from flowstream.extract.stack_options import StackOptions
 from flowstream.flow import FlowMethod
 from flowstream.flow.camera import Stabiliser
 from flowstream.ranges import check_at_least, check_between
-from flowstream.store import COMPRESSIONS
+from flowstream.store import COMPRESSIONS, OUTPUTS
 from flowstream.video import Sampling
 
 
@@ -35,6 +35,8 @@ class ExtractSettings(StackOptions):
     ------
     ParameterError
         If `compression` is unknown or `jpeg_quality` outside its range.
+    UnknownNameError
+        If an output is unknown.
     """
 
     method: FlowMethod
@@ -49,16 +51,22 @@ class ExtractSettings(StackOptions):
             raise ParameterError(f"unknown compression {self.compression!r}; known: {known}.{hint}")
         check_between("jpeg_quality", self.jpeg_quality, (1, 100))
         check_at_least("max_corrupt", self.max_corrupt, 0)
+        for name in self.outputs:
+            OUTPUTS[name]
 
     @property
-    def outputs(self) -> frozenset[str]:
-        """Optional outputs of the stacks, keys of `flowstream.store.OUTPUTS`."""
+    def needs_backward(self) -> bool:
+        """True if backward flow has to be estimated."""
+        return self.backward or any(OUTPUTS[name].needs_backward for name in self.outputs)
+
+    @property
+    def stored_outputs(self) -> frozenset[str]:
+        """All optional outputs of the stacks; see `flowstream.store.items`."""
         wanted = {
             "rgb": self.rgb,
             "backward": self.backward,
-            "consistency": self.consistency,
             "camera": self.stabilise is not None,
             # Of a truncated video the last frames may be corrupt.
             "corrupt": self.max_corrupt > 0 or self.allow_truncated,
         }
-        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+        return frozenset(name for name, is_wanted in wanted.items() if is_wanted) | {*self.outputs}

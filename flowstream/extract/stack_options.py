@@ -23,9 +23,9 @@ class StackOptions:
         Accept a video that holds clearly fewer frames than its header says.
     backward : bool
         Also store the flow from each frame to the one before it.
-    consistency : bool
-        Store masks of the pixels where the estimated forward and backward flow agree. The backward
-        flow is computed for them, but stored only with `backward`.
+    outputs : tuple of str
+        Computed outputs, keys of `flowstream.store.OUTPUTS`, such as "consistency". Backward flow
+        that they need is estimated, but stored only with `backward`.
     """
 
     compression: str = "lz4hc"
@@ -34,4 +34,4 @@ class StackOptions:
     max_corrupt: int = 0
     allow_truncated: bool = False
     backward: bool = False
-    consistency: bool = False
+    outputs: tuple[str, ...] = ()

@@ -158,7 +158,7 @@ class TicketQueue:
 
 
 def remove_parts(jobs: Iterable[Job]) -> None:
-    """Remove the unfinished files of jobs; what cannot be removed fails when it is written.
+    """Remove the unfinished files of jobs; errors are reported when the files are written.
 
     Each directory is read once, because a batch may have many thousand videos in one.
     """

@@ -37,7 +37,7 @@ class Forecast:
     bytes : float
         Size of all stacks.
     trial_videos, trial_pairs : int
-        What was extracted to find out.
+        Description of the trial extraction.
     """
 
     videos: int

@@ -1,4 +1,4 @@
-"""One video to one stack: decoded, estimated, encoded and written a batch of pairs at a time.
+"""Extraction of one video: decode, estimate, encode and write a batch of pairs at a time.
 
 Memory holds one batch, whatever the length of the video.
 """
@@ -84,7 +84,7 @@ def extract_video(
         first = next(frames)  # raises if there is none
         header = _header(job, settings, video, size=_image(first, colour).shape[:2])
         make_directory(job.output.parent)
-        with create_stack(job.output, header, outputs=settings.outputs) as writer:
+        with create_stack(job.output, header, outputs=settings.stored_outputs) as writer:
             count = _write(
                 islice(chain([first], frames), most), writer, settings=settings, report=report
             )
@@ -100,7 +100,7 @@ def extract_video(
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, with its class unless flowstream raised it."""
+    """Return the message of an error on one line, with its class if it is not flowstream's."""
     text = " ".join(str(error).split())
     if isinstance(error, FlowstreamError):
         return text

@@ -1,4 +1,4 @@
-"""The contract of a fusion, and of what fitting gives."""
+"""Interfaces of a fusion and of a fitted fusion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound="FittedFusion")
 
 
 class Fusion(ABC):
-    """Way to fuse streams; subclasses are frozen dataclasses of its parameters."""
+    """Fusion of streams; subclasses are frozen dataclasses of its parameters."""
 
     name: ClassVar[str]
     """Its name in FUSIONS."""
@@ -82,7 +82,7 @@ class FittedFusion(ABC):
 
 
 def fit_nothing(fitted: type[F], parts: Sequence[Scores]) -> F:
-    """Return a fusion over the streams of these parts, which has nothing to fit."""
+    """Return a fusion of these streams that has no fitted values."""
     aligned = align(parts)
     return fitted(tuple(part.stream for part in aligned), aligned[0].part)
 

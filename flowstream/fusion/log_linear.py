@@ -1,4 +1,4 @@
-"""A weighted product of the probabilities, its exponents fitted: calibration and fusion in one."""
+"""Weighted product of the probabilities with fitted exponents, which calibrate and fuse."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from flowstream.scores import Scores
 class Product(Fusion):
     """Normalised geometric mean of the probabilities (product rule).
 
-    A stream that is sure that a class is wrong can veto it (Kittler et al. 1998,
+    A stream that gives a class a probability near 0 excludes it (Kittler et al. 1998,
     doi:10.1109/34.667881).
     """
 

@@ -17,7 +17,7 @@ from flowstream.scores import Scores
 class Rank(Fusion):
     """Borda count: the classes of each stream in order, their ranks added up.
 
-    It ignores how sure a stream is, and so does not suffer from an overconfident one (Ho et al.
+    It ignores the confidence of a stream, so an overconfident stream does no harm (Ho et al.
     1994, doi:10.1109/34.273716). Equal scores share the mean of their ranks; equal sums are
     decided by the mean of the probabilities.
     """

@@ -79,7 +79,7 @@ class Model(ABC):
     """Inputs of the network: one clip of RGB or flow, or both together."""
 
     has_vectors: ClassVar[bool] = False
-    """Whether its network is a `VectorClassifier`."""
+    """True if its network is a `VectorClassifier`."""
 
     @property
     def pixels(self) -> PixelStatistics:

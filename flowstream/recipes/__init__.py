@@ -40,12 +40,12 @@ def recipe_title(name: str) -> str:
 
 
 def find_recipe(text: str) -> Path:
-    """Return the recipe file that a user means: an existing file, or a shipped recipe's name.
+    """Return the path of an existing recipe file, or of the shipped recipe with this name.
 
     Raises
     ------
     RecipeError
-        If there is neither.
+        If there is no such file or recipe.
     """
     path = Path(text)
     if path.is_file() or path.suffix == ".toml" or len(path.parts) > 1:

@@ -1,4 +1,4 @@
-"""Checks of a recipe's data that take seconds, before extraction and training take hours."""
+"""Fast checks of the data of a recipe, run before extraction and training."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def score_stream(
     part : "train", "validation" or "test"
     checkpoint : Path
     views : Evaluation or None
-        None: that of the recipe.
+        None is the evaluation of the recipe.
     path : Path or None
         File of the scores; None is the stream's own.
     progress : bool
@@ -130,8 +130,8 @@ def evaluate_run(
 ) -> Evaluated:
     """Score the streams of a trained run by any protocol, and fuse them.
 
-    The run's own scores and report stay as they are: the new scores are written below
-    `evaluations/`, in a directory for the protocol.
+    The scores and the report of the run are not changed. The new scores are written to a directory
+    of the protocol below `evaluations/`.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...
     Raises
     ------
     RecipeError
-        If there is none, or a named one is unknown or caches none.
+        If there is no such stream, or a named one is unknown or does not cache features.
     """
     known = tuple(name for name, stream in recipe.streams.items() if stream.cache_features)
     if not known:

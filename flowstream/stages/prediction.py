@@ -1,4 +1,4 @@
-"""Prediction of new videos by a trained run: their flow as in training, then their classes."""
+"""Prediction of the classes of new videos by a trained run, with the flow of its training."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FusionRecipe:
-    """The `[fusion]` table: how the scores of the streams become one.
+    """The `[fusion]` table: combination of the scores of the streams.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class FusionRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRecipe:
-    """Videos, their stacks and their split, and the directory for what is computed from them.
+    """Videos, their stacks and their split, and the directory of the results.
 
     Parameters
     ----------
@@ -90,10 +90,10 @@ class Recipe(DatasetRecipe):
         return self.features or self.out / "features"
 
     def check_networks(self) -> None:
-        """Raise now for networks and a fusion that would fail after the extraction.
+        """Raise for networks and a fusion that would otherwise fail after the extraction.
 
-        A stream whose training has begun has its weights in its own directory, and does not need
-        the pretrained ones any more.
+        A stream whose training has begun no longer needs pretrained weights, because its directory
+        has a checkpoint.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Recipe(DatasetRecipe):
 
 
 RESERVED = ("stacks", "report", "fused", "features", "pooled", "evaluations")
-"""Directories of a run that no stream may be called by."""
+"""Names of directories of a run, which no stream may have."""
 
 
 def check_names(names: Iterable[str], table: str) -> None:

@@ -1,4 +1,4 @@
-"""A recipe repeated over splits, folds, groups or seeds: mean, spread, pooled scores."""
+"""Repetition of a recipe over splits, folds, groups or seeds, with mean and spread."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def run_repeats(
     progress: bool = True,
     retrain: bool = False,
 ) -> Repeated:
-    """Train every repeat, those that are complete at no cost, and write `repeats.json`."""
+    """Train every repeat that is not complete, and write `repeats.json`."""
     results = {
         repeat.name: train_checked(
             repeat.recipe, split=repeat.split, progress=progress, retrain=retrain
@@ -263,7 +263,7 @@ def _read(recipe: Recipe) -> Split:
 
 
 def _divide_groups(samples: Sequence[Sample], folds: int, *, seed: int) -> list[list[str]]:
-    """Divide the groups into folds with about equal numbers of each class; 0: one a group.
+    """Divide the groups into folds with about equal numbers of each class; 0: a fold per group.
 
     The largest groups are placed first, each into the fold that has the fewest videos of the
     group's classes.

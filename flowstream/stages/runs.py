@@ -28,7 +28,7 @@ RECORD = "recipe.json"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is known of a run without loading a network.
+    """Facts about a run that need no network.
 
     `top1` is the accuracy of each stream on the test part; it is empty until the run is complete.
     """
@@ -92,8 +92,8 @@ def list_runs(directory: Path) -> list[RunSummary]:
 def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
     """Move aside the streams whose training does not belong to this recipe, videos or flow.
 
-    A stream that does not depend on what changed stays: RGB streams, for one, do not depend on the
-    flow method.
+    A stream that does not depend on the change is kept. For example, RGB streams do not depend on
+    the flow method.
 
     Returns
     -------

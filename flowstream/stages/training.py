@@ -1,7 +1,7 @@
-"""The whole job of one recipe, stage by stage: videos, stacks, checkpoints, scores, report.
+"""All stages of a recipe: extraction, training, evaluation, fusion, report.
 
-Each stage reads only what the one before left on disk and skips what is done, so that a run that
-was interrupted is continued by starting it again, and one that is complete costs little.
+Each stage reads only files of the stage before and skips completed work. To continue a run that was
+interrupted, start it again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Result:
 def run_stages(recipe: Recipe, *, progress: bool = True, retrain: bool = False) -> Result:
     """Run `extract_flow`, then `train_streams`.
 
-    Problems that would stop the training are found before the videos are extracted.
+    Problems that would stop the training are reported before the videos are extracted.
 
     Raises
     ------

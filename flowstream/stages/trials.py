@@ -68,7 +68,7 @@ def overfit_streams(
     """Train each stream on `count` videos until it knows them, without augmentation.
 
     A stream that cannot learn a few videos by heart has a fault (wrong labels, a learning rate that
-    is far off, a network that does not see its input). The runs are in `out/overfit/`.
+    is far off, a network without its input). The runs are in `out/overfit/`.
     """
     from flowstream.dataset import read_split
     from flowstream.train.checkpoint import load_checkpoint

@@ -1,4 +1,4 @@
-"""Stacks: one HDF5 file per video, with its flow, its frames and what made them.
+"""Stacks: one HDF5 file per video with its flow, its frames and the settings of both.
 
 `create_stack` writes one, `open_stack` reads it, `verify_stack` checks all of it, `copy_stack`
 rewrites it with another compression. Everything here is imported when first used, so that the names
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flowstream.store.header import Header
     from flowstream.store.items import ITEMS, bytes_per_pair, known_outputs
     from flowstream.store.jpeg import decode_jpeg, encode_jpeg
+    from flowstream.store.outputs import OUTPUTS
     from flowstream.store.pack import is_pack, read_members
     from flowstream.store.packing import unpack, write_pack
     from flowstream.store.spec import FlowSpec
@@ -42,6 +43,7 @@ _LAZY = {
     "FlowSpec": "flowstream.store.spec",
     "Header": "flowstream.store.header",
     "ITEMS": "flowstream.store.items",
+    "OUTPUTS": "flowstream.store.outputs",
     "Stack": "flowstream.store.stack",
     "StackWriter": "flowstream.store.writer",
     "bytes_per_pair": "flowstream.store.items",
@@ -61,6 +63,7 @@ _LAZY = {
 __all__ = [
     "COMPRESSIONS",
     "ITEMS",
+    "OUTPUTS",
     "FlowSpec",
     "Header",
     "Stack",

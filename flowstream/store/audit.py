@@ -1,4 +1,4 @@
-"""Check a collection of stacks: each of them completely, and that all were made in one way."""
+"""Complete check of each stack of a collection, and of their common settings."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def check_stacks(paths: Sequence[Path], *, jobs: int) -> Iterator[Checked]:
 
 
 def compare_settings(checked: Iterable[Checked]) -> list[Finding]:
-    """Return a finding for each good stack that was made otherwise than most of them."""
+    """Return a finding for each valid stack whose settings differ from those of the majority."""
     good = [(item, _settings(item)) for item in checked if item.header is not None]
     if not good:
         return []
@@ -119,7 +119,7 @@ def _check(path: Path) -> Checked:
 
 
 def _settings(item: Checked) -> tuple[tuple[str, str], ...]:
-    """Return all that decides how a stack was made, as text to compare."""
+    """Return all settings of a stack as text to compare."""
     assert item.header is not None
     settings = {
         **item.header.spec.as_dict(),

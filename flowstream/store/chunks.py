@@ -1,4 +1,4 @@
-"""Values of one item while its stack is written: in chunks as they come, or kept until the end."""
+"""Values of an item while its stack is written: chunk by chunk, or kept until the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowstream.store import COMPRESSIONS
 from flowstream.store.compression import shuffle
 from flowstream.store.header import Header
 from flowstream.store.index import BLOCK, digest_of
-from flowstream.store.items import Item
+from flowstream.store.item import Item
 from flowstream.store.layout import create_dataset
 
 

@@ -28,7 +28,7 @@ def copy_stack(
 ) -> None:
     """Write a copy of a stack with another compression, another codec, or both.
 
-    With the same codec all values are the same, and so are their digests.
+    If the codec is the same, all values and their digests are the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Start a stack file with all that is known before its flow is."""
+"""Creation of a stack file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create_stack(
     ----------
     path : str or Path
     header : Header
-        Everything that is known before the flow is; the writer fills in what was lost.
+        All values that are known before the flow; the writer adds the losses of the codec.
     outputs : names
         Optional outputs that the stack will hold; see `flowstream.store.items`.
 

@@ -1,4 +1,4 @@
-"""The header of a stack: what made it, and what was lost, as one frozen dataclass.
+"""Header of a stack: its source, its settings and the losses of its codec.
 
 In the file each field is an attribute of the root group: a string of fixed length, an int64 or a
 float64. `Header.record` gives them as plain data, `Header.from_record` reads them back.

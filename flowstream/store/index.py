@@ -1,9 +1,9 @@
-"""The index of a stack: where its values are in the file, and digests of all of it.
+"""Index of a stack: offsets and digests of all values in the file.
 
-The index follows the HDF5 file, after the byte where HDF5 sees the end. Stacks are read by it
-alone, never through the HDF5 library: that one trusts what it reads, so damaged or hostile
-metadata make it loop, crash or allocate without bound, and links lead it to other files. An index
-is small, has a digest of its own, and is checked before anything is read by it.
+The index follows the last byte of the HDF5 file. Stacks are read through the index, never through
+the HDF5 library, because damaged or hostile metadata make that library loop, crash or allocate
+without bound, and links lead it to other files. The index is small, has its own digest, and is
+checked before any value is read.
 
     JSON text | table of blocks | signature, sizes, start, digest
 
@@ -27,7 +27,8 @@ from flowstream.errors import FlowstreamError, StackError
 from flowstream.store import COMPRESSIONS
 from flowstream.store.compression import Compression
 from flowstream.store.header import FORMAT_VERSION, Header, digest_record
-from flowstream.store.items import COORDINATE, Item, items_of
+from flowstream.store.item import COORDINATE, Item
+from flowstream.store.items import items_of
 
 SIGNATURE = b"FSINDEX\x02"
 

@@ -1,124 +1,28 @@
 """The items of a stack file, format 2, declared once.
 
 `ITEMS` is the format: writer, reader, verifier, size estimate and the format page of the
-documentation iterate over it. A new optional output is one entry here and the code that computes
-its values.
+documentation iterate over it. The items of computed outputs are declared in
+`flowstream.store.outputs`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Collection, Iterator
 
 from flowstream.codec import Codec
 from flowstream.errors import ParameterError, did_you_mean
+from flowstream.store.item import Item, check_finite, check_fractions, check_indices
+from flowstream.store.outputs import OUTPUTS
 from flowstream.types import Size
 
-DIMENSIONS: Mapping[str, Callable[[Size, int], int]] = {
-    "frame": lambda size, frames: frames,
-    "pair": lambda size, frames: frames - 1,
-    "plane": lambda size, frames: 2 * (frames - 1),
-    "y": lambda size, frames: size[0],
-    "x": lambda size, frames: size[1],
-    "x8": lambda size, frames: -(-size[1] // 8),
-    "row": lambda size, frames: 3,
-    "column": lambda size, frames: 3,
+_FLOW = {
+    "dtype": "codec",
+    "chunk": 2,
+    "compressed": True,
+    "packing": "codec",
+    "check": check_finite,
 }
-"""Length of each named dimension, from the size of a field and the number of frames.
-
-A first dimension with another name is as long as the data.
-"""
-
-COORDINATE = "frame"
-"""Item that holds the values of the dimension of the same name."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """Dataset of a stack file.
-
-    Parameters
-    ----------
-    name : str
-        Name of the HDF5 dataset, without the slash.
-    dtype : str
-        Type of the stored values: a NumPy type code, or "codec" for the codec's type.
-    dimensions : tuple of str
-        Names of its dimensions; see `DIMENSIONS`. The first one grows while the file is written.
-    long_name : str
-        Meaning, in one line; stored as the attribute `long_name`.
-    units : str
-        Units of the values as CF defines them; "1" for pure numbers.
-    chunk : int
-        Entries along the first dimension in each chunk. 0: the item is kept in memory while the
-        file is written, and stored contiguously at the end.
-    compressed : bool
-        True if the chunks are compressed.
-    packing : str
-        "codec": flow vectors, stored as codes; "bits": boolean values, eight to a byte along the
-        last dimension; "none": stored as they are.
-    output : str or None
-        Optional output that the item belongs to; None for items of every stack.
-    option : str
-        Option of `flowstream extract` that stores the item.
-    check : function or None
-        Raises `ValueError` if decoded entries `(n, ...)` are invalid; the second argument gives the
-        entries of another item at the same place.
-    """
-
-    name: str
-    dtype: str
-    dimensions: tuple[str, ...]
-    long_name: str
-    units: str = "1"
-    chunk: int = 0
-    compressed: bool = False
-    packing: str = "none"
-    output: str | None = None
-    option: str = ""
-    check: Callable[[NDArray[Any]], None] | None = None
-
-    def stored_dtype(self, codec: Codec) -> np.dtype[Any]:
-        """Return the type of the stored values, little-endian."""
-        dtype = codec.dtype if self.dtype == "codec" else np.dtype(self.dtype)
-        little: np.dtype[Any] = dtype.newbyteorder("<")
-        return little
-
-    def entry_shape(self, size: Size) -> tuple[int, ...]:
-        """Return the shape of one entry along the first dimension, as stored."""
-        return tuple(DIMENSIONS[name](size, 0) for name in self.dimensions[1:])
-
-    def entry_bytes(self, size: Size, codec: Codec) -> int:
-        """Return the number of bytes of one entry before compression."""
-        return math.prod(self.entry_shape(size)) * self.stored_dtype(codec).itemsize
-
-    def length(self, size: Size, num_frames: int) -> int | None:
-        """Return the number of entries in a stack of `num_frames`; None if the data decide."""
-        rule = DIMENSIONS.get(self.dimensions[0])
-        return None if rule is None else rule(size, num_frames)
-
-
-def _finite(values: NDArray[Any]) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError("holds values that are not finite")
-
-
-def _fractions(values: NDArray[Any]) -> None:
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("holds values outside 0 to 1")
-
-
-def _indices(values: NDArray[Any]) -> None:
-    if len(values) and (values[0] < 0 or (np.diff(values.astype(np.int64)) < 0).any()):
-        raise ValueError("holds indices that are negative or decrease")
-
-
-_FLOW = {"dtype": "codec", "chunk": 2, "compressed": True, "packing": "codec", "check": _finite}
 
 _DECLARED = (
     Item(
@@ -134,9 +38,11 @@ _DECLARED = (
         "i4",
         ("frame",),
         "index of each sampled frame in the source, 0-based, counted by decoding",
-        check=_indices,
+        check=check_indices,
     ),
-    Item("time", "f8", ("frame",), "presentation time of each sampled frame", "s", check=_finite),
+    Item(
+        "time", "f8", ("frame",), "presentation time of each sampled frame", "s", check=check_finite
+    ),
     Item(
         "rgb",
         "u1",
@@ -154,7 +60,7 @@ _DECLARED = (
         units="byte",
         output="rgb",
         option="--rgb",
-        check=_indices,
+        check=check_indices,
     ),
     Item(
         "flow_backward",
@@ -166,26 +72,7 @@ _DECLARED = (
         option="--backward",
         **_FLOW,  # type: ignore[arg-type]
     ),
-    Item(
-        "consistent",
-        "u1",
-        ("pair", "y", "x8"),
-        "1 where forward and backward flow agree; 8 pixels in a byte, the first is the highest bit",
-        chunk=1,
-        compressed=True,
-        packing="bits",
-        output="consistency",
-        option="--consistency",
-    ),
-    Item(
-        "consistency",
-        "f4",
-        ("pair",),
-        "share of the pixels of each pair where forward and backward flow agree",
-        output="consistency",
-        option="--consistency",
-        check=_fractions,
-    ),
+    *(item for name in OUTPUTS for item in OUTPUTS[name].items),
     Item(
         "homography",
         "f8",
@@ -193,7 +80,7 @@ _DECLARED = (
         "motion of the camera from frame k to frame k + 1, in pixels (x, y, 1); flow is without it",
         output="camera",
         option="--stabilise homography",
-        check=_finite,
+        check=check_finite,
     ),
     Item(
         "inliers",
@@ -202,7 +89,7 @@ _DECLARED = (
         "share of the matches that move with the camera; 0: the homography is the identity",
         output="camera",
         option="--stabilise homography",
-        check=_fractions,
+        check=check_fractions,
     ),
     Item(
         "corrupt",
@@ -211,7 +98,7 @@ _DECLARED = (
         "index in the source of each frame that the decoder reported as corrupt",
         output="corrupt",
         option="--max-corrupt",
-        check=_indices,
+        check=check_indices,
     ),
 )
 

@@ -22,8 +22,8 @@ def join_stacks(
 ) -> tuple[Header, int, int]:
     """Write one stack that holds the fields of several stacks, one after the other.
 
-    The last frame of a segment is the first of the next. The file is the same, byte by byte, as one
-    that was written at once in batches of `batch` pairs.
+    The last frame of a segment is the first of the next. The file equals, byte by byte, a file that
+    was written in one run in batches of `batch` pairs.
 
     Parameters
     ----------

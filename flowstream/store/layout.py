@@ -15,7 +15,8 @@ from h5py import h5d, h5f, h5fd, h5p, h5s, h5t, h5z
 from flowstream.codec import Codec
 from flowstream.store.compression import Compression
 from flowstream.store.header import Header
-from flowstream.store.items import COORDINATE, ITEMS, Item
+from flowstream.store.item import COORDINATE, Item
+from flowstream.store.items import ITEMS
 from flowstream.store.part_file import PartFile
 from flowstream.store.record import Plain
 

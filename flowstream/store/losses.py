@@ -48,8 +48,7 @@ class Losses:
     Parameters
     ----------
     header : Header
-        As known before the flow. A `below_step` in it is of a copied stack, which had lost that
-        share before.
+        Header before the flow was written. If it has a `below_step`, it belongs to a copied stack.
     """
 
     def __init__(self, header: Header) -> None:

@@ -237,7 +237,7 @@ class OpenedFile:
 
 
 def _open(path: Path) -> tuple[IO[bytes], tuple[int, int] | None]:
-    """Open a stack file, or the pack that holds it; with its place in the pack."""
+    """Open a stack file, or its pack and the place in it."""
     try:
         return open_regular(path, buffering=0), None
     except (NotADirectoryError, FileNotFoundError):
@@ -261,7 +261,7 @@ def region_shape(entry: tuple[int, ...], region: Region | None) -> tuple[int, ..
 
 @contextmanager
 def one_line(path: Path) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into a `StackError` of one line with the path."""
+    """Convert errors of reading a damaged file to a `StackError` of one line with the path."""
     try:
         yield
     except FlowstreamError as error:

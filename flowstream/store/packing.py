@@ -34,7 +34,7 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
     ParameterError
         If there are no stacks, or a name is not a relative path.
     StackError
-        If a stack cannot be read, or the pack not be written.
+        If a stack cannot be read, or the pack cannot be written.
     """
     if not stacks:
         raise ParameterError(f"{target}: got no stacks to pack")

@@ -1,4 +1,4 @@
-"""Tables of the format page of the documentation, generated from what declares the format."""
+"""Tables of the format page, generated from the declarations of the format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 
 from flowstream.store.header import FORMAT, FORMAT_VERSION, Header
-from flowstream.store.items import ITEMS, Item
+from flowstream.store.item import Item
+from flowstream.store.items import ITEMS
 from flowstream.store.record import WRITTEN
 
 _ATTRIBUTES = {

@@ -1,4 +1,4 @@
-"""Fields of a header that are stored as something else than one attribute of the same value."""
+"""Conversion of header fields that are not stored as an attribute of the same value."""
 
 from __future__ import annotations
 

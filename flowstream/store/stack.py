@@ -46,7 +46,7 @@ def open_stack(path: str | Path) -> Stack:
 
 
 class Stack(StackFile):
-    """Flow of one video, its frames and what made them; see `open_stack`."""
+    """Flow of one video, its frames and its settings; see `open_stack`."""
 
     def __repr__(self) -> str:
         rows, columns = self.size
@@ -151,13 +151,13 @@ class Stack(StackFile):
     def homographies(self) -> NDArray[np.float64]:
         """Motion of the camera from each frame to the next, `(T-1, 3, 3)`, pixels (x, y, 1).
 
-        It is not in the fields; `motion.with_camera` adds it again.
+        The fields do not contain it; `motion.with_camera` adds it again.
         """
         return self.read("homography")
 
     @property
     def inliers(self) -> NDArray[np.float32]:
-        """Share of the matches that move with the camera, `(T-1,)`; 0: assumed to stand still."""
+        """Share of the matches that move with the camera, `(T-1,)`; 0 for a static camera."""
         return self.read("inliers")
 
     def codes(self, start: int, length: int, *, region: Region | None = None) -> Codes:

@@ -23,7 +23,7 @@ class StackFile:
     ----------
     path : Path
     header : Header
-        What made the stack.
+        Source and settings of the stack.
     outputs : frozenset of str
         Optional outputs that the stack holds.
     num_frames : int

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from flowstream.plugins import provenance
+from flowstream.store.outputs import OUTPUTS
 
 if TYPE_CHECKING:
     from flowstream.store.stack import Stack
@@ -32,8 +33,9 @@ def summarise(stack: Stack) -> dict[str, Any]:
         "compression_ratio": raw / stored["flow"],
         "digest": stack.digest,
     }
-    if stack.has_consistency:
-        facts["consistency"] = float(stack.consistency.mean())
+    for name in OUTPUTS:
+        if name in stack.outputs:
+            facts |= OUTPUTS[name].summarise(stack)
     if "camera" in stack.outputs:
         facts["inliers"] = float(stack.inliers.mean())
         facts["stabilised"] = float((stack.inliers > 0).mean())

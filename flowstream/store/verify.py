@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flowstream.errors import StackError
 from flowstream.store.index import digest_of, gaps
-from flowstream.store.items import Item
+from flowstream.store.item import Item
 from flowstream.store.opening import OpenedFile, one_line
 from flowstream.store.stack import Stack, open_stack
 

@@ -16,7 +16,8 @@ from flowstream.errors import ParameterError, ShapeError, StackError
 from flowstream.store.chunks import ChunkedData, Data, KeptData
 from flowstream.store.header import Header
 from flowstream.store.index import Index, Stored, digest_of, gaps
-from flowstream.store.items import ITEMS, Item
+from flowstream.store.item import Item
+from flowstream.store.items import ITEMS
 from flowstream.store.jpeg import jpeg_size
 from flowstream.store.layout import (
     create_file,

@@ -1,8 +1,8 @@
-"""Training of one stream: a recipe and a split give checkpoints, a checkpoint and a split scores.
+"""Training of one stream, and its scores.
 
 `flowstream.train.recipe.StreamRecipe` describes a stream, `flowstream.train.fit.fit` trains it,
-`flowstream.train.predict.predict` scores the videos of a part, `flowstream.train.checkpoint` keeps
-the result.
+`flowstream.train.predict.predict` scores the videos of a part, `flowstream.train.checkpoint` reads
+and writes checkpoints.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A running average of a network's weights."""
+"""Running average of the weights of a network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WeightAverage:
                 value.copy_(current[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs, on the CPU."""
+        """Return the state that resuming needs, on the CPU."""
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         return {"weights": weights, "steps": self.steps}
 

@@ -84,9 +84,9 @@ def viewed_batches(
 def choose_workers(recipe: StreamRecipe, clips: Clips, device: torch.device) -> int:
     """Return the number of processes that read clips.
 
-    By default none where the CPU computes the network. Where the shared memory through which
-    workers return batches is missing or too small, clips are read without workers, and a line on
-    stderr says so.
+    The default is 0 if the network runs on the CPU. If the shared memory through which workers
+    return batches is missing or too small, clips are read without workers, and a line on stderr
+    reports it.
     """
     default = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
     workers = default if recipe.workers is None else recipe.workers

@@ -18,15 +18,15 @@ from flowstream.train.recipe import StreamRecipe
 
 
 class Clips(Protocol):
-    """What a network is trained on or scores: `StackClips`, or cached features of them."""
+    """Input of training and scoring: `StackClips`, or cached features of them."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """Videos, one an item."""
+        """Videos, one per item."""
 
     @property
     def spec(self) -> FlowSpec:
-        """Settings that their stacks were made with."""
+        """Flow spec of their stacks."""
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -1,4 +1,4 @@
-"""How the scores of several segments of a video become one: the consensus functions of TSN."""
+"""Consensus functions of TSN, which combine the scores of several segments of a video."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ REPEATS = 6
 
 @dataclass(frozen=True)
 class Tried:
-    """A cost, and how it did in the cross-validation after calibration."""
+    """A cost, and its results in the cross-validation after calibration."""
 
     cost: float
     loss: float
@@ -43,7 +43,7 @@ class Tried:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Result of the choice: the classifier of all videos, and how others did in validation."""
+    """Result of the choice: the classifier fitted to all videos, and the results of all costs."""
 
     classifier: Linear
     held_out: Array
@@ -67,7 +67,7 @@ def choose_classifier(
 ) -> Chosen:
     """Choose the cost by cross-validation and fit the classifier to all videos.
 
-    The scale of the features is that of all videos; no label influences it.
+    The scale of the features is computed from all videos; it does not depend on the labels.
 
     Parameters
     ----------

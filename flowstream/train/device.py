@@ -8,7 +8,7 @@ import torch
 
 
 def half_precision(device: torch.device) -> torch.dtype:
-    """Return bfloat16 where CUDA has it, because its range needs no scaling; else float16."""
+    """Return bfloat16 if CUDA supports it, because its range needs no scaling; else float16."""
     supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if supported else torch.float16
 

@@ -42,7 +42,7 @@ class Evaluation(Checked):
         and their mirror images. "full" is the whole frame, on which the network is run fully
         convolutionally (Simonyan & Zisserman 2015, arXiv:1409.1556, section 3.2).
     average : "probabilities" or "logits"
-        What is averaged over the clips: softmax scores (Simonyan & Zisserman 2014,
+        Quantity that is averaged over the clips: softmax scores (Simonyan & Zisserman 2014,
         arXiv:1406.2199, section 5), or the scores before it (TSN, arXiv:1608.00859). With logits
         one confident clip outweighs many others; they are right for a linear classifier that was
         fitted to features averaged over the clips.

@@ -1,4 +1,4 @@
-"""Features of a CNN that is not trained, computed once and cached to train the rest from."""
+"""Features of a CNN that is not trained, computed once and cached."""
 
 from __future__ import annotations
 

@@ -38,18 +38,19 @@ def fit(
 ) -> Path:
     """Train a stream, or continue a run of the same recipe in the same directory.
 
-    Everything random in an epoch depends on the recipe's seed and the epoch alone. A run that was
-    interrupted, even in the middle of an epoch, therefore ends with the weights of one that was not
-    (to the bit on a CPU with the same number of threads; CUDA sums in varying order).
+    All random numbers of an epoch depend only on the seed of the recipe and the epoch. A run that
+    was interrupted, even in the middle of an epoch, therefore ends with the same weights as a run
+    that was not interrupted (bit for bit on a CPU with the same number of threads; CUDA sums in
+    varying order).
 
     Parameters
     ----------
     recipe : StreamRecipe
     split : Split
-        Its training videos, and its validation videos to choose the best epoch by: top-1, then
-        loss. Without validation videos the last epoch is the best.
+        Training videos, and validation videos that select the best epoch: by top-1, then by loss.
+        Without validation videos the last epoch is the best.
     out : Path
-        Gets `best.pt`, `last.pt`, `log.csv`, `run.json` and `tensorboard/`.
+        Directory for `best.pt`, `last.pt`, `log.csv`, `run.json` and `tensorboard/`.
     device : str
         See `choose_device`.
     progress : bool
@@ -161,7 +162,7 @@ def train_step(
     rate : float
         Learning rate.
     key : two integers
-        What the random numbers of mixing depend on.
+        Values that the random numbers of mixing depend on.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def make_folds(
     groups : N names
         Videos of one group look alike (one source film, one subject) and stay together.
     count : int
-        Number of folds, at least 2. Some are empty where there are fewer groups.
+        Number of folds, at least 2. Some are empty if there are fewer groups.
     seed : int
 
     Returns

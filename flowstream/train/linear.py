@@ -37,11 +37,10 @@ Array = NDArray[np.float64]
 class LinearTrainer(Trainer):
     """Multinomial logistic regression on the cached features of a frozen network.
 
-    The strength of the regularisation has the least log-loss in a cross-validation of the training
-    videos, which leaves out blocks of neighbouring groups. The cross-validated scores also
-    calibrate the classifier by one temperature, and the fusion of streams is fitted on them.
-    Everything becomes part of the last layer of the network, so that the checkpoint is like any
-    other.
+    A cross-validation of the training videos, which leaves out blocks of neighbouring groups,
+    selects the strength of the regularisation with the least log-loss. Its scores also calibrate
+    the classifier by one temperature, and the fusion of streams is fitted on them. All of this
+    becomes part of the last layer of the network, so that the checkpoint has the usual form.
 
     Parameters
     ----------
@@ -49,16 +48,16 @@ class LinearTrainer(Trainer):
         Costs C of an error to choose from, for features scaled as below and divided by the square
         root of their number.
     folds : int
-        Folds of the cross-validation. It is repeated with other folds where videos are few: six
-        times up to 500 videos.
+        Number of folds of the cross-validation. It is repeated with other folds if there are few
+        videos: six times for up to 500.
     division : "blocks" or "groups"
-        What a fold is made of; a key of `flowstream.train.folds.DIVISIONS`. "groups" are right
-        where the videos to come belong to sources as near to the training videos as these are to
-        each other. On 82 training clips of UCF101, whose test groups are a block of their own,
-        flow has 84 % with five folds of groups, 75 % with two blocks, and 53 % on the test clips.
+        Content of a fold; a key of `flowstream.train.folds.DIVISIONS`. Use "groups" if the sources
+        of future videos are as close to the training videos as these are to each other. On 82
+        training clips of UCF101, whose test groups are a separate block, flow has 84 % with five
+        folds of groups, 75 % with two blocks, and 53 % on the test clips.
     scale : "each" or "together"
-        Divide each feature by its own standard deviation, or all by one, which keeps the relation
-        of their sizes: right for histograms, whose rare bins are mostly noise.
+        "each" divides each feature by its own standard deviation. "together" divides all features
+        by one number, which suits histograms, because their rare bins are mostly noise.
     """
 
     name: ClassVar[str] = "linear"

@@ -15,7 +15,7 @@ from flowstream.disk import whole_file
 
 @dataclass(frozen=True)
 class Epoch:
-    """Measures of one epoch; those of validation are None where there was none."""
+    """Measures of one epoch; the validation measures are None if it was not validated."""
 
     epoch: int
     """Number of the epoch, from 1."""
@@ -28,7 +28,7 @@ class Epoch:
     seconds: float
     """Time of training, without validation."""
     data_seconds: float = 0.0
-    """Time of those that was spent waiting for clips."""
+    """Part of `seconds` that was spent waiting for clips."""
 
     @property
     def merit(self) -> tuple[float, float] | None:
@@ -46,7 +46,7 @@ class Epoch:
 
 
 def is_best(history: Sequence[Epoch]) -> bool:
-    """Return whether the last epoch is to be kept: the best validated, or the last without any."""
+    """Return True if the last epoch is the best one; without validation each epoch is."""
     merits = [epoch.merit for epoch in history if epoch.merit is not None]
     if not merits:
         return True

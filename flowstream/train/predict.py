@@ -65,8 +65,7 @@ def predict(
     Raises
     ------
     CheckpointError
-        If it is not a checkpoint, has other classes than the split, or was trained on other flow
-        than the stacks hold.
+        If it is not a checkpoint, or its classes or its flow differ from those of the split.
     SplitError
         If the part is empty.
     """

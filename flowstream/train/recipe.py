@@ -27,7 +27,7 @@ NOT_TRAINED = ("workers", "cache_features", "evaluation", "compile", "channels_l
 
 @dataclass(frozen=True)
 class StreamRecipe(Checked):
-    """How one stream is trained and evaluated.
+    """Training and evaluation of one stream.
 
     The defaults are TSN's on UCF101 (Wang et al. 2016, arXiv:1608.00859, section 4.1, and its
     code) unless a field names another source.
@@ -35,7 +35,7 @@ class StreamRecipe(Checked):
     Parameters
     ----------
     stream : "rgb", "flow", "rgb_difference" or "both"
-        What the network sees. "both", for models that take RGB and flow together (`two_stream`),
+        Input of the network. "both", for models that take RGB and flow together (`two_stream`),
         is flow and the RGB frame in its middle, with the same crops and flips.
     model : str
         A key of `flowstream.models.MODELS`: `single_frame` is the spatial stream, `early_fusion`
@@ -46,20 +46,20 @@ class StreamRecipe(Checked):
         networks, 16 x 112 x 112, with ten such clips to test on: C3D, Tran et al. 2015
         (arXiv:1412.0767), section 3.
     step : int
-        Frames, or fields, from one of them to the next: 5 makes clips of 5 frames per second of
-        videos with 25.
+        Distance between successive frames or fields: 5 takes 5 frames per second of a video with
+        25.
     options : table
         Options of the model: backbone, pretrained, dropout, ....
     size : "WxH" or int
         Size of the network's input; for the default see `frames`. 224 is ImageNet's, for 2D
         networks with its weights.
     bound : float
-        Pixels of flow that become 1.
+        Pixels of flow that become the value 1.
     mean_flow : bool
         Subtract each field's mean vector, against camera motion. Simonyan & Zisserman 2014, section
         3.1: +1.1 % at L = 10.
     stacking : "flow", "trajectory" or "bidirectional"
-        How fields become a flow clip: as they are, along the trajectories of the first frame's
+        Stacking of fields to a flow clip: as they are, along the trajectories of the first frame's
         pixels, or half of them backward from the middle frame, which requires stacks with backward
         flow. Simonyan & Zisserman 2014, table 1b: 81.0, 80.2 and 81.2 % on UCF101 at L = 10.
     camera : "stored", "removed" or "added"
@@ -72,17 +72,18 @@ class StreamRecipe(Checked):
         Clips of each video in training, whose scores are combined before the loss: 1 is Simonyan &
         Zisserman 2014, 3 is TSN.
     consensus : "average", "max" or "top_k"
-        How the scores of the segments become one; see `flowstream.train.consensus`.
+        Combination of the scores of the segments; see `flowstream.train.consensus`.
     sampling : "segments", "dense" or "spread"
     run : int
     short : "loop", "hold" or "refuse"
-        Where clips are taken, and what happens to videos that are too short; see
+        Positions of clips, and treatment of videos that are too short; see
         `flowstream.dataset.window.Window`.
     trainer : str
         A key of `flowstream.train.TRAINERS`; `trainer_options` are its parameters. The fields from
         `layers` to `ema` belong to "gradient", the default.
     layers : "all" or "head"
-        What is trained: everything, or the last layer only (with nothing else in training mode).
+        Part that is trained: everything, or the last layer only, while all others stay in
+        evaluation mode.
     batch, accumulate : int
         Videos in a batch on each process, and batches whose gradients one step adds up.
     epochs : int
@@ -111,7 +112,7 @@ class StreamRecipe(Checked):
         Decay per step of the average of the weights that is validated and kept; 0 averages
         nothing, 0.99 is about the last hundred steps.
     amp : bool
-        Half precision where the device is CUDA; elsewhere it has no effect.
+        Half precision on CUDA; no effect on other devices.
     channels_last, compile : bool
         Memory format of images, and `torch.compile`; results change by rounding only.
     augment : list of tables
@@ -130,11 +131,11 @@ class StreamRecipe(Checked):
     validation : table
         See `Evaluation`; few clips, because it is done often.
     evaluation : table
-        See `Evaluation`; 25 x 10 is Simonyan & Zisserman 2014, section 5, and TSN. It is no part
-        of how the stream is trained: changing it evaluates again and trains nothing.
+        See `Evaluation`; 25 x 10 is Simonyan & Zisserman 2014, section 5, and TSN. It does not
+        belong to the training: after a change the stream is evaluated again, but not trained again.
     workers : int or None
-        Processes that read clips. None: none where the network computes on the CPU, else up to 8.
-        Changes no result.
+        Number of processes that read clips; None is 0 if the network runs on the CPU, and up to 8
+        otherwise. It changes no result.
     """
 
     stream: Literal["rgb", "flow", "rgb_difference", "both"]
@@ -257,7 +258,7 @@ class StreamRecipe(Checked):
         )
 
     def _check_model(self) -> None:
-        """Refuse now what would fail only after the videos have been extracted."""
+        """Raise for options that would otherwise fail after the videos have been extracted."""
         try:
             model = self.architecture
             model.check_size(self.clip)

@@ -39,7 +39,7 @@ CACHES = {"train": "features-train.h5", "validation": "features-validation.h5"}
 
 @dataclass
 class Run:
-    """State that changes in training; see `start_run`."""
+    """State of a training; see `start_run`."""
 
     recipe: StreamRecipe
     classes: tuple[str, ...]
@@ -68,7 +68,8 @@ class Run:
     def save(self, out: Path) -> None:
         """Write `best.pt` if this epoch is the best, and `last.pt`.
 
-        The order matters: a run that is killed between the two repeats the epoch and writes both.
+        `best.pt` comes first, because a run that is killed between the two writes then repeats the
+        epoch and writes both.
         """
         if self.processes.is_main:
             if is_best(self.history):

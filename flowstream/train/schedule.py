@@ -59,7 +59,7 @@ def make_optimiser(recipe: StreamRecipe, model: Classifier) -> optim.Optimizer:
 def _layer_scales(recipe: StreamRecipe, model: Classifier) -> dict[str, float]:
     """Return the factor of the learning rate of each parameter, by name.
 
-    A block is what shares a name up to its first number: `layer3.0`, `_blocks.5`.
+    The parameters of a block share the name up to its first number: `layer3.0`, `_blocks.5`.
     """
     head = {id(parameter) for parameter in model.head.parameters()}
     blocks: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A record of a run: what was trained, with what, on what."""
+"""Record of a run: recipe, versions and data."""
 
 from __future__ import annotations
 

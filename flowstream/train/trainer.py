@@ -1,4 +1,4 @@
-"""The contract of a trainer: a recipe and a split give the checkpoint of a trained stream."""
+"""Interface of a trainer, which makes a checkpoint from a recipe and a split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FitOptions(TypedDict):
 
 
 class Trainer(ABC):
-    """Way to train a stream; subclasses are frozen dataclasses of its parameters."""
+    """Training method of a stream; subclasses are frozen dataclasses of its parameters."""
 
     name: ClassVar[str]
     """Its name in TRAINERS."""
@@ -48,7 +48,7 @@ class Trainer(ABC):
         out : Path
             Directory of the run.
         checkpoint : Path
-            What `fit` returned.
+            Path that `fit` returned.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Trainer(ABC):
         ----------
         recipe : StreamRecipe
         split : Split
-            Its training videos, and its validation videos for whatever is chosen.
+            Training videos, and validation videos for all choices.
         out : Path
             Directory of the run; gets `best.pt`.
         **options : FitOptions

@@ -26,8 +26,8 @@ T = TypeVar("T")
 class Clock:
     """Presentation times in seconds after the first frame, always increasing.
 
-    A frame without a stamp, or with one that is not after its predecessor's, is placed between the
-    stamps around it. After a jump of the clock the frame follows by one frame period, and the
+    A frame without a stamp, or with a stamp that is not later than the one before, is placed
+    between its neighbours. After a jump of the clock the frame follows by one frame period, and the
     times go on from there.
 
     Parameters
@@ -35,7 +35,7 @@ class Clock:
     period : float
         Mean seconds between frames.
     may_jump : bool
-        Whether the format's clock may jump, so that a long gap is no pause.
+        True if the clock of the format may jump, so that a long gap is not a pause.
     """
 
     def __init__(self, *, period: float, may_jump: bool) -> None:

@@ -40,7 +40,7 @@ class VideoFile:
     """
 
     timed = True
-    """Whether frames have presentation times."""
+    """True if frames have presentation times."""
 
     def __init__(self, path: Path, *, stream: int | None = None, part: Part | None = None) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Judgement of how much of a video is missing or corrupted."""
+"""Evidence of missing and corrupted frames of a video."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _WAY_OUT = "Use what there is with --allow-truncated"
 class Damage:
     """Evidence of damage, collected while a video is read.
 
-    Expected counts are only those that the container states as a count. Packets are compared with
-    it, not frames, since decoders rightly give no frame for some packets: leading frames of an open
-    group of pictures, frames that were coded as "not coded", hidden reference frames.
+    Only a number of frames that the container states is an expected number. It is compared with the
+    number of packets, because decoders correctly give no frame for some packets: leading frames of
+    an open group of pictures, frames that were coded as "not coded", hidden reference frames.
     """
 
     stated: int = 0
     """Number of packets that the container states; 0 if it states none."""
     slack: bool = False
-    """Whether the stated count may be wrong by 2 frames and 2 %."""
+    """True if the stated number of frames may be wrong by 2 frames and 2 %."""
     claim: str = "its header claims"
-    """Source of the stated count, for messages."""
+    """Source of the stated number, for messages."""
     packets: int = 0
     """Number of packets that were read."""
     frames: int = 0
@@ -47,7 +47,7 @@ class Damage:
     unreadable: list[str] = field(default_factory=list)
     """Errors that FFmpeg logged where it could not read the container and went on behind them."""
     cut_tail: bool = False
-    """Whether the last packet gave a damaged frame, or none."""
+    """True if the last packet gave a damaged frame, or none."""
     _depends: bool = False
 
     @property

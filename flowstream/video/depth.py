@@ -1,7 +1,7 @@
 """Mapping of sample values with more than 8 bits to 8 bits, one mapping for a whole video.
 
 Thermal, depth and microscopy cameras store counts in 16 bits and use a small part of the range. The
-usual conversion, which drops the low 8 bits, would leave them a few grey levels.
+usual conversion, which drops the low 8 bits, would reduce them to a few grey levels.
 """
 
 from __future__ import annotations

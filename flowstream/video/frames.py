@@ -1,4 +1,4 @@
-"""Records of what is known about a video and of what is read from it."""
+"""Facts about a video, and its frames."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class VideoInfo:
     codec: str
     """FFmpeg's name of the decoder, or the suffix of the images."""
     pixel_format: str
-    """FFmpeg's name of the pixel format that the decoder gives."""
+    """FFmpeg's name of the pixel format of decoded frames."""
     rotation: int = 0
     """Degrees counter-clockwise, 0 to 270, by which decoded frames are turned for display."""
     variable: bool = False
-    """Whether the time between frames varies, as far as the header and the first frames show."""
+    """True if the time between frames varies, according to the header and the first frames."""
     container_fps: float = 0.0
     """Frames per second that the header states; 0.0 if it states none."""
     sample_aspect: str = "1:1"
@@ -64,7 +64,7 @@ class Frame:
     rgb: Images | None
     """(H, W, 3); None if it was not requested."""
     is_corrupt: bool = False
-    """Whether the decoder or the container marked the frame as damaged."""
+    """True if the decoder or the container marked the frame as damaged."""
 
 
 class Picture(Protocol):

@@ -42,7 +42,7 @@ class ImagePicture:
     path: Path
     size: Size
     deep: bool
-    """Whether samples have more than 8 bits."""
+    """True if samples have more than 8 bits."""
     is_corrupt: bool = False
 
     def luma(self, size: Size, depth: DepthRange | None) -> Images:

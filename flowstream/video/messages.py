@@ -48,8 +48,8 @@ _LEVEL = _Level()
 def collect_errors(*, started: bool) -> Iterator[list[str]]:
     """Yield a list that gets what FFmpeg logs as errors in this thread while the block runs.
 
-    The list is filled when the block ends. What sound videos cause is left out, which is more
-    until `started`: at what comes before the first key frame or leads it.
+    The list is filled when the block ends. Errors that intact videos cause are left out. Before
+    `started` these are more, because frames before the first key frame cannot be decoded.
     """
     errors: list[str] = []
     with _LEVEL, av.logging.Capture() as logs:

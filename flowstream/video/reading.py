@@ -207,8 +207,8 @@ def read_frames(
     ------
     VideoError
         If the video cannot be opened or decoded, has no video stream or no such part, or changes
-        its size; if it is a directory of images without times and `sampling` goes by fps. Raised
-        when the first frame, or the one that cannot be given, is requested.
+        its size; if `sampling` has an fps and the video is a directory of images without times. The
+        error is raised when the affected frame is requested.
     DamagedVideoError
         After the last frame, if frames are missing or corrupted.
     """

@@ -60,7 +60,7 @@ class Sampling:
     size: Size | None = None
     """Exact (rows, columns)."""
     square_pixels: bool = False
-    """Whether a video with pixels that are not square is stretched in width to its aspect ratio."""
+    """Stretch a video whose pixels are not square in width, to its aspect ratio."""
     depth_range: str = "auto"
     """Mapping of samples with more than 8 bits to 8 bits: `full` uses the full range, `LO:HI` maps
     the value LO to 0 and HI to 255, and `auto` takes the range that the video uses if that is less
@@ -113,7 +113,7 @@ class Sampling:
         ----------
         frames : iterable of Timed
         period : float
-            Mean seconds between frames, for which the last one stays on screen; used with `fps`.
+            Mean seconds between frames, during which the last one is shown; used with `fps`.
         note : callable
             Gets one line for each frame whose repetition is cut short.
         """

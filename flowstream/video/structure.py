@@ -1,4 +1,4 @@
-"""Search for signs in a container's structure that its end is missing.
+"""Search of the structure of a container for signs that its end is missing.
 
 FFmpeg reads what there is and does not compare it with the sizes that the container states.
 """
@@ -106,7 +106,7 @@ def _asf(file: IO[bytes], size: int) -> str:
 
 
 def _ogg(file: IO[bytes], size: int) -> str:
-    """Check that the last page is whole."""
+    """Check that the last page is complete."""
     start = max(0, size - 2 * _LONGEST_PAGE)
     file.seek(start)
     tail = file.read()
@@ -144,7 +144,7 @@ def _gif(file: IO[bytes], size: int) -> str:
 
 
 def _mpegts(file: IO[bytes], size: int) -> str:
-    """Check that the last packet of a transport stream is whole."""
+    """Check that the last packet of a transport stream is complete."""
     head = file.read(1024)
     for length, offset in ((188, 0), (192, 4), (204, 0)):
         if all(head[place : place + 1] == b"G" for place in (offset, offset + length)):
@@ -158,7 +158,7 @@ def _mpegts(file: IO[bytes], size: int) -> str:
 
 
 def _y4m(file: IO[bytes], size: int) -> str:
-    """Check that the last frame is whole: all have the size of the first."""
+    """Check that the last frame is complete: all have the size of the first."""
     head = file.readline(256)
     start = file.readline(256)
     fields = {part[:1]: part[1:] for part in head.split()[1:]}

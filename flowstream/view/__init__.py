@@ -1,6 +1,6 @@
 """Pictures, films, pages and measures of flow, made from stacks.
 
-`STYLES` is the table of ways to draw a field; `draw_panel` draws one with caption and legend.
+`STYLES` is the table of drawing styles; `draw_panel` draws one with caption and legend.
 Everything here is imported when first used.
 """
 

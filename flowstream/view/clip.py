@@ -1,4 +1,4 @@
-"""What is drawn: the fields of a stack, or one field from a file."""
+"""Clips to draw: the fields of a stack, or one field from a file."""
 
 from __future__ import annotations
 

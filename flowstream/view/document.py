@@ -19,7 +19,7 @@ def document(
     title : str
         Title of the browser's tab.
     *children : Markup
-        What the page shows.
+        Content of the page.
     styles : str
         CSS that is added to the common style sheet.
     script : str

@@ -19,7 +19,7 @@ Writer = Callable[[Path, Iterator[Images], float], None]
 
 
 def _write_mp4(path: Path, pictures: Iterator[Images], fps: float) -> None:
-    """Write H.264 where PyAV has an encoder for it, VP9 otherwise; browsers play both in MP4."""
+    """Write H.264 if PyAV has an encoder for it, else VP9; browsers play both in MP4."""
     codec, options = _video_encoder()
     first = next(pictures)
     rate = Fraction(fps).limit_denominator(1000)
@@ -66,7 +66,7 @@ FILMS: dict[str, Writer] = {
 
 
 def write_film(path: str | Path, pictures: Iterable[Images], *, fps: float) -> None:
-    """Write pictures of one size as a film; the file is complete or not there at all.
+    """Write pictures of one size as a film; the file is complete or does not exist.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def bar_legend(colours: Images, ends: tuple[str, str, str], height: int, *, unit
     colours : (N, 3), uint8
         From the smallest value to the largest.
     ends : smallest, middle, largest
-        What stands beside the bar.
+        Text beside the bar.
     height : int
         Rows of the picture.
     unit : str
@@ -83,7 +83,7 @@ def bar_legend(colours: Images, ends: tuple[str, str, str], height: int, *, unit
 
 
 def add_arrow(picture: Images, length: int, text: str, *, y: int) -> None:
-    """Draw a horizontal arrow of a length, and what it means, into a legend."""
+    """Draw a horizontal arrow and the speed that its length means into a legend."""
     x = (picture.shape[1] - length) // 2
     cv2.arrowedLine(picture, (x, y), (x + length, y), SOFT, 2, cv2.LINE_AA, tipLength=0.3)
     draw_text(picture, text, (picture.shape[1] // 2, y + 20), height=12, anchor="ms")

@@ -1,4 +1,4 @@
-"""What a style draws: one flow field, its frames, and the scale of the colours."""
+"""Input of a style: one flow field, its frames, and the scale of the colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowstream.view.resizing import resize_picture
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One flow field with what belongs to it.
+    """One flow field with its frames and scale.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Moment:
     following : tuple of (2, H, W), float32
         This field and those after it, for styles that follow points.
     camera : (3, 3), optional
-        Homography of the camera, where its motion is not in `vectors`.
+        Homography of the camera, if its motion was removed from `vectors`.
     factor : int
         Side of the square of canvas pixels that shows one pixel.
     """
@@ -110,7 +110,7 @@ class Style:
     unit : str
         Unit of the measure.
     beyond : str
-        How values above the scale look.
+        Appearance of values above the scale.
     needs_frames : bool
         The style needs the frames of the video.
     fields : int

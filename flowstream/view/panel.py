@@ -61,7 +61,7 @@ def draw_panel(clip: Clip, k: int, style: Style, *, scale: float, with_rgb: bool
 
 
 def beyond_text(moment: Moment, style: Style, scale: float) -> str:
-    """Return how much of a field is above the scale, and how that looks."""
+    """Return the fraction of a field above the scale and its appearance, as text."""
     share = float((style.measure(moment) > scale * 1.0001).mean())
     return f"{share:.1%} above {format_scale(scale)} {style.unit} ({style.beyond})"
 

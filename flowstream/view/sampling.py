@@ -1,4 +1,4 @@
-"""The values and images of a clip, reduced to what a page of a few megabytes can hold."""
+"""Values and images of a clip, reduced to a few megabytes for a page."""
 
 from __future__ import annotations
 

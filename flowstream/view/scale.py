@@ -1,4 +1,4 @@
-"""The value of full colour: one for all pictures of a clip."""
+"""Value of full colour, which is the same for all pictures of a clip."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _VALUES = 20_000
 
 
 def find_scale(clip: Clip, style: Style, chosen: range) -> float:
-    """Return the 99th percentile of what a style measures over the chosen fields.
+    """Return the 99th percentile of the measure of a style over the chosen fields.
 
-    It is at least the style's floor, so that a clip without motion does not show its noise.
+    It is at least the floor of the style, so that noise is not amplified in a clip without motion.
     """
     values = []
     for k in sample_fields(clip, chosen, most=FIELDS):

@@ -1,4 +1,4 @@
-"""Which fields of a clip to draw: `12`, `2.5s`, `10:40`, `1s:3.5s` or `all`."""
+"""Selection of the fields to draw: `12`, `2.5s`, `10:40`, `1s:3.5s` or `all`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Selection:
     stop : Bound or None
         End of the range, which is not part of it; None for one field.
     text : str
-        As the user wrote it.
+        The selection as the user wrote it.
     """
 
     start: Bound = Bound(index=0)
@@ -94,8 +94,8 @@ def parse_selection(text: str) -> Selection:
     Parameters
     ----------
     text : str
-        `K` (field number), `T.Ts` (time in seconds), `A:B` (from A up to, but not with, B; either
-        end may be left out) or `all`.
+        `K` (field number), `T.Ts` (time in seconds), `A:B` (from A to B, without B; either end may
+        be left out) or `all`.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """What is known about a candidate, means over its fields; None where it is unknown."""
+    """Measures of a candidate, averaged over its fields; None if unknown."""
 
     name: str
     seconds: float | None

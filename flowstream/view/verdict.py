@@ -8,7 +8,7 @@ from flowstream.codec.codec import MUCH_BELOW_STEP
 from flowstream.view.quality import Quality
 
 CLIPPED = 0.02
-"""Fraction of vectors at the codec's bound from which motion is lost."""
+"""Fraction of vectors at the codec's bound above which motion is lost."""
 
 INCONSISTENT = 0.5
 """Fraction of consistent pixels below which most of the flow does not return."""

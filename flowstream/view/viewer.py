@@ -260,7 +260,7 @@ def _provenance(clip: Clip) -> Markup:
 
 
 def _facts(clip: Clip) -> dict[str, str]:
-    """Return what the stack says about itself, as text."""
+    """Return the facts of the header of the stack as text."""
     if clip.stack is None:
         return {"file": clip.name}
     facts = {

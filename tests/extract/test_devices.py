@@ -78,7 +78,7 @@ def test_two_workers_on_two_devices_extract_everything(
     for k in range(4):
         make_clip(tmp_path / f"in/{k}.mp4", seed=k)
     jobs = plan([tmp_path / "in"], tmp_path / "out")
-    settings = ExtractSettings(TVL1(preset="fast"), backward=True, consistency=True)
+    settings = ExtractSettings(TVL1(preset="fast"), backward=True, outputs=("consistency",))
     summary = extract(jobs, settings, tmp_path / "out", options=RunOptions(devices=("cpu", "cpu")))
     assert [outcome.error for outcome in summary.failed] == []
     assert len(summary.done) == 4

@@ -25,7 +25,12 @@ from flowstream.video import Frame, read_frames
 ROWS, COLUMNS, FRAMES = 120, 160, 5
 CAMERA, OWN = -3, 2  # dx of the ground and of the square, pixels a frame
 SIDE, TOP, LEFT = 44, 40, 50
-EVERYTHING: dict[str, Any] = {"backward": True, "consistency": True, "stabilise": Stabiliser()}
+CONSISTENCY = ("consistency",)
+EVERYTHING: dict[str, Any] = {
+    "backward": True,
+    "outputs": CONSISTENCY,
+    "stabilise": Stabiliser(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,7 @@ def test_backward_flow_is_forward_flow_reversed_on_the_later_frame(
 
 
 def test_what_stays_in_view_is_consistent_and_what_goes_is_not(clip: Path, tmp_path: Path) -> None:
-    with extracted(clip, tmp_path, consistency=True) as stack:
+    with extracted(clip, tmp_path, outputs=CONSISTENCY) as stack:
         assert not stack.has_backward, "computed, but not asked for"
         for k in range(FRAMES - 1):
             mask = stack.consistent(k)
@@ -115,7 +120,7 @@ def test_without_the_camera_the_ground_stands_still_and_the_square_moves_by_itse
 def test_options_change_nothing_but_what_they_are_for(clip: Path, tmp_path: Path) -> None:
     with (
         extracted(clip, tmp_path / "plain") as plain,
-        extracted(clip, tmp_path / "two", backward=True, consistency=True) as two,
+        extracted(clip, tmp_path / "two", backward=True, outputs=CONSISTENCY) as two,
         extracted(clip, tmp_path / "all", **EVERYTHING) as everything,
     ):
         np.testing.assert_array_equal(plain.codes(0, 4), two.codes(0, 4))

@@ -18,19 +18,19 @@ def test_it_says_what_else_is_stored() -> None:
     table = {
         **PLAIN,
         "backward": True,
-        "consistency": True,
+        "outputs": ["consistency"],
         "stabilise": "homography",
         "stabiliser": {"features": "sift"},
     }
     settings = build(ExtractRecipe, table, where="extract").settings()
     assert settings.backward
-    assert settings.consistency
+    assert settings.outputs == ("consistency",)
     assert settings.stabilise == Stabiliser(features="sift")
 
 
 def test_flow_is_forward_and_as_the_camera_sees_it_unless_asked_otherwise() -> None:
     settings = build(ExtractRecipe, PLAIN, where="extract").settings()
-    assert (settings.backward, settings.consistency, settings.stabilise) == (False, False, None)
+    assert (settings.backward, settings.outputs, settings.stabilise) == (False, (), None)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_how_a_result_is_computed_makes_no_difference(job: Job) -> None:
         ({"rgb": False}, ("rgb", "True", "False")),
         ({"jpeg_quality": 50}, ("jpeg_quality", "95", "50")),
         ({"backward": True}, ("backward", "False", "True")),
-        ({"consistency": True}, ("consistency", "False", "True")),
+        ({"outputs": ("consistency",)}, ("consistency", "False", "True")),
         ({"stabilise": Stabiliser()}, ("stabiliser.name", "'homography'")),
     ],
 )

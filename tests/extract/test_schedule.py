@@ -80,7 +80,12 @@ def test_short_videos_and_parts_are_not_split() -> None:
     [
         {},
         {"sampling": Sampling(step=2)},
-        {"backward": True, "consistency": True, "stabilise": Stabiliser(), "max_corrupt": 1},
+        {
+            "backward": True,
+            "outputs": ("consistency",),
+            "stabilise": Stabiliser(),
+            "max_corrupt": 1,
+        },
         {"rgb": False},
     ],
 )

@@ -19,8 +19,8 @@ from flowstream.models.torchvision_video import (
     R3D18,
     S3D,
     MViTV2S,
-    TorchvisionClassifier,
     TorchvisionVideo,
+    WholeClassifier,
 )
 
 NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
@@ -39,7 +39,7 @@ def test_on_rgb_it_is_torchvisions_own_network_but_for_the_last_layer(name: str)
     with torch.device("meta"):
         theirs = dict(models.get_model(name).named_parameters())
     ours = build_on_meta(MODELS[name](), clip, 5)
-    assert isinstance(ours, TorchvisionClassifier)
+    assert isinstance(ours, WholeClassifier)
     last = {id(part) for part in ours.head.parameters()}
     rest = {n: p.shape for n, p in ours.network.named_parameters() if id(p) not in last}
     assert set(rest) < set(theirs)

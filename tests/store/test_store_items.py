@@ -14,7 +14,8 @@ from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ParameterError, ShapeError, StackError
 from flowstream.store import ITEMS, bytes_per_pair, copy_stack, create_stack, open_stack
 from flowstream.store.header import Header
-from flowstream.store.items import Item, known_outputs
+from flowstream.store.item import Item
+from flowstream.store.items import known_outputs
 from flowstream.store.verify import verify_stack
 from tests.store.conftest import make_header
 

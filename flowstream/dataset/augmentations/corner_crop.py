@@ -18,8 +18,8 @@ class CornerCrop(Transform):
     The largest part of the aspect of `size` that fits the frame is shrunk along rows and columns by
     two of the `scales` that are at most `distortion` apart in their list; then one of five places
     is chosen. Wang et al. 2016 (TSN, arXiv:1608.00859), section 3.2, with the scales and the
-    distortion of their code. Unlike there, flow vectors are scaled as the part is resized, so
-    that they stay displacements of the pixels that the model sees.
+    distortion of their code. In contrast to that code, flow vectors are scaled when the part is
+    resized, so that they are displacements of the pixels that the model sees.
     """
 
     size: Size

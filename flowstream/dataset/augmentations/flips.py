@@ -13,7 +13,7 @@ from flowstream.errors import ParameterError
 class Flip(Transform):
     """Mirroring with probability `p`.
 
-    0 is right where mirrored actions have different labels.
+    Use 0 if mirrored actions have different labels.
     """
 
     p: float = 0.5

@@ -1,4 +1,4 @@
-"""What a network can see of a video: one file and one line in `INPUTS` for each kind of input."""
+"""Inputs of networks: one file and one line in `INPUTS` for each kind."""
 
 from __future__ import annotations
 

@@ -21,13 +21,13 @@ class ClipInput(ABC):
     """Its name in INPUTS, and its key in an item."""
 
     kind: ClassVar[Kind]
-    """How transforms treat its clips."""
+    """Kind of its clips, which tells transforms how to treat them."""
 
     channels: ClassVar[int]
     """C of its clips."""
 
     uses_flow: ClassVar[bool]
-    """Whether its clips depend on the flow method and the codec."""
+    """True if its clips depend on the flow method and the codec."""
 
     @abstractmethod
     def num_frames(self, window: Window) -> int:

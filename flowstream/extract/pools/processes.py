@@ -2,8 +2,8 @@
 
 Each worker is one interpreter that reads tickets from its standard input and writes replies to its
 standard output. A thread of the main process serves each worker, so that it is known which ticket
-a worker had when it died. A worker ends when its input is closed, that is when the main process
-ends, however it ends.
+a worker had when it died. A worker ends when its input is closed, which happens whenever the main
+process ends.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _popen(environment: dict[str, str], inherited: Sequence[int]) -> subprocess.
 
 
 def _describe(code: int) -> str:
-    """Return the reason of a worker's end, in words."""
+    """Return why a worker ended, in words."""
     if code >= 0:
         return f"its worker ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

@@ -1,4 +1,4 @@
-"""Middlebury's colours over the frame: what is still stays grey."""
+"""Middlebury's colours over the frame; still pixels are grey."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPACITY = 0.85
 
 
 def draw(moment: Moment) -> Images:
-    """Lay the direction's colour over the grey frame, the more opaque the faster."""
+    """Blend the colour of the direction into the grey frame; the opacity is the speed."""
     hues = moment.enlarge(draw_hues(moment.known_vectors)).astype(np.float32)
     share = np.minimum(moment.speed / moment.scale, 1) ** 0.75 * _OPACITY
     opacity = moment.enlarge((255 * share).astype(np.uint8))[..., None] / np.float32(255)

@@ -1,4 +1,4 @@
-"""Optical strain: how strongly the flow stretches and shears, as micro-expressions show."""
+"""Optical strain: magnitude of stretching and shearing, which shows micro-expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the points of a grid go over the next fields."""
+"""Paths of the points of a grid over the next fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPACING = 14
 
 
 def draw(moment: Moment) -> Images:
-    """Draw the way of each grid point over the next fields; a dot marks its end."""
+    """Draw the path of each grid point over the next fields; a dot marks its end."""
     canvas = moment.background(contrast=0.55)
     points = grid_points(moment.size, spacing=SPACING / moment.factor)
     fields = moment.following or (moment.known_vectors,)
