@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -57,8 +56,10 @@ def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> It
     """Yield the estimates of each window of n + 1 frames."""
     for window, flow in _estimate_flow(windows, settings):
         pairs = Pairs(window, flow.forward, flow.backward)
-        computed = [OUTPUTS[name].compute(pairs) for name in settings.outputs]
-        found = replace(flow, computed=dict(ChainMap(*map(dict, computed))))
+        computed: dict[str, NDArray[Any]] = {}
+        for name in settings.outputs:
+            computed |= OUTPUTS[name].compute(pairs)
+        found = replace(flow, computed=computed)
         if settings.stabilise is not None:
             found = _stabilise(found, window, settings.stabilise)
         yield found
