@@ -52,7 +52,10 @@ GROUPS = {
         "features": ("flowstream.cli.features:features", "Compute features of a frozen CNN once."),
     },
     "Reference": {
-        "list": ("flowstream.cli.tables:list_command", "List methods, codecs, models and fusions."),
+        "list": (
+            "flowstream.cli.tables:list_command",
+            "List methods, models and other plug-ins.",
+        ),
         "describe": ("flowstream.cli.describe:describe", "Print a model layer by layer."),
         "doctor": ("flowstream.cli.doctor:doctor", "Check what works on this machine."),
         "completion": ("flowstream.cli.completion:completion", "Print shell completion code."),

@@ -10,6 +10,8 @@ import click
 from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
 from flowstream.cli.options import Decorator, Folder, NameIn, options_of
 from flowstream.errors import ParameterError
+from flowstream.extract.pools import POOLS
+from flowstream.flow import STABILISERS
 from flowstream.store.outputs import OUTPUTS
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     *(_motion(f"--{name}", is_flag=True, help=OUTPUTS[name].help) for name in OUTPUTS),
     _motion(
         "--stabilise",
-        type=click.Choice(["none", "homography"]),
+        type=click.Choice(["none", *STABILISERS]),
         default="none",
         show_default=True,
         help="Remove the camera motion from the flow; the homography of each pair is stored.",
@@ -137,7 +139,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     ),
     _run(
         "--backend",
-        type=click.Choice(["processes", "sequential", "dask", "ray"]),
+        type=click.Choice(list(POOLS)),
         default="processes",
         show_default=True,
         help="Run in several processes, in this process, or on a cluster that can read the files.",

@@ -22,6 +22,7 @@ from flowstream.cli.text import paint
 from flowstream.errors import ParameterError
 from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
+from flowstream.view import STYLES
 
 if TYPE_CHECKING:
     from flowstream.types import Images
@@ -85,8 +86,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
     default="wheel",
     show_default=True,
     type=NameIn("style", "flowstream.view:STYLES"),
-    help="wheel, arrows, hsv, magnitude, dxdy, overlay, warp-error, trajectories, streamlines or "
-    "strain.",
+    help=f"Style of the drawing: {', '.join(STYLES)}.",
 )
 @_what("--with-rgb", is_flag=True, help="Show the frame beside the drawing.")
 @_what(
@@ -144,7 +144,6 @@ def show(paths: tuple[Path, ...], **options: Any) -> None:
 
 
 def _show_clip(path: Path, name: str | None, options: Mapping[str, Any]) -> None:
-    from flowstream.view import STYLES
     from flowstream.view.scale import find_scale
 
     out: Path | None = options["out"]
@@ -245,7 +244,6 @@ def _write_film(
 def _write_sheet(found: list[Path], options: Mapping[str, Any]) -> None:
     """Write a contact sheet; a clip that cannot be read does not stop the others."""
     from flowstream.errors import FlowstreamError
-    from flowstream.view import STYLES
     from flowstream.view.picture import write_picture
     from flowstream.view.selection import parse_selection
     from flowstream.view.sheet import draw_row, stack_rows

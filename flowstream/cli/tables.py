@@ -1,4 +1,4 @@
-"""Command `flowstream list`: methods, codecs, compressions, models and fusions."""
+"""Command `flowstream list`: all plug-ins with their parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ TABLES = {
     "codecs": "flowstream.codec:CODECS",
     "compressions": "flowstream.store:COMPRESSIONS",
     "formats": "flowstream.convert:FORMATS",
+    "outputs": "flowstream.store:OUTPUTS",
+    "augmentations": "flowstream.dataset.augmentations:AUGMENTATIONS",
+    "inputs": "flowstream.dataset.inputs:INPUTS",
     "models": "flowstream.models:MODELS",
+    "trainers": "flowstream.train:TRAINERS",
     "fusions": "flowstream.fusion:FUSIONS",
 }
 """Registry of each kind that can be listed, as `"module:attribute"`."""
@@ -38,16 +42,14 @@ flowstream list codecs --json"""
 @click.argument("kinds", nargs=-1, type=click.Choice(list(TABLES)), metavar="[KIND]...")
 @json_option
 def list_command(kinds: tuple[str, ...], as_json: bool) -> None:
-    """List methods, codecs, compressions, formats, models and fusions.
+    """List flow methods, codecs, models and all other plug-ins with their parameters.
 
-    Each is listed with its parameters.
-
-    KIND is methods, codecs, compressions, formats, models or fusions; the default is all kinds.
-    The parameters are those of --set and of recipes, with their defaults. If a method has presets,
-    the values of the default preset are shown, and those in which each other preset differs. An
-    entry that needs a package that is not installed is marked, with the command that installs the
-    package. If KIND is models, each model is also traced for its size and cost, which takes a few
-    seconds.
+    KIND is methods, codecs, compressions, formats, outputs, augmentations, inputs, models, trainers
+    or fusions; the default is all kinds. The parameters are those of --set and of recipes, with
+    their defaults. If a method has presets, the values of the default preset are shown, and those
+    in which each other preset differs. An entry that needs a package that is not installed is
+    marked, with the command that installs the package. If KIND is models, each model is also traced
+    for its size and cost, which takes a few seconds.
     """
     listed = {kind: _entries(TABLES[kind]) for kind in kinds or TABLES}
     for kind in kinds:
