@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ _VIDEOS = "Videos without a stack"
 _video = options_of(_VIDEOS)
 
 
-def estimate_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def estimate_options(command: Any) -> Any:
     """Add the options by which the flow of a video is estimated on the fly."""
     command = frame_options(_VIDEOS)(command)
     command = _video("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1.")(command)
