@@ -48,7 +48,7 @@ def test_the_named_methods_of_classes_exist() -> None:
         for part in node.body
         if isinstance(part, ast.FunctionDef)
     }
-    named = set(re.findall(r"`([A-Z]\w+)\.(\w+)`", TEXT))
+    named = set(re.findall(r"`([A-Z][a-z]\w+)\.(\w+)`", TEXT))
     assert len(named) > 4
     assert named <= members
 
