@@ -27,6 +27,7 @@ from flowstream.recipe import build
 from flowstream.store import FlowSpec
 from flowstream.train.checkpoint_file import check_tensor, compute_digest, read_content
 from flowstream.train.recipe import StreamRecipe
+from flowstream.train.streams import sees_flow
 
 FORMAT = "flowstream.checkpoint"
 FORMAT_VERSION = 2
@@ -133,7 +134,7 @@ def check_spec(checkpoint: Checkpoint, spec: FlowSpec, *, where: str = "these st
 
 def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where: str) -> None:
     """Raise `CheckpointError` if stacks differ from those of a stream in training."""
-    if stream in ("rgb", "rgb_difference"):
+    if not sees_flow(stream):
         spec, trained = (replace(one, method={}, codec={}) for one in (spec, trained))
     differences = spec.list_differences(trained, names=("stacks", "training"))
     if differences:

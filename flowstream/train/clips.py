@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from flowstream.recipe import build
 from flowstream.store import FlowSpec
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.recipe import StreamRecipe
+from flowstream.train.streams import BOTH
 
 
 class Clips(Protocol):
@@ -71,18 +73,19 @@ def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluat
 
 
 def make_inputs(recipe: StreamRecipe) -> dict[str, ClipInput]:
-    """Return the inputs of a stream by name."""
-    flow = {"stacking": recipe.stacking, "camera": recipe.camera}
-    options: dict[str, dict[str, dict[str, object]]] = {
-        "rgb": {"rgb": {"frames": recipe.frames}},
-        "rgb_difference": {"rgb_difference": {"frames": recipe.frames}},
-        "flow": {"flow": {**flow}},
-        "both": {"rgb": {"frames": 1}, "flow": {**flow}},
-    }
-    return {
-        name: build(INPUTS[name], values, where=f"input {name!r}")
-        for name, values in options[recipe.stream].items()
-    }
+    """Return the inputs of a stream by name.
+
+    Parameters of an input that are fields of the recipe get the values of the recipe.
+    """
+    made = {}
+    for name in recipe.inputs:
+        kind = INPUTS[name]
+        names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+        values = {option: getattr(recipe, option) for option in names if hasattr(recipe, option)}
+        if recipe.stream == BOTH and "frames" in values:
+            values["frames"] = 1  # beside the flow of a window, the frame in its middle
+        made[name] = build(kind, values, where=f"input {name!r}")
+    return made
 
 
 def make_normalise(recipe: StreamRecipe) -> Normalise:
@@ -99,9 +102,9 @@ def _cut(
     segments: int,
     training: bool,
 ) -> StackClips:
-    # L differences need L + 1 frames, as many as a window of L + 1 fields starts from
+    inputs = make_inputs(recipe)
     window = Window(
-        length=recipe.frames + (recipe.stream == "rgb_difference"),
+        length=recipe.frames + max(one.extra_fields for one in inputs.values()),
         step=recipe.step,
         segments=segments,
         sampling=recipe.sampling,
@@ -111,7 +114,7 @@ def _cut(
     return StackClips(
         samples,
         window,
-        make_inputs(recipe),
+        inputs,
         transform=transform,
         training=training,
         seed=recipe.seed,

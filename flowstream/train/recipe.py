@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowstream.dataset.augmentations import DEFAULT, build_augmentations
 from flowstream.dataset.channels import CHANNELS
+from flowstream.dataset.inputs import INPUTS
 from flowstream.errors import ParameterError, RecipeError, ShapeError, UnknownNameError
 from flowstream.models import MODELS
 from flowstream.recipe import build
 from flowstream.train.evaluation import LIMITS, Checked, Evaluation
+from flowstream.train.streams import BOTH, sees_flow, stream_inputs
 from flowstream.types import Size
 
 if TYPE_CHECKING:
     from flowstream.models.model import ClipShape, Model
-
-STREAM_CHANNELS = {"rgb": 3, "flow": 2, "rgb_difference": 3, "both": 2}
-"""C of each stream without derived channels; a model of both is built for its flow's shape."""
 
 NOT_TRAINED = ("workers", "cache_features", "evaluation", "compile", "channels_last")
 """Fields that change how a stream is computed or evaluated, not what it learns."""
@@ -35,8 +34,8 @@ class StreamRecipe(Checked):
     Parameters
     ----------
     stream : "rgb", "flow", "rgb_difference" or "both"
-        Input of the network. "both", for models that take RGB and flow together (`two_stream`),
-        is flow and the RGB frame in its middle, with the same crops and flips.
+        A key of `flowstream.dataset.inputs.INPUTS`. "both", for models that take RGB and flow
+        together (`two_stream`), is flow and the RGB frame in its middle, with the same crops.
     model : str
         A key of `flowstream.models.MODELS`: `single_frame` is the spatial stream, `early_fusion`
         on flow the temporal one.
@@ -138,7 +137,7 @@ class StreamRecipe(Checked):
         otherwise. It changes no result.
     """
 
-    stream: Literal["rgb", "flow", "rgb_difference", "both"]
+    stream: str
     model: str
     frames: int = 16
     step: int = 1
@@ -188,6 +187,7 @@ class StreamRecipe(Checked):
     workers: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        self.expect("stream", f"one of: {', '.join(INPUTS)}, {BOTH}", self.stream in {*INPUTS, BOTH})
         counts = ("frames", "step", "segments", "batch", "accumulate", "epochs", "validate_every")
         for name in counts:
             self.expect(name, "at least 1", getattr(self, name) >= 1)
@@ -229,13 +229,19 @@ class StreamRecipe(Checked):
         """Shape of the clips that the network is built for."""
         from flowstream.models.model import ClipShape
 
-        channels = STREAM_CHANNELS[self.stream] + len(self.channels)
+        # A network of both is built for the shape of its flow.
+        channels = INPUTS[self.inputs[-1]].channels + len(self.channels)
         return ClipShape(channels, self.frames, *self.rows_columns)
 
     @property
     def uses_flow(self) -> bool:
         """True if the stream sees flow, so that the flow method matters to it."""
-        return self.stream in ("flow", "both")
+        return sees_flow(self.stream)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Keys of `INPUTS` that the network takes."""
+        return stream_inputs(self.stream)
 
     def _check_flow(self) -> None:
         flow = self.uses_flow
@@ -271,9 +277,9 @@ class StreamRecipe(Checked):
                 "with fixed_clips = true and a model whose CNN is not trained (cnn_rnn, pretrained)"
             )
         both = len(model.streams) > 1
-        if both != (self.stream == "both"):
+        if both != (self.stream == BOTH):
             sees = "RGB and flow together" if both else "one of RGB and flow"
-            expected = "'both'" if both else "'rgb', 'flow' or 'rgb_difference'"
+            expected = repr(BOTH) if both else f"one of {', '.join(INPUTS)}"
             raise ParameterError(
                 f"stream: got {self.stream!r}, expected {expected}, because model {self.model!r} "
                 f"sees {sees}"

@@ -29,6 +29,9 @@ class ClipInput(ABC):
     uses_flow: ClassVar[bool]
     """True if its clips depend on the flow method and the codec."""
 
+    extra_fields: ClassVar[int] = 0
+    """Number of fields that a window needs in addition to the `frames` of the recipe."""
+
     @abstractmethod
     def num_frames(self, window: Window) -> int:
         """Return T of its clips."""

@@ -32,6 +32,8 @@ class RgbDifference(ClipInput):
     kind: ClassVar[Kind] = "difference"
     channels: ClassVar[int] = 3
     uses_flow: ClassVar[bool] = False
+    # L differences need L + 1 frames, as many as the fields of a window of L + 1 start from.
+    extra_fields: ClassVar[int] = 1
 
     frames: int = 5
 
