@@ -9,7 +9,8 @@ from flowstream.errors import ParameterError
 from flowstream.models.backbones.image_cnn import ImageCNN
 from flowstream.models.layers.head import replace_head
 from flowstream.models.layers.inflate import check_kernel, inflate
-from flowstream.models.model import ClipShape, WholeClassifier
+from flowstream.models.model import ClipShape
+from flowstream.models.whole_classifier import WholeClassifier
 
 
 @dataclass(frozen=True)

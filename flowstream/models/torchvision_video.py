@@ -17,9 +17,9 @@ from flowstream.models.model import (
     ClipShape,
     Model,
     PixelStatistics,
-    WholeClassifier,
     check_weights,
 )
+from flowstream.models.whole_classifier import WholeClassifier
 
 
 @dataclass(frozen=True)

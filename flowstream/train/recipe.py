@@ -187,7 +187,9 @@ class StreamRecipe(Checked):
     workers: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        self.expect("stream", f"one of: {', '.join(INPUTS)}, {BOTH}", self.stream in {*INPUTS, BOTH})
+        self.expect(
+            "stream", f"one of: {', '.join(INPUTS)}, {BOTH}", self.stream in {*INPUTS, BOTH}
+        )
         counts = ("frames", "step", "segments", "batch", "accumulate", "epochs", "validate_every")
         for name in counts:
             self.expect(name, "at least 1", getattr(self, name) >= 1)

@@ -14,13 +14,14 @@ from flowstream.errors import CheckpointError, RecipeError
 from flowstream.models import MODELS, build_model
 from flowstream.models.inspect.describe import build_on_meta
 from flowstream.models.layers.stem import spread_weights
-from flowstream.models.model import ClipShape, WholeClassifier
+from flowstream.models.model import ClipShape
 from flowstream.models.torchvision_video import (
     R3D18,
     S3D,
     MViTV2S,
     TorchvisionVideo,
 )
+from flowstream.models.whole_classifier import WholeClassifier
 
 NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
 
