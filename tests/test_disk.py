@@ -10,7 +10,7 @@ import pytest
 from flowstream.disk import open_regular, whole_file
 
 
-def test_what_was_written_gets_its_name_at_the_end(tmp_path: Path) -> None:
+def test_a_file_gets_its_name_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     with whole_file(path) as part:
         part.write_text("new")
@@ -20,9 +20,7 @@ def test_what_was_written_gets_its_name_at_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
-def test_whatever_goes_wrong_the_older_file_stays_alone(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_an_older_file_survives_any_error(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
 

@@ -15,7 +15,7 @@ from benchmarks.faults.watched import WatchedProcess
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory by setrlimit")
 
 
-def test_no_damaged_video_passes_for_a_whole_one(tmp_path: Path) -> None:
+def test_damaged_videos_are_refused(tmp_path: Path) -> None:
     few = dict([*videos.KINDS.items()][:7])
     tally = videos.run(Budget(tmp_path, seed=3, seconds=10, most=30), kinds=few)
     assert tally.tried >= len(few)

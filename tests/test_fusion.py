@@ -125,7 +125,7 @@ def test_one_stream_fuses_to_itself(name: str) -> None:
 
 
 @every_fusion
-def test_what_is_fused_keeps_videos_labels_classes_and_part(name: str) -> None:
+def test_fused_scores_keep_videos_labels_classes_and_part(name: str) -> None:
     rgb, flow = random_pair(5)
     test = [replace(part, part="test") for part in (rgb, flow)]
     result = FUSIONS[name]().fit([rgb, flow])(test)
@@ -255,7 +255,7 @@ def test_other_classes_or_the_same_in_another_order_are_refused() -> None:
         align([rgb, replace(flow, classes=("jump", "run", "sit"))])
 
 
-def test_a_video_that_stands_twice_is_refused_and_named() -> None:
+def test_a_video_listed_twice_is_refused_with_its_name() -> None:
     rgb, flow = random_pair(13)
     with pytest.raises(ScoresError, match=r"1 videos occur more than once \(v1\)"):
         align([rgb, replace(flow, videos=("v1", *flow.videos[1:]))])

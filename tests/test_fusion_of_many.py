@@ -38,7 +38,7 @@ def test_the_grid_stays_small_and_sums_to_one(streams: int) -> None:
     np.testing.assert_allclose(np.sum(grid, axis=1), 1)
 
 
-def test_nineteen_streams_as_good_as_each_other_are_weighted_alike() -> None:
+def test_nineteen_equal_streams_get_equal_weights() -> None:
     parts = [stream(number, strength=4) for number in range(19)]
     mixture = Weighted().fit(parts)
     # all of them right about nearly all: nothing argues for leaving equality, which no grid of a
@@ -46,7 +46,7 @@ def test_nineteen_streams_as_good_as_each_other_are_weighted_alike() -> None:
     np.testing.assert_allclose(mixture.weights, 1 / 19)
 
 
-def test_a_stream_that_knows_stands_out_among_eight_that_do_not() -> None:
+def test_an_informative_stream_gets_the_weight_among_eight_others() -> None:
     parts = [stream(number, strength=6 if number == 3 else -2) for number in range(9)]
     weights = Weighted().fit(parts).weights
     assert int(np.argmax(weights)) == 3

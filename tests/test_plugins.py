@@ -32,7 +32,7 @@ def table() -> Plugins[Any]:
     )
 
 
-def test_a_name_gives_the_object_it_stands_for(table: Plugins[Any]) -> None:
+def test_a_name_returns_its_object(table: Plugins[Any]) -> None:
     assert table["dataclass"] is dataclass
 
 
@@ -43,7 +43,7 @@ def test_a_table_lists_its_names_without_importing_them(table: Plugins[Any]) -> 
     assert "filter" in repr(table)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
+def test_an_unknown_name_gives_the_known_and_the_nearest_names(
     table: Plugins[Any],
 ) -> None:
     with pytest.raises(UnknownNameError) as caught:

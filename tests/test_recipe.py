@@ -97,9 +97,7 @@ def test_settings_override_a_recipe_by_dotted_keys(tmp_path: Path) -> None:
         ("out = 3", "out: got 3, expected a path"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_place(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_invalid_values_are_refused_with_the_place(tmp_path: Path, text: str, message: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(RecipeError, match=message) as caught:
         load_recipe(path, Outer)

@@ -27,7 +27,7 @@ def scores(**changes: Any) -> Scores:
     return Scores(**{**values, **changes})
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_values_are_read_back(tmp_path: Path) -> None:
     write_scores(tmp_path / "new" / "scores.npz", scores())
     read = read_scores(tmp_path / "new" / "scores.npz")
     assert read.scores.dtype == np.float32
@@ -56,13 +56,15 @@ def test_numpy_alone_reads_the_file(tmp_path: Path) -> None:
         ({"scores": np.full((3, 2), np.nan, np.float32)}, "expected probabilities"),
     ],
 )
-def test_what_is_no_set_of_probabilities_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_scores_that_are_not_probabilities_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ScoresError, match=message):
         scores(**changes)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"scores": 1}), b"PK\x03\x04"])
-def test_what_is_no_scores_file_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_scores_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(ScoresError, match=r"a\.npz: not a scores file"):
         read_scores(tmp_path / "a.npz")

@@ -72,7 +72,7 @@ def test_json_holds_what_the_table_shows() -> None:
     assert "training" not in found
 
 
-def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
+def test_the_memory_of_training_is_estimated_on_request() -> None:
     arguments = (*SLOW, "--no-receptive-field", "--train", "--batch", "4", "--optimiser", "adamw")
     memory = data(*arguments)["training"]
     assert memory["batch"] == 4
@@ -88,7 +88,7 @@ def test_the_memory_of_training_is_foretold_where_it_is_asked_for() -> None:
     assert last == f"total at the peak, without raw video {format_value('bytes', memory['total'])}"
 
 
-def test_without_an_input_it_is_the_clip_of_the_3d_cnns() -> None:
+def test_the_default_input_is_the_clip_of_3d_networks() -> None:
     found = data("slow_fusion", "--set", "widths=[2,3]", "--no-receptive-field")
     assert found["inputs"] == [[3, 16, 112, 112]]
     both = data("two_stream", "--set", "backbone=tiny_cnn", "--set", "pretrained=false")
@@ -142,7 +142,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], message: str) -> None:
         (["single_frame", "--set", "backbone=resnet-18"], "Did you mean 'resnet18'?"),
     ],
 )
-def test_what_the_model_refuses_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
+def test_an_error_of_the_model_is_one_line_and_exit_1(arguments: list[str], message: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 1
     assert message in result.stderr

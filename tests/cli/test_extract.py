@@ -135,7 +135,7 @@ def test_broken_videos_give_one_line_each_and_stop_nothing_else(tmp_path: Path) 
     ]
 
 
-def test_a_truncated_video_can_be_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_truncated_video_can_be_accepted(tmp_path: Path) -> None:
     broken_videos(tmp_path / "videos")
     result = flowstream(
         "extract",
@@ -252,7 +252,7 @@ def test_the_example_in_the_help_is_a_real_command() -> None:
             assert context.params["out"] == Path("stacks/")
 
 
-def test_a_reader_that_goes_away_is_no_error(clip: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(clip: Path) -> None:
     command = [sys.executable, "-c", "from flowstream.cli import main; main()", "extract"]
     with subprocess.Popen(
         [*command, str(clip), "--out", str(clip.parent / "out"), *QUICK, "--dry-run"],

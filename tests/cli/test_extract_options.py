@@ -27,7 +27,7 @@ def clip(tmp_path: Path) -> Path:
     return write_video(tmp_path / "clip.mp4", (image[:, 2 * t : 2 * t + 128] for t in range(4)))
 
 
-def test_every_option_makes_a_stack_that_info_tells_of(clip: Path) -> None:
+def test_info_shows_the_options_of_a_stack(clip: Path) -> None:
     out = clip.parent / "out"
     result = flowstream("extract", clip, "--out", out, *QUICK, *EVERYTHING, "--json")
     assert result.exit_code == 0, result.output

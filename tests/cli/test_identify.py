@@ -60,7 +60,7 @@ def make_scores(stream: str, *, seed: int = 0) -> Scores:
     )
 
 
-def test_info_of_a_video_tells_what_its_header_says(tmp_path: Path) -> None:
+def test_info_shows_the_header_of_a_video(tmp_path: Path) -> None:
     video = make_video(tmp_path / "clip.mp4")
     found = data("info", video)
     assert (found["kind"], found["size"], found["fps"]) == ("video", [48, 64], 10.0)
@@ -84,7 +84,7 @@ def test_info_of_a_folder_of_numbered_images_is_that_of_a_video(tmp_path: Path) 
     assert "fps             unknown" in output("info", folder, "--count")
 
 
-def test_info_of_a_stack_tells_what_made_it(stack: Path) -> None:
+def test_info_shows_the_settings_of_a_stack(stack: Path) -> None:
     found = data("info", stack)
     assert (found["kind"], found["size"]) == ("stack", [48, 64])
     assert found["method"] == {"name": "dis", "preset": "medium", "patch_size": None}
@@ -93,7 +93,7 @@ def test_info_of_a_stack_tells_what_made_it(stack: Path) -> None:
     assert "centred8: bound 20\n" in text
 
 
-def test_info_tells_a_stack_by_its_content_whatever_its_name(stack: Path) -> None:
+def test_info_recognises_a_stack_by_its_content(stack: Path) -> None:
     other = stack.rename(stack.with_name("clip.mp4"))
     assert data("info", other)["kind"] == "stack"
 
@@ -116,7 +116,7 @@ def test_info_of_scores_without_labels_measures_nothing(tmp_path: Path) -> None:
     assert "top1" not in found
 
 
-def test_info_of_a_checkpoint_tells_what_it_is_bound_to(tmp_path: Path) -> None:
+def test_info_shows_the_flow_spec_of_a_checkpoint(tmp_path: Path) -> None:
     spec = FlowSpec(
         method={"name": "dis", "preset": "medium"},
         sampling={"step": 1},
@@ -153,7 +153,7 @@ def test_info_of_a_checkpoint_tells_what_it_is_bound_to(tmp_path: Path) -> None:
     assert str(path) in refusal(1, "info", path)
 
 
-def test_info_of_a_report_or_its_page_tells_every_streams_accuracy(tmp_path: Path) -> None:
+def test_info_shows_the_accuracies_of_a_report(tmp_path: Path) -> None:
     streams = {"spatial": make_scores("rgb"), "temporal": make_scores("flow", seed=1)}
     facts = {"fusion": {"name": "average"}, "seed": 3}
     page = write_report(tmp_path, streams, make_scores("fused", seed=2), facts=facts)
@@ -178,7 +178,7 @@ def test_info_of_a_damaged_report_is_refused(tmp_path: Path) -> None:
     assert "corrupted report" in refusal(1, "info", path)
 
 
-def test_info_of_a_flow_field_tells_its_size_and_speed(tmp_path: Path) -> None:
+def test_info_shows_size_and_speed_of_a_field(tmp_path: Path) -> None:
     field = np.zeros((2, 6, 8), np.float32)
     field[:, 0, 0] = 3, 4
     field[:, 1] = np.nan
@@ -232,7 +232,7 @@ def test_info_of_what_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     assert "no such file" in refusal(2, "info", tmp_path / "nothing.mp4")
 
 
-def test_info_tells_real_headers_that_claim_a_frame_too_many(shared_data: Path) -> None:
+def test_info_counts_frames_of_real_headers_that_claim_too_many(shared_data: Path) -> None:
     for clip in sorted((shared_data / "traps").glob("*.avi")):
         found = data("info", clip, "--count")
         assert found["decoded_frames"] == found["header_frames"] - 1

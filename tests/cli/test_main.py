@@ -18,7 +18,7 @@ def flowstream(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
-def test_help_lists_every_verb_and_stands_in_for_no_verb() -> None:
+def test_help_lists_every_verb_and_is_shown_without_a_verb() -> None:
     page = flowstream("--help").stdout
     assert all(f"\n  {verb} " in page for verb in VERBS)
     assert flowstream().stdout == page

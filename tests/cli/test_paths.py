@@ -58,7 +58,7 @@ def test_a_link_to_a_directory_above_ends_the_search(tree: Path) -> None:
     assert len(find_stacks([tree])) == 3
 
 
-def test_what_is_missing_is_a_usage_error_and_what_is_empty_an_error(tree: Path) -> None:
+def test_missing_paths_are_usage_errors_and_empty_directories_are_errors(tree: Path) -> None:
     with pytest.raises(click.UsageError, match="no such file"):
         find_stacks([tree / "gone.h5"])
     with pytest.raises(click.UsageError, match="no file matches"):
@@ -74,7 +74,7 @@ def test_names_lose_only_what_all_share(tree: Path) -> None:
     assert distinct_names([]) == []
 
 
-def test_a_stack_is_known_by_its_first_bytes(tree: Path) -> None:
+def test_a_stack_is_recognised_by_its_first_bytes(tree: Path) -> None:
     file = tree / "b" / "clip2.h5"
     assert not is_stack(file)
     file.write_bytes(b"\x89HDF\r\n\x1a\n....")

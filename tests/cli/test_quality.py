@@ -88,7 +88,7 @@ def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
     assert sources(path)[0]["error"] is None
 
 
-def test_a_videos_flow_is_estimated_as_asked(video: Path) -> None:
+def test_the_flow_of_a_video_is_estimated_with_the_options(video: Path) -> None:
     (found,) = sources(video, "--method", "dis", "--set", "preset=fast", "--step", "2")
     fields = video_quality(video, DIS(preset="fast"), sampling=Sampling(step=2), codec=Centred8())
     expected = as_record(summarise(fields))

@@ -12,7 +12,7 @@ def test_every_shipped_recipe_is_listed_with_its_title() -> None:
     assert all(titles.values())
 
 
-def test_show_prints_a_recipe_as_it_is() -> None:
+def test_show_prints_a_recipe_unchanged() -> None:
     assert output("recipes", "show", "folder") == recipe_path("folder").read_text()
 
 

@@ -169,7 +169,7 @@ def test_a_field_that_is_not_there_is_an_error(stack: Path) -> None:
         assert "3 fields" in message
 
 
-def test_frames_that_are_not_stored_are_asked_for_in_vain(tmp_path: Path) -> None:
+def test_frames_that_are_not_stored_are_an_error(tmp_path: Path) -> None:
     stack = make_stack(tmp_path / "bare.h5", rgb=False)
     message = refusal(1, "show", stack, "--style", "warp-error")
     assert "--rgb" in message

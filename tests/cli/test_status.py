@@ -101,7 +101,7 @@ def test_shards_make_together_what_one_run_makes(tmp_path: Path, videos: Path) -
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_parts_of_videos_become_stacks_of_their_own(tmp_path: Path) -> None:
+def test_each_part_of_a_video_becomes_a_stack(tmp_path: Path) -> None:
     make_clip(tmp_path / "long.mp4", frames=20)
     (tmp_path / "parts.csv").write_text(
         "video,start,end,first,second\nlong.mp4,3f,8f,,\nlong.mp4,0.5,1.0,,\nlong.mp4,,,2,17\n"

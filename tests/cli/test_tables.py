@@ -70,14 +70,14 @@ def test_presets_are_listed_with_the_values_in_which_they_differ() -> None:
     assert "preset=opencv: scheme=separate" in text
 
 
-def test_parameters_are_told_with_their_types_and_defaults() -> None:
+def test_parameters_are_listed_with_types_and_defaults() -> None:
     (entry,) = [entry for entry in entries("codecs") if entry["name"] == "centred8"]
     assert entry["parameters"] == {
         "bound": {"type": "float", "default": CODECS["centred8"]().bound}
     }
 
 
-def test_models_are_measured_where_they_are_asked_for() -> None:
+def test_models_are_measured_if_they_are_named() -> None:
     models = {entry["name"]: entry["measured"] for entry in entries("models")}
     c3d = models["c3d"]
     # Tran et al. 2017, arXiv:1708.05038: 78 million, and 38.5 billion multiply-adds
@@ -111,7 +111,7 @@ class Everything:
     hidden: int = dataclasses.field(default=1, init=False)
 
 
-def test_what_needs_a_missing_package_is_marked_and_the_rest_still_listed(
+def test_plugins_that_need_a_missing_package_are_marked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Installed(Plugins[Any]):

@@ -20,7 +20,7 @@ values = st.recursive(
 
 
 @given(record=st.dictionaries(names, values, max_size=4))
-def test_any_plain_data_can_be_shown(record: dict[str, Any]) -> None:
+def test_any_plain_data_is_formatted(record: dict[str, Any]) -> None:
     assert isinstance(format_record(record), str)
 
 
@@ -72,7 +72,7 @@ def test_names_that_take_two_columns_a_letter_stay_aligned() -> None:
     assert second == "runs  2"
 
 
-def test_control_characters_are_shown_and_not_obeyed() -> None:
+def test_control_characters_are_escaped() -> None:
     assert escape_controls("a\x1b[2Jb\n\u202e\udcff") == "a\\x1b[2Jb\\n\\u202e\\udcff"
     assert "\x1b" not in format_table([["\x1b[31m", "1"]])
     assert "\x1b" not in format_record({"na\x1bme": "va\x1blue", "list": ["\x1b"]})

@@ -90,7 +90,7 @@ def test_two_kinds_of_repetition_are_refused(folder: Path) -> None:
     assert call("train", folder / "recipe.toml", "--seeds", "x").exit_code == 2
 
 
-def test_another_protocol_leaves_the_run_as_it_is(folder: Path) -> None:
+def test_another_protocol_does_not_change_the_run(folder: Path) -> None:
     run = folder / "run"
     before = (run / "spatial" / "scores.npz").read_bytes()
     report = (run / "report" / "report.json").read_bytes()
@@ -158,7 +158,7 @@ def test_runs_are_listed_with_epochs_and_accuracy(folder: Path) -> None:
     assert "spatial 1/1" in output("runs", folder)
 
 
-def test_a_few_videos_can_be_learnt_by_heart(folder: Path) -> None:
+def test_a_few_videos_can_be_memorised(folder: Path) -> None:
     text = output(
         "train",
         folder / "recipe.toml",

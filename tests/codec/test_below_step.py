@@ -47,7 +47,7 @@ def write_small_motion(path: Path) -> Path:
     return write(path, fields=np.full((3, 2, 12, 16), 0.035, np.float32))
 
 
-def test_it_is_recorded_kept_by_copies_and_shown(tmp_path: Path) -> None:
+def test_below_step_is_recorded_copied_and_shown(tmp_path: Path) -> None:
     path = write_small_motion(tmp_path / "x.h5")
     copy_stack(path, tmp_path / "y.h5", codec=Fixed16())
     for stored in (path, tmp_path / "y.h5"):

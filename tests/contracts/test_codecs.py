@@ -93,7 +93,7 @@ def test_the_opposite_motion_has_the_opposite_value(name: str, field: Vectors) -
 
 @codecs
 @given(field=vectors)
-def test_what_was_decoded_encodes_to_the_same_codes(name: str, field: Vectors) -> None:
+def test_encoding_decoded_vectors_gives_the_same_codes(name: str, field: Vectors) -> None:
     codec = CODECS[name]()
     codes = codec.encode(field)
     assert (codec.encode(codec.decode(codes)) == codes).all()
@@ -151,9 +151,7 @@ def test_vectors_at_the_bound_are_counted_once_each(name: str) -> None:
 
 @codecs
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (2, 3, 4, 5)])
-def test_what_is_not_two_components_of_a_field_is_refused(
-    name: str, shape: tuple[int, ...]
-) -> None:
+def test_arrays_that_are_not_fields_are_refused(name: str, shape: tuple[int, ...]) -> None:
     codec = CODECS[name]()
     with pytest.raises(ShapeError, match=r"expected \(\.\.\., 2, H, W\)"):
         codec.encode(np.zeros(shape, np.float32))
@@ -201,7 +199,7 @@ def test_a_codec_is_made_again_from_its_provenance(name: str) -> None:
 
 @bounded_codecs
 @pytest.mark.parametrize("bound", [0, -1.0, float("nan"), float("inf"), 1e9, "20", True, None])
-def test_a_bound_that_is_no_number_of_pixels_is_refused(name: str, bound: Any) -> None:
+def test_an_invalid_bound_is_refused(name: str, bound: Any) -> None:
     kind: Any = CODECS[name]
     with pytest.raises(ParameterError, match="expected pixels from"):
         kind(bound=bound)

@@ -193,7 +193,7 @@ def test_a_stack_gets_another_compression_or_codec(stacks: Path, tmp_path: Path)
         verify_stack(path)
 
 
-def test_what_cannot_be_converted_is_one_line(stacks: Path, tmp_path: Path) -> None:
+def test_a_failed_conversion_gives_one_line(stacks: Path, tmp_path: Path) -> None:
     run(stacks, "--to", "rawframes", "--out", tmp_path / "f")
     cases: list[tuple[list[str | Path], int, str]] = [
         ([stacks, "--to", "rawframes", "--out", tmp_path / "f"], 1, "exists"),
@@ -225,7 +225,7 @@ def test_parameters_out_of_range_are_refused(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
-def test_every_format_describes_itself_and_leaves_nothing_after_a_failure(
+def test_every_format_is_documented_and_leaves_no_file_after_an_error(
     name: str, stacks: Path, tmp_path: Path
 ) -> None:
     form = FORMATS[name]()

@@ -83,7 +83,7 @@ def test_rgb_frames_stand_in_the_middle_of_the_flow_window(
     assert greys(only(rgb[0])[0]) == expected
 
 
-def test_training_draws_a_moment_anew_in_each_epoch(stacks: Stacks) -> None:
+def test_training_draws_other_moments_in_each_epoch(stacks: Stacks) -> None:
     clips = flow_clips(stacks(12), Window(5), PLAIN, training=True, seed=3)
     seen = set()
     for epoch in range(60):
@@ -145,7 +145,7 @@ def test_views_are_segments_times_crops(stacks: Stacks) -> None:
         assert (ten[5:, 0, 0] == -start).all()
 
 
-def test_what_the_recipes_transforms_give_is_what_a_model_takes(stacks: Stacks) -> None:
+def test_transforms_of_a_recipe_return_the_shape_that_the_model_takes(stacks: Stacks) -> None:
     samples = stacks(20, size=(40, 56))
     for clips in (flow_clips, rgb_clips):
         steps = train_transform((32, 24), mean_flow=True)
@@ -266,7 +266,7 @@ def test_a_stack_made_otherwise_is_named_with_what_differs(stacks: Stacks) -> No
         flow_clips(mixed, Window(5), PLAIN, training=False)
 
 
-def test_what_cannot_work_fails_before_the_first_item(stacks: Stacks) -> None:
+def test_invalid_datasets_are_refused_before_the_first_item(stacks: Stacks) -> None:
     samples = stacks(9, rgb=False)
     assert flow_clips(samples, Window(5), PLAIN, training=False).spec.size == (12, 16)
     with pytest.raises(StackError, match=r"0.h5: no RGB frames.*--rgb"):

@@ -16,7 +16,7 @@ Make = Callable[..., Path]
 FOLDER = SplitRecipe("folder")
 
 
-def test_folders_are_classes_and_the_seed_divides_each_alike(tree: Make) -> None:
+def test_directories_are_classes_and_each_is_divided_by_the_seed(tree: Make) -> None:
     root = tree(*(f"{name}/{n}" for name in ("walk", "jump") for n in range(20)))
     split = read_split(SplitRecipe("folder", test=0.25, validation=0.2), root)
     assert split.classes == ("jump", "walk")
@@ -96,7 +96,7 @@ def test_links_are_followed_but_not_in_circles(tree: Make) -> None:
     assert len(split.train) + len(split.test) + len(split.validation) == 4
 
 
-def test_unfinished_and_hidden_files_are_no_stacks(tree: Make) -> None:
+def test_unfinished_and_hidden_files_are_skipped(tree: Make) -> None:
     root = tree("walk/1", "walk/2", "walk/.3", ".cache/walk/4")
     (root / "walk/5.h5.part").touch()
     split = read_split(FOLDER, root)

@@ -46,7 +46,7 @@ def test_columns_come_in_any_order_with_others_between(manifest: Make, tree: Mak
     assert [s.video for s in split.train] == ["1"]
 
 
-def test_whole_numbers_are_names_sorted_as_numbers(manifest: Make, tree: Make) -> None:
+def test_integer_labels_are_sorted_as_numbers(manifest: Make, tree: Make) -> None:
     rows = "".join(f"{n},{n},train\n" for n in (10, 9, 0, 7))
     split = read(manifest("video,label,split\n" + rows), tree("0", "7", "9", "10"))
     assert split.classes == ("0", "7", "9", "10")

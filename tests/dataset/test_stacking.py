@@ -152,7 +152,7 @@ def test_bidirectional_fields_a_step_apart_stay_in_the_window(write: Write) -> N
     assert middle + 3 < start + window.span
 
 
-def test_short_videos_are_looped_both_ways_and_trajectories_start_anew(write: Write) -> None:
+def test_short_videos_are_looped_and_trajectories_restart(write: Write) -> None:
     samples = write(pans(1, 2, 3))
     # fields 0 1 2 0 ... from frame 0; the middle frame of 8 fields is frame 4, which is frame 1
     assert speeds(fields_of(samples, Window(8), "bidirectional")) == [2, 3, 1, 2, -1, -3, -2, -1]
@@ -212,7 +212,7 @@ def test_training_takes_the_same_moments_whatever_the_stacking(write: Write) -> 
     assert len(starts) > 3
 
 
-def test_what_a_stacking_needs_is_asked_for_before_the_first_clip(write: Write) -> None:
+def test_requirements_of_a_stacking_are_checked_before_the_first_clip(write: Write) -> None:
     samples = write(pans(1, 2, 3, 4, 5), backward=False)
     with pytest.raises(StackError, match=r"0.h5: no backward flow.*--backward"):
         flow_clips(samples, Window(4), (), training=False, stacking="bidirectional")

@@ -42,7 +42,7 @@ def test_an_item_has_frames_and_fields_of_one_moment(stacks: Stacks) -> None:
     assert to_clip(inputs["flow"]).shape == (2, 4, 12, 16)
 
 
-def test_a_transform_of_torchvision_moves_both_alike(stacks: Stacks) -> None:
+def test_transforms_of_torchvision_treat_rgb_and_flow_alike(stacks: Stacks) -> None:
     transform = v2.Compose([v2.RandomHorizontalFlip(1.0), v2.Resize((24, 32))])
     dataset = StackDataset(stacks(20), length=2, transform=transform, training=False, bound=20.0)
     plain = StackDataset(stacks(20), length=2, training=False)
@@ -117,7 +117,7 @@ def test_a_split_a_list_and_a_directory_are_sources(stacks: Stacks, tmp_path: Pa
     assert tree.labels == [0, 1]
 
 
-def test_what_does_not_fit_is_refused(stacks: Stacks, tmp_path: Path) -> None:
+def test_invalid_values_are_refused(stacks: Stacks, tmp_path: Path) -> None:
     samples = stacks(12)
     with pytest.raises(SplitError, match="no stacks"):
         StackDataset(tmp_path / "nothing")

@@ -39,9 +39,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @pytest.mark.parametrize("kind", ["rgb", "flow"])
 @pytest.mark.parametrize("step", EVERY, ids=lambda step: type(step).__name__)
-def test_a_step_repeats_itself_keeps_the_frames_and_leaves_its_input(
-    step: Step, kind: Kind
-) -> None:
+def test_steps_are_deterministic_and_do_not_change_their_input(step: Step, kind: Kind) -> None:
     clip = noise(kind)
     clip.values.setflags(write=False)
     before = clip.values.copy()

@@ -151,7 +151,7 @@ def test_a_wrong_line_is_named(
         read(lists(files(**changed)), tree("Biking/v_Biking_g08_c01"))
 
 
-def test_what_cannot_be_found_is_said(tree: Make, lists: Make, tmp_path: Path) -> None:
+def test_missing_files_are_reported(tree: Make, lists: Make, tmp_path: Path) -> None:
     there, stacks = lists(files()), tree("Biking/unlisted")
     with pytest.raises(SplitError, match=r"trainlist04.txt: no such split file; found: testlist01"):
         read(there, stacks, split=4)

@@ -172,7 +172,7 @@ def test_a_directory_in_use_is_refused(
     assert set(stacks(out)) == {"extract.jsonl"}
 
 
-def test_no_jobs_are_no_error(tmp_path: Path) -> None:
+def test_an_empty_list_of_jobs_is_valid(tmp_path: Path) -> None:
     summary = extract([], SETTINGS, tmp_path / "out")
     assert summary.done == summary.skipped == summary.failed == ()
 

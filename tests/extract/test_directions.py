@@ -84,7 +84,9 @@ def test_backward_flow_is_forward_flow_reversed_on_the_later_frame(
             assert max(back) < 0.15
 
 
-def test_what_stays_in_view_is_consistent_and_what_goes_is_not(clip: Path, tmp_path: Path) -> None:
+def test_visible_pixels_are_consistent_and_hidden_pixels_are_not(
+    clip: Path, tmp_path: Path
+) -> None:
     with extracted(clip, tmp_path, outputs=CONSISTENCY) as stack:
         assert not stack.has_backward, "computed, but not asked for"
         for k in range(FRAMES - 1):
@@ -101,9 +103,7 @@ def test_what_stays_in_view_is_consistent_and_what_goes_is_not(clip: Path, tmp_p
             assert stack.consistency[k] == np.float32(mask.mean())
 
 
-def test_without_the_camera_the_ground_stands_still_and_the_square_moves_by_itself(
-    clip: Path, tmp_path: Path
-) -> None:
+def test_stabilised_flow_has_a_static_background(clip: Path, tmp_path: Path) -> None:
     with extracted(clip, tmp_path, **EVERYTHING) as stack:
         assert (stack.inliers > 0.5).all()
         assert stack.header.stabiliser is not None
@@ -153,7 +153,7 @@ def luma(frame: Frame) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 3, 4, 9])
-def test_each_backward_field_is_of_its_own_two_frames_however_pairs_are_batched(
+def test_each_backward_field_belongs_to_its_pair_for_any_batch(
     clip: Path, tmp_path: Path, pairs: int
 ) -> None:
     frames = [luma(frame) for frame in read_frames(clip)]
@@ -164,7 +164,7 @@ def test_each_backward_field_is_of_its_own_two_frames_however_pairs_are_batched(
             np.testing.assert_array_equal(stack.field(k), [-change, -2 * change])
 
 
-def test_where_nothing_supports_a_camera_flow_stays_as_it_is(tmp_path: Path) -> None:
+def test_flow_without_support_for_a_camera_is_unchanged(tmp_path: Path) -> None:
     flat = write_video(tmp_path / "flat.mkv", [np.full((32, 48), 90, np.uint8)] * 3, codec="ffv1")
     with extracted(flat, tmp_path, stabilise=Stabiliser()) as stack:
         np.testing.assert_array_equal(stack.homographies, [np.eye(3)] * 2)

@@ -59,7 +59,7 @@ def test_a_folder_of_numbered_images_is_one_video_and_keeps_its_whole_name(tmp_p
     assert planned([frames], tmp_path / "out") == {"clip.v2.h5": "clip.v2"}
 
 
-def test_images_beside_videos_are_no_video(tmp_path: Path) -> None:
+def test_images_beside_videos_are_not_a_video(tmp_path: Path) -> None:
     touch(tmp_path / "videos/clip.mp4", tmp_path / "videos/thumb1.jpg", tmp_path / "videos/2.jpg")
     assert planned([tmp_path / "videos"], tmp_path / "out") == {"clip.h5": "clip.mp4"}
 
@@ -76,7 +76,7 @@ def test_a_link_back_up_is_followed_once(tmp_path: Path) -> None:
     assert planned([tmp_path / "videos"], tmp_path / "out") == {"a/clip.h5": "a/clip.mp4"}
 
 
-def test_a_linked_folder_is_searched_and_a_dead_link_is_not_lost(tmp_path: Path) -> None:
+def test_linked_directories_are_searched_and_dead_links_are_reported(tmp_path: Path) -> None:
     touch(tmp_path / "elsewhere/clip.mp4")
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos/a").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -84,7 +84,7 @@ def test_a_linked_folder_is_searched_and_a_dead_link_is_not_lost(tmp_path: Path)
     assert set(planned([tmp_path / "videos"], tmp_path / "out")) == {"a/clip.h5", "gone.h5"}
 
 
-def test_a_pipe_is_no_video(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_video(tmp_path: Path) -> None:
     touch(tmp_path / "videos/clip.mp4")
     os.mkfifo(tmp_path / "videos/pipe.mp4")
     assert planned([tmp_path / "videos"], tmp_path / "out") == {"clip.h5": "clip.mp4"}
@@ -115,7 +115,7 @@ def test_a_video_given_twice_is_one_job(tmp_path: Path) -> None:
     assert len(plan(sources, tmp_path / "out")) == 1
 
 
-def test_a_manifest_lists_videos_from_its_own_folder(tmp_path: Path) -> None:
+def test_videos_of_a_manifest_are_relative_to_its_directory(tmp_path: Path) -> None:
     manifest = tmp_path / "lists/all.csv"
     touch(manifest, tmp_path / "lists/walk/a.mp4", tmp_path / "far/b.mp4")
     inside = manifest.parent / "run/d.mp4"

@@ -37,7 +37,7 @@ def test_keys_of_other_versions_are_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_journal_that_is_lost_during_a_run_is_noticed(tmp_path: Path, replaced: bool) -> None:
+def test_a_journal_removed_during_a_run_is_detected(tmp_path: Path, replaced: bool) -> None:
     journal = Journal(tmp_path / "extract.jsonl")
     kept = (tmp_path / "extract.jsonl").rename(tmp_path / "other")
     if replaced:
@@ -55,9 +55,7 @@ def test_lines_of_earlier_runs_stay(tmp_path: Path) -> None:
 
 
 @given(st.text(), st.integers(0, 400))
-def test_a_line_torn_by_a_kill_costs_only_itself(
-    tmp_path_factory: object, text: str, cut: int
-) -> None:
+def test_only_a_truncated_line_is_lost(tmp_path_factory: object, text: str, cut: int) -> None:
     path = Path(str(tmp_path_factory.mktemp("journal"))) / "extract.jsonl"  # type: ignore[attr-defined]
     torn = Outcome(text, "c.h5", "failed", text)
     journal = Journal(path)

@@ -43,7 +43,7 @@ def test_skipped_files_are_counted_with_the_reason(tmp_path: Path) -> None:
     assert "c.unknown (not a video" in line
 
 
-def test_a_link_to_itself_and_a_link_upwards_are_passed(tmp_path: Path) -> None:
+def test_circular_links_are_skipped(tmp_path: Path) -> None:
     touch(tmp_path / "videos/a/clip.mp4")
     (tmp_path / "videos/self").symlink_to("self")
     (tmp_path / "videos/a/up").symlink_to("..", target_is_directory=True)

@@ -14,7 +14,7 @@ from flowstream.recipe import build
 PLAIN: dict[str, Any] = {"sources": ["videos"], "method": "dis"}
 
 
-def test_it_says_what_else_is_stored() -> None:
+def test_the_recipe_selects_the_optional_outputs() -> None:
     table = {
         **PLAIN,
         "backward": True,
@@ -28,7 +28,7 @@ def test_it_says_what_else_is_stored() -> None:
     assert settings.stabilise == Stabiliser(features="sift")
 
 
-def test_flow_is_forward_and_as_the_camera_sees_it_unless_asked_otherwise() -> None:
+def test_only_forward_flow_with_camera_motion_is_stored_by_default() -> None:
     settings = build(ExtractRecipe, PLAIN, where="extract").settings()
     assert (settings.backward, settings.outputs, settings.stabilise) == (False, (), None)
 

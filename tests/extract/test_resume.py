@@ -62,7 +62,7 @@ def test_without_a_journal_the_stack_itself_is_enough(job: Job) -> None:
     assert len(journal.read_text().splitlines()) == 1
 
 
-def test_how_a_result_is_computed_makes_no_difference(job: Job) -> None:
+def test_options_that_change_no_result_are_not_differences(job: Job) -> None:
     other = dataclasses.replace(SETTINGS, allow_truncated=True, max_corrupt=3)
     assert len(run(job, other).skipped) == 1
 
@@ -154,7 +154,7 @@ def test_another_video_in_its_place_is_refused(job: Job) -> None:
         run(other)
 
 
-def test_a_stack_whose_video_is_gone_fails_by_itself(job: Job) -> None:
+def test_a_removed_video_fails_alone(job: Job) -> None:
     job.source.unlink()
     assert len(run(job).failed) == 1
 

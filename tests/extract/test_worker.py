@@ -58,7 +58,7 @@ def job(source: Path, folder: Path) -> Job:
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 3, 6, 7, 50])
-def test_each_field_is_of_its_own_two_frames_however_pairs_are_batched(
+def test_each_field_belongs_to_its_pair_for_any_batch(
     tmp_path: Path, make_clip: Callable[..., Path], pairs: int
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=8)
@@ -105,9 +105,7 @@ def test_a_stack_records_where_it_comes_from(
         assert stack.rgb(3).shape == (16, 32, 3)
 
 
-def test_an_outcome_tells_what_is_in_the_file(
-    tmp_path: Path, make_clip: Callable[..., Path]
-) -> None:
+def test_an_outcome_describes_the_file(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     counts: list[int] = []
     outcome = attempt(
@@ -130,7 +128,7 @@ def test_a_failed_video_leaves_no_file(tmp_path: Path, make_clip: Callable[..., 
     assert not list((tmp_path / "out").glob("*"))
 
 
-def test_one_frame_is_no_flow(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
+def test_one_frame_gives_no_flow(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
     with pytest.raises(VideoError, match="1 frame after sampling, expected at least 2"):
         extract_video(job(clip, tmp_path), ExtractSettings(DIS(), Sampling(step=5)))
@@ -156,7 +154,7 @@ def test_a_foreseen_error_needs_no_kind() -> None:
     assert one_line(MemoryError()) == "MemoryError"
 
 
-def test_opencv_is_held_to_one_thread_and_let_go(
+def test_opencv_uses_one_thread_during_extraction_only(
     tmp_path: Path, make_clip: Callable[..., Path]
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2)
@@ -193,7 +191,7 @@ def test_a_video_that_changes_while_it_is_read_fails(
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_full_disk_is_told_apart_from_a_bad_video(
+def test_a_full_disk_is_distinguished_from_a_bad_video(
     tmp_path: Path, make_clip: Callable[..., Path]
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=3)

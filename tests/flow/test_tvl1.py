@@ -140,7 +140,7 @@ def test_a_preset_equals_its_numbers_written_out() -> None:
     assert TVL1(preset="fast") != TVL1()
 
 
-def test_how_to_compute_makes_no_other_method() -> None:
+def test_methods_that_differ_only_in_device_or_threads_are_equal() -> None:
     assert TVL1(threads=2) == TVL1()
     assert "threads" not in provenance(TVL1())
 

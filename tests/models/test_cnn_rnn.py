@@ -44,7 +44,7 @@ def test_a_pretrained_cnn_is_frozen_and_stays_in_evaluation_mode() -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_nothing_of_a_frozen_cnn_is_kept_for_back_propagation() -> None:
+def test_activations_of_a_frozen_cnn_are_not_kept() -> None:
     assert not built(**FROZEN).features(clips()).requires_grad
     assert built(**TRAINED).features(clips()).requires_grad
 
@@ -62,7 +62,7 @@ def test_a_cnn_that_starts_at_random_is_trained_unless_that_is_forbidden() -> No
         CNNRNN(backbone="small_cnn", pretrained=False, fine_tune=False)
 
 
-def test_features_are_the_backbones_own_of_each_moment() -> None:
+def test_features_equal_those_of_the_backbone() -> None:
     network = built(**FROZEN).eval()
     backbone: Any = BACKBONES["efficientnet_lite0"]("efficientnet_lite0").build(True).eval()
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def test_features_are_the_backbones_own_of_each_moment() -> None:
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_cells_of_a_grid_have_features_of_their_own() -> None:
+def test_each_cell_of_a_grid_has_its_features() -> None:
     plain, network = built(**FROZEN).eval(), built(**FROZEN, grid=2).eval()
     some = torch.randn(2, 3, 5, 64, 64, generator=torch.Generator().manual_seed(2))
     network.clip = plain.clip = ClipShape(3, 5, 64, 64)

@@ -64,7 +64,7 @@ def test_a_pan_fills_one_bin_and_has_no_boundaries(
     assert float(without_camera[:BINS].abs().max()) == 0
 
 
-def test_the_camera_is_found_behind_something_that_moves_by_itself() -> None:
+def test_the_camera_is_found_despite_a_moving_object() -> None:
     rows, columns = 60, 80
     down, right = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     camera = torch.stack([2 + 0.05 * (right - 40), -1 + 0.05 * (down - 30) + 0.01 * (right - 40)])

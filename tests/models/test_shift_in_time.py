@@ -69,7 +69,7 @@ def early_fusion() -> nn.Module:
     return trained("early_fusion", backbone="small_cnn", pretrained=False)
 
 
-def test_both_learn_the_moments_that_they_are_shown(
+def test_both_networks_learn_the_moments_of_training(
     slow_fusion: nn.Module, early_fusion: nn.Module
 ) -> None:
     # 112 new clips each: 0.95 is five errors; a guess has 0.5 ± 0.05
@@ -77,7 +77,7 @@ def test_both_learn_the_moments_that_they_are_shown(
     assert right(early_fusion, SEEN) > 0.95
 
 
-def test_the_3d_cnn_knows_moments_that_it_was_never_shown(slow_fusion: nn.Module) -> None:
+def test_the_3d_cnn_generalises_to_other_moments(slow_fusion: nn.Module) -> None:
     assert right(slow_fusion, UNSEEN) > 0.95
 
 

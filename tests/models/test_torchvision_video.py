@@ -28,12 +28,12 @@ NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
 every_network = pytest.mark.parametrize("name", NAMES)
 
 
-def test_the_six_are_there() -> None:
+def test_the_six_video_networks_are_listed() -> None:
     assert [n for n in MODELS if issubclass(MODELS[n], TorchvisionVideo)] == NAMES
 
 
 @every_network
-def test_on_rgb_it_is_torchvisions_own_network_but_for_the_last_layer(name: str) -> None:
+def test_only_the_last_layer_differs_from_torchvision_for_rgb(name: str) -> None:
     """Same parameters in all other places; and for small clips, where that can be, same scores."""
     clip = ClipShape(3, 16, 112, 112)
     with torch.device("meta"):
@@ -48,7 +48,7 @@ def test_on_rgb_it_is_torchvisions_own_network_but_for_the_last_layer(name: str)
 
 
 @pytest.mark.parametrize("name", ["mc3_18", "swin3d_t", "mvit_v2_s"])
-def test_on_rgb_it_gives_the_scores_of_torchvisions_own_network(name: str) -> None:
+def test_rgb_scores_equal_those_of_the_torchvision_network(name: str) -> None:
     torch.manual_seed(0)
     theirs: Any = models.get_model(name).eval()
     ours: Any = build_model(name, channels=3, frames=4, size=32, classes=400).eval()
@@ -66,7 +66,7 @@ def first_convolution(network: nn.Module) -> nn.Conv3d:
 
 
 @every_network
-def test_on_flow_only_the_first_convolution_is_another(name: str) -> None:
+def test_only_the_first_convolution_differs_for_flow(name: str) -> None:
     clip = ClipShape(2, 16, 112, 112)
     flow, rgb = (
         build_on_meta(MODELS[name](), clip, 5),
@@ -119,7 +119,7 @@ def test_the_head_is_one_dropout_and_one_layer_for_the_classes(name: str) -> Non
     assert drops == [dropout]
 
 
-def test_mvit_is_told_the_grid_of_its_clips() -> None:
+def test_mvit_gets_the_grid_of_its_clips() -> None:
     """Of 16 x 224 x 224 it is what torchvision makes for its weights."""
     with torch.device("meta"):
         theirs: Any = models.get_model("mvit_v2_s")

@@ -120,7 +120,7 @@ def test_positions_are_resampled_as_torchvision_does(side: int) -> None:
     assert torch.equal(resampled[:, 0], positions[:, 0])
 
 
-def test_positions_that_are_no_square_are_refused() -> None:
+def test_positions_that_are_not_square_are_refused() -> None:
     with pytest.raises(CheckpointError, match="has 15 positions, expected a square"):
         resample_positions(torch.zeros(1, 1 + 15, 8), (4, 4))
 

@@ -58,7 +58,7 @@ def test_all_three_files_say_the_same(comparison: Comparison, tmp_path: Path) ->
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_what_each_network_takes_is_told_and_sorted_by_how_many_values_it_is(
+def test_inputs_of_networks_are_listed_and_sorted_by_size(
     comparison: Comparison, tmp_path: Path
 ) -> None:
     write_comparison(tmp_path, comparison)
@@ -89,6 +89,6 @@ def test_names_are_escaped_and_the_page_asks_for_nothing(comparison: Comparison)
     assert "http" not in text.replace("http-equiv", "")
 
 
-def test_nothing_to_compare_is_refused(comparison: Comparison, tmp_path: Path) -> None:
+def test_an_empty_comparison_is_refused(comparison: Comparison, tmp_path: Path) -> None:
     with pytest.raises(ScoresError, match="no model to compare"):
         write_comparison(tmp_path, replace(comparison, contenders=[]))

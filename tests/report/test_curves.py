@@ -37,7 +37,7 @@ def test_the_same_measure_of_two_splits_shares_a_panel(log: Path) -> None:
     assert list(panels["learning rate"].lines) == ["learning rate"]
 
 
-def test_what_was_not_measured_every_epoch_has_gaps(log: Path) -> None:
+def test_measures_that_are_missing_in_some_epochs_have_gaps(log: Path) -> None:
     validation = curves(log)[0].lines["validation"]
     assert math.isnan(validation[1])
     assert (validation[0], validation[2]) == (2.5, 1.5)
@@ -49,7 +49,7 @@ def test_a_line_cut_off_while_it_was_written_is_left_out(log: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "epoch,train_loss\n", "hello\nworld\n", "a,b\nx,y\n"])
-def test_what_is_no_log_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_log_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "log.csv"
     path.write_text(text)
     with pytest.raises(ParameterError, match=r"log\.csv: not a training log"):
@@ -85,7 +85,7 @@ def test_a_straight_line_is_drawn_straight_upward_and_across_the_whole_width() -
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.11)
 
 
-def test_a_gap_is_drawn_over_and_the_last_known_value_told() -> None:
+def test_gaps_are_bridged_and_the_last_value_is_shown() -> None:
     figure = drawn(Panel("top1", "epoch", (1, 2, 3), {"validation": (0.25, 0.5, math.nan)}))
     assert len(points(figure)) == 2
     assert "validation 0.5" in "".join(figure.itertext())

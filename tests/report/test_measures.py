@@ -63,7 +63,7 @@ def test_top_k_counts_the_labels_that_fewer_than_k_classes_beat(seed: int, k: in
         assert right == (better < k)
 
 
-def test_among_equal_scores_the_earlier_class_stands_first() -> None:
+def test_the_earlier_class_is_first_among_equal_scores() -> None:
     even = np.full((3, 3), 1 / 3, np.float32)
     assert top_k(even, np.arange(3), 1).tolist() == [True, False, False]
     assert top_k(even, np.arange(3), 2).tolist() == [True, True, False]
@@ -104,7 +104,7 @@ def test_mean_class_accuracy_counts_small_classes_like_large_ones_and_empty_ones
     assert [row.accuracy for row in found.classes] == [1.0, 0.0, None]
 
 
-def test_a_class_names_what_most_of_its_videos_were_taken_for() -> None:
+def test_a_class_names_its_most_frequent_wrong_prediction() -> None:
     found = measure(answers([0, 1, 2, 2, 2, 1, 0, 0], [0, 0, 0, 0, 1, 1, 2, 2]))
     assert [row.confused_with for row in found.classes] == ["sit", "sit", "run"]
     assert measure(answers([0, 1], [0, 1])).classes[0].confused_with is None
@@ -115,7 +115,7 @@ def test_top_five_of_three_classes_is_top_three() -> None:
     assert (found.k, found.top_k.value, found.top1.value) == (3, 1.0, 0.0)
 
 
-def test_nothing_to_measure_on_is_refused() -> None:
+def test_scores_without_videos_or_labels_are_refused() -> None:
     with pytest.raises(ScoresError, match="videos without a label: 1 of 2"):
         measure(answers([0, 0], [0, -1]))
     with pytest.raises(ScoresError, match="at least one video"):
@@ -176,7 +176,7 @@ def test_agreement_matches_the_videos_by_name() -> None:
     assert (found.both, found.only_first, found.only_second, found.neither) == (2, 1, 1, 1)
 
 
-def test_agreement_is_told_of_every_pair_under_the_names_given() -> None:
+def test_agreement_is_computed_for_every_pair_of_streams() -> None:
     one, two = answers([0], [0]), answers([1], [0])
     pairs = agreements({"spatial": one, "temporal": two, "audio": two})
     assert [(pair.first, pair.second) for pair in pairs] == [

@@ -71,7 +71,7 @@ def read(folder: Path) -> tuple[dict[str, Any], Reader]:
     return data, Reader((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def test_the_page_and_the_data_tell_the_measured_figures(tmp_path: Path) -> None:
+def test_the_page_and_the_data_show_the_measures(tmp_path: Path) -> None:
     streams, fused = two_streams()
     written = write_report(tmp_path / "new", streams, fused, facts={})
     assert written == tmp_path / "new" / "report.html"

@@ -120,5 +120,5 @@ def test_clips_without_stacks_are_named(run: Path) -> None:
     assert VIDEOS[7] in page
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     assert "flowstream train" in refusal(1, "report", tmp_path)

@@ -51,7 +51,7 @@ def test_a_group_in_training_and_in_test_is_a_warning(capsys: pytest.CaptureFixt
         ({"device": "cuda:77"}, "cuda:77"),
     ],
 )
-def test_nothing_is_extracted_where_training_could_not_start(
+def test_nothing_is_extracted_if_training_would_fail(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     for name in ("walk/a.mp4", "run/b.mp4"):

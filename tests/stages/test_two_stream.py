@@ -85,7 +85,7 @@ def test_a_single_stream_is_reported_without_fusion(folder: Path) -> None:
     assert not (recipe.out / "fused").exists()
 
 
-def test_scores_of_another_checkpoint_are_made_anew(folder: Path) -> None:
+def test_scores_of_another_checkpoint_are_computed_again(folder: Path) -> None:
     values = described(folder, out=str(folder / "twice"), stacks=str(folder / "run" / "stacks"))
     recipe = build(Recipe, values, where="test")
     train_streams(recipe, progress=False)

@@ -139,7 +139,7 @@ def test_the_other_programs_refuse_before_they_begin(recipe: Path) -> None:
     assert not manifest.parent.exists()
 
 
-def test_what_has_begun_needs_the_file_no_more(recipe: Path) -> None:
+def test_a_started_run_does_not_need_the_weights_file(recipe: Path) -> None:
     assert call("train", recipe, "--quiet").exit_code == 0
     recipe.with_name("vit.pt").unlink()
     loaded = load_recipe(recipe, Recipe)

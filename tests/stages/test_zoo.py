@@ -97,7 +97,7 @@ def test_the_comparison_is_a_table_a_page_and_links_to_each_report(zoo: ZooRecip
         assert f'href="{row["report"]}"' in page
 
 
-def test_what_is_done_is_not_done_again(zoo: ZooRecipe) -> None:
+def test_completed_work_is_not_repeated(zoo: ZooRecipe) -> None:
     def times() -> dict[Path, int]:
         return {
             path: path.stat().st_mtime_ns
@@ -157,7 +157,7 @@ def test_a_zoo_that_makes_no_sense_is_refused(
         build(ZooRecipe, described(tmp_path, **changes), where="test")
 
 
-def test_an_action_set_that_was_made_otherwise_is_not_taken_for_this_one(zoo: ZooRecipe) -> None:
+def test_an_action_set_with_other_parameters_is_refused(zoo: ZooRecipe) -> None:
     assert zoo.toy
     changed = dataclasses.replace(zoo, toy=dataclasses.replace(zoo.toy, test=3))
     with pytest.raises(ParameterError, match="other parameters; choose another directory"):

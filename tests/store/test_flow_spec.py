@@ -68,6 +68,6 @@ def test_tables_in_tables_are_compared_setting_by_setting() -> None:
         {**plain, "method": {"name": {1}}},
     ],
 )
-def test_what_is_no_spec_is_refused(record: dict[str, Any]) -> None:
+def test_a_record_that_is_not_a_spec_is_refused(record: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match="not a flow spec"):
         FlowSpec.from_dict(record)

@@ -15,7 +15,7 @@ from flowstream.types import Images
 
 
 @given(rows=st.integers(1, 40), columns=st.integers(1, 40))
-def test_any_size_comes_back_and_stands_in_the_header(rows: int, columns: int) -> None:
+def test_frames_of_any_size_are_decoded_to_the_same_size(rows: int, columns: int) -> None:
     encoded = encode_jpeg(np.full((rows, columns, 3), 90, np.uint8))
     assert jpeg_size(encoded) == (rows, columns)
     assert decode_jpeg(encoded).shape == (rows, columns, 3)
@@ -50,13 +50,13 @@ def test_a_quality_out_of_range_is_refused(quality: int) -> None:
     "image",
     [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32)],
 )
-def test_what_is_no_rgb_frame_is_refused(image: Images) -> None:
+def test_an_array_that_is_not_an_rgb_frame_is_refused(image: Images) -> None:
     with pytest.raises(ShapeError, match=r"expected \(H, W, 3\) of uint8"):
         encode_jpeg(image)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xd9", b"no image", b"\x89PNG\r\n\x1a\n"])
-def test_bytes_that_are_no_jpeg_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_jpeg_are_refused(data: bytes) -> None:
     with pytest.raises(StackError, match="not a JPEG image"):
         decode_jpeg(data)
     with pytest.raises(StackError, match="not a complete JPEG image"):

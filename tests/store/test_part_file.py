@@ -29,7 +29,7 @@ def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> N
 
 
 @unix
-def test_a_second_process_is_refused_too_and_a_dead_one_stands_in_nobodys_way(
+def test_a_second_process_is_refused_and_a_dead_one_is_ignored(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "x.h5"
@@ -79,7 +79,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         PartFile(tmp_path / "y.h5")
 
 
-def test_what_was_written_reads_back_and_gaps_read_as_zeros(tmp_path: Path) -> None:
+def test_written_bytes_are_read_back_and_gaps_are_zeros(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "x.h5")
     part.seek(4)
     part.write(b"data")
@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_file(tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_a_full_disk_refused_still_reads_back(
+def test_data_that_a_full_disk_refused_can_be_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FullDisk:

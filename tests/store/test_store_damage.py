@@ -28,14 +28,16 @@ from tests.store.whole_stack import KINDS, make
         (b"\x89HDF\r\n\x1a\n" + bytes(4096), "not a stack of flowstream"),
     ],
 )
-def test_what_is_no_stack_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_stack_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "x.h5"
     path.write_bytes(content)
     with pytest.raises(StackError, match=message):
         open_stack(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="cannot read: No such file"):
         open_stack(tmp_path / "missing.h5")
     with pytest.raises(StackError, match="cannot read: Is a directory"):

@@ -121,7 +121,7 @@ def test_a_version_that_does_not_know_the_item_says_so(
         open_stack(path)
 
 
-def test_every_item_describes_itself() -> None:
+def test_every_item_has_a_description() -> None:
     for item in ITEMS.values():
         assert item.long_name
         assert item.units

@@ -125,7 +125,7 @@ def test_the_summary_includes_them(whole: Path) -> None:
     assert summary["stabilised"] == 0.8
 
 
-def test_only_the_stabiliser_makes_other_flow(tmp_path: Path, whole: Path) -> None:
+def test_only_the_stabiliser_changes_the_flow(tmp_path: Path, whole: Path) -> None:
     plain = make(tmp_path / "plain.h5")
     both = make(tmp_path / "both.h5", ["backward", "consistency"])
     with open_stack(plain) as one, open_stack(both) as two, open_stack(whole) as three:

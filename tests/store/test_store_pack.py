@@ -69,7 +69,7 @@ def test_the_verbs_pack_and_unpack(packed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out/run/a.h5").read_bytes() == (tmp_path / "s/run/a.h5").read_bytes()
 
 
-def test_what_is_damaged_or_missing_is_one_line(packed: Path, tmp_path: Path) -> None:
+def test_damaged_and_missing_files_give_one_line(packed: Path, tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no such stack in the pack"):
         open_stack(packed / "run/z.h5")
     with pytest.raises(StackError, match="No such file"):

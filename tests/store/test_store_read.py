@@ -163,7 +163,7 @@ def test_the_summary_is_plain_data_that_agrees_with_the_stack(stack: Stack) -> N
     assert summary["outputs"] == ["rgb"]
 
 
-def test_the_spec_is_what_was_asked_for(stack: Stack) -> None:
+def test_the_spec_has_the_requested_settings(stack: Stack) -> None:
     assert stack.spec == FlowSpec(
         method={"name": "dis", "preset": "medium"},
         sampling={"step": 2, "fps": None, "short_side": None, "size": (20, 28)},

@@ -77,7 +77,7 @@ def test_dataclasses_are_recorded_as_their_provenance(tmp_path: Path) -> None:
         assert stack.method == {"name": "made up", "scales": [1, 2]}
 
 
-def test_a_source_name_that_is_no_utf_8_is_recorded_in_escapes(tmp_path: Path) -> None:
+def test_a_source_name_that_is_not_utf_8_is_recorded_with_escapes(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mp4")
     with begin(tmp_path / "x.h5", source=name) as writer:
         fill(writer)
@@ -147,7 +147,7 @@ def test_a_stack_that_is_not_whole_is_refused_at_the_end(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_does_not_belong_in_the_stack_is_refused_when_added(tmp_path: Path) -> None:
+def test_invalid_values_are_refused_when_they_are_added(tmp_path: Path) -> None:
     with begin(tmp_path / "x.h5", ["rgb"]) as writer:
         with pytest.raises(StackError, match="frame 0: got no image, expected one"):
             writer.add_frame(0, 0.0)
@@ -208,7 +208,7 @@ def test_a_writer_outside_its_with_statement_is_refused(tmp_path: Path) -> None:
         ({"sampling": {"fps": float("inf")}}, "cannot be recorded"),
     ],
 )
-def test_what_cannot_be_recorded_is_refused_before_a_file_is_made(
+def test_invalid_header_values_are_refused_before_a_file_is_created(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ParameterError, match=message):

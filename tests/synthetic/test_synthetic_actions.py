@@ -41,7 +41,7 @@ def test_a_scene_starts_the_same_whatever_the_motion() -> None:
         assert np.abs(one.astype(int) - other).mean() > 5
 
 
-def test_what_flow_sees_is_the_same_whatever_the_appearance(tmp_path: Path) -> None:
+def test_flow_does_not_depend_on_the_appearance(tmp_path: Path) -> None:
     lumas = []
     for appearance in synthetic.HUES:
         frames = [frame(6, time, appearance=appearance, motion="left") for time in range(3)]
@@ -101,7 +101,7 @@ def test_a_manifest_names_every_clip_with_its_class_and_part(action_set: Path) -
     assert files == {row["video"] for row in listed}
 
 
-def test_every_frame_is_encoded_for_itself(action_set: Path) -> None:
+def test_every_frame_is_encoded_independently(action_set: Path) -> None:
     # what an encoder predicts from other frames leaves traces of the motion in one
     for row in rows(action_set)[::9]:
         with av.open(str(action_set.parent / row["video"])) as container:
@@ -166,7 +166,7 @@ def split(labels: list[str]) -> tuple[list[str], list[str]]:
     return [label.split("_")[0] for label in labels], [label.split("_", 1)[1] for label in labels]
 
 
-def test_a_frame_tells_the_appearance_flow_tells_the_motion_and_neither_the_other(
+def test_frames_show_only_appearance_and_flow_shows_only_motion(
     action_set: Path,
 ) -> None:
     known_frames, known_labels = middle_frames(action_set, "train")
@@ -230,7 +230,9 @@ def test_the_set_is_the_same_for_a_seed_and_another_for_another(tmp_path: Path) 
         ({"frames": 1}, "frames: got 1"),
     ],
 )
-def test_what_makes_no_set_is_refused(tmp_path: Path, values: dict[str, Any], message: str) -> None:
+def test_an_invalid_action_set_is_refused(
+    tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ParameterError, match=message):
         synthetic.write_action_set(tmp_path / "set", **values)
     assert not (tmp_path / "set").exists()

@@ -81,7 +81,7 @@ def test_a_file_gets_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
         ([GREY[0][..., None]], {}, ShapeError, "frame 0: got uint8"),
     ],
 )
-def test_what_cannot_be_written_is_refused(
+def test_an_unwritable_target_is_refused(
     tmp_path: Path,
     frames: list[Any],
     options: dict[str, Any],

@@ -114,7 +114,7 @@ def test_a_texture_is_broadband_smooth_and_centred() -> None:
     assert np.array_equal(synthetic.texture((9, 9), seed=1), synthetic.texture((9, 9), seed=1))
 
 
-def test_a_disc_covers_its_area_wherever_it_lies() -> None:
+def test_the_area_of_a_disc_does_not_depend_on_its_position() -> None:
     for centre in ((30, 30), (30.3, 29.6), (30.5, 30.5)):
         cover = disc_cover(centre, 12, size=(60, 60))
         # a pixel's ramp adds a sliver: pi/12
@@ -139,7 +139,7 @@ def test_flow_of_opencv_agrees_with_the_truth() -> None:
         ({"matrix": [[1, 1], [1, 1]]}, ParameterError, "expected one with an inverse"),
     ],
 )
-def test_what_is_no_motion_is_refused(
+def test_invalid_motion_is_refused(
     values: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -149,6 +149,6 @@ def test_what_is_no_motion_is_refused(
 @pytest.mark.parametrize(
     "values", [{"contrast": -1.0}, {"finest": 2.0}, {"finest": 9.0, "coarsest": 8.0}]
 )
-def test_what_is_no_texture_is_refused(values: dict[str, float]) -> None:
+def test_an_invalid_texture_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match="texture: got contrast"):
         synthetic.texture((8, 8), seed=0, **values)

@@ -57,7 +57,7 @@ def edit(path: Path, changes: Mapping[str, Any], *, without: str | None = None) 
     torch.save(content, path)
 
 
-def test_what_is_saved_is_loaded(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_saved_checkpoint_is_loaded_unchanged(checkpoint: Checkpoint, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.pt", checkpoint)
     loaded = load_checkpoint(tmp_path / "a.pt")
     for name in ("recipe", "classes", "spec", "epoch", "measures", "resume", "identity"):
@@ -80,7 +80,7 @@ def test_a_pretrained_network_comes_back_without_its_first_weights(
     assert torch.equal(loaded.network()(batch), model(batch))
 
 
-def test_the_identity_tells_weights_recipes_classes_and_flow_apart(checkpoint: Checkpoint) -> None:
+def test_the_identity_depends_on_weights_recipe_classes_and_flow(checkpoint: Checkpoint) -> None:
     weights = {name: value + 1 for name, value in checkpoint.weights.items()}
     others = [
         replace(checkpoint, weights=weights),
@@ -127,7 +127,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, this is text\n", b"PK\x03\x04"])
-def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         load_checkpoint(tmp_path / "a.pt")
@@ -195,7 +195,7 @@ class Attack:
         return os.mkdir, (str(self.path),)
 
 
-def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
+def test_no_code_in_a_file_is_executed(tmp_path: Path) -> None:
     torch.save({"format": Attack(tmp_path / "hacked")}, tmp_path / "a.pt")
     (tmp_path / "b.pt").write_bytes(pickle.dumps(Attack(tmp_path / "hacked")))
     for name in ("a.pt", "b.pt"):

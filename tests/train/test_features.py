@@ -89,7 +89,7 @@ def test_the_cnn_is_run_once_for_each_clip(
     assert seen == len(split.train) + len(split.validation)
 
 
-def test_a_stopped_run_goes_on_from_its_features(
+def test_an_interrupted_run_continues_from_its_features(
     split: Split, rnn: Recipes, tmp_path: Path
 ) -> None:
     start_run(rnn(), split, tmp_path, device=CPU)

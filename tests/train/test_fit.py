@@ -63,7 +63,7 @@ def test_a_stream_learns_what_it_can_see(
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_a_stopped_run_goes_on_to_the_same_end(
+def test_an_interrupted_run_ends_with_the_same_weights(
     optimiser: str,
     split: Split,
     recipe: Recipes,
@@ -142,7 +142,7 @@ def test_more_epochs_continue_a_finished_run(split: Split, recipe: Recipes, tmp_
     assert history(after)[:1] == before
 
 
-def test_another_protocol_of_evaluation_is_no_other_run(
+def test_another_protocol_belongs_to_the_same_run(
     split: Split, recipe: Recipes, tmp_path: Path
 ) -> None:
     one = train(recipe(epochs=1), split, tmp_path)
@@ -240,7 +240,7 @@ def test_progress_goes_to_stderr(
     assert (out, "flow: 1 of 1 epochs" in err) == ("", True)
 
 
-def test_a_loss_that_is_no_number_stops_training_with_advice(
+def test_a_loss_that_is_not_finite_stops_training_with_advice(
     split: Split, recipe: Recipes, tmp_path: Path
 ) -> None:
     wild = recipe(learning_rate=1e30, warm_up=0.0, clip_gradient=None)
@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
         train(recipe(epochs=1), split, tmp_path / "file" / "run")
 
 
-def test_a_run_whose_best_is_gone_cannot_go_on(
+def test_a_run_without_its_best_checkpoint_cannot_continue(
     split: Split, recipe: Recipes, tmp_path: Path
 ) -> None:
     train(recipe(epochs=1), split, tmp_path)

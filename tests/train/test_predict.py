@@ -35,7 +35,7 @@ def score(path: Path, split: Split, views: Evaluation | None = None) -> Scores:
     return predict(path, split, "test", views=views, device="cpu", progress=False)
 
 
-def test_unseen_videos_are_told_apart(trained: Path, split: Split) -> None:
+def test_unseen_videos_are_classified_correctly(trained: Path, split: Split) -> None:
     scores = score(trained, split)
     assert scores.scores.dtype == np.float32
     assert (scores.scores.argmax(axis=1) == scores.labels).all()
@@ -65,7 +65,7 @@ def test_a_score_is_the_mean_softmax_over_all_views(trained: Path, split: Split)
     np.testing.assert_allclose(score(trained, split, views).scores, expected, atol=1e-6)
 
 
-def test_prediction_repeats_itself(trained: Path, split: Split) -> None:
+def test_prediction_is_deterministic(trained: Path, split: Split) -> None:
     assert np.array_equal(score(trained, split).scores, score(trained, split).scores)
 
 

@@ -92,7 +92,7 @@ def test_rgb_clips_have_three_channels() -> None:
         ({"validation": {"segments": 0}}, "validation: segments: got 0"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_place(values: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused_with_their_place(values: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=f"^temporal.*{message}"):
         make(**values)
 
@@ -102,7 +102,7 @@ def test_a_recipe_survives_as_plain_data() -> None:
     assert build(StreamRecipe, provenance(recipe), where="again") == recipe
 
 
-def test_how_a_stream_is_evaluated_is_no_part_of_what_was_trained() -> None:
+def test_a_change_of_the_evaluation_does_not_require_training() -> None:
     assert make(evaluation={"segments": 3}) == make()
     assert str(make(evaluation={"segments": 3, "crops": "full"}).evaluation).startswith("3xfull")
 

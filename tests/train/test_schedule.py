@@ -79,7 +79,7 @@ def test_weights_decay_but_norms_and_biases_do_not(
     }
 
 
-def test_what_is_not_to_be_trained_is_left_to_itself(recipe: Recipes) -> None:
+def test_parts_that_are_not_trained_do_not_change(recipe: Recipes) -> None:
     net = Net(nn.Linear(3, 3), nn.Linear(3, 2))
     net.layers[0].requires_grad_(False)
     optimiser = make_optimiser(recipe(), net)

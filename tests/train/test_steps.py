@@ -62,7 +62,7 @@ def test_the_share_of_a_mixed_video_is_that_of_its_pixels(recipe: Recipes, kind:
     assert torch.equal(own[:, 0, 0, 0, 0], labels.float())  # the batch itself is unchanged
 
 
-def test_without_mixing_a_batch_stays_as_it_is(recipe: Recipes) -> None:
+def test_a_batch_without_mixing_is_unchanged(recipe: Recipes) -> None:
     values = {"flow": torch.randn(3, 2, 4, 8, 8)}
     labels = torch.tensor([0, 1, 1])
     mixed = mix_batch(recipe(), values, labels, generator=np.random.default_rng(0))

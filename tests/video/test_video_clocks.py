@@ -17,9 +17,7 @@ Film = Callable[..., Path]
 
 
 @pytest.mark.parametrize("seconds", [30, 3600, -2])
-def test_a_transport_stream_whose_clock_jumps_goes_on_by_one_period(
-    film: Film, tmp_path: Path, seconds: int
-) -> None:
+def test_a_jump_of_the_clock_counts_as_one_period(film: Film, tmp_path: Path, seconds: int) -> None:
     whole = film("whole.ts", 40, options={"bf": "0", "g": "20"})
     with av.open(str(whole)) as container:
         unit = container.streams.video[0].time_base
@@ -52,7 +50,7 @@ def times_of(stamps: list[float | None], *, may_jump: bool = False) -> list[floa
     return [seconds for _, seconds in clock.place((stamp, stamp) for stamp in stamps)]
 
 
-def test_a_step_back_of_the_clock_starts_it_anew() -> None:
+def test_a_clock_that_steps_back_is_restarted() -> None:
     stamps = [60 + 0.04 * index for index in range(10)] + [0.04 * index for index in range(10)]
     clock = Clock(period=0.04, may_jump=False)
     times = [seconds for _, seconds in clock.place((stamp, stamp) for stamp in stamps)]
@@ -74,7 +72,7 @@ def test_frames_without_any_stamp_are_a_period_apart() -> None:
     assert times_of([None, None, 5.0, 5.04]) == pytest.approx([0, 0.04, 0.08, 0.12])
 
 
-def test_the_last_frame_of_a_variable_rate_is_no_evidence_of_loss(film: Film) -> None:
+def test_the_last_frame_of_a_variable_rate_is_not_evidence_of_loss(film: Film) -> None:
     times = [*(index / 10 for index in range(19)), 4.0]
     path = film("hold.mkv", times=times)
     assert len(list(read_frames(path))) == 20

@@ -164,7 +164,7 @@ class BreaksOff:
         raise av.error.OSError(5, "Input/output error")
 
 
-def test_what_the_decoder_still_holds_when_reading_breaks_off_is_given(film: Film) -> None:
+def test_frames_in_the_decoder_are_returned_when_reading_fails(film: Film) -> None:
     path = film("film.mp4", options={"bf": "3", "b_strategy": "0"})
     with VideoFile(path) as source:
         packets = source._packets
@@ -232,7 +232,7 @@ def broken(kind: str, folder: Path) -> Path:
         ("under a file", "cannot read the video: Not a directory"),
     ],
 )
-def test_what_is_no_video_gives_one_clear_line(tmp_path: Path, kind: str, message: str) -> None:
+def test_a_file_that_is_not_a_video_gives_one_line(tmp_path: Path, kind: str, message: str) -> None:
     path = broken(kind, tmp_path)
     for look in (probe, count_frames, lambda path: list(read_frames(path, allow_truncated=True))):
         with pytest.raises(VideoError) as caught:

@@ -102,7 +102,7 @@ def test_a_gap_of_more_than_two_frames_and_two_per_cent_is_damage(tmp_path: Path
     assert len(list(read_frames(tmp_path, allow_truncated=True))) == 21
 
 
-def test_numbers_that_run_in_steps_are_no_gaps(tmp_path: Path) -> None:
+def test_numbers_with_a_constant_step_have_no_gaps(tmp_path: Path) -> None:
     write(tmp_path, [f"f{number}.png" for number in range(3, 60, 5)])
     assert levels(tmp_path) == list(range(12))
     assert probe(tmp_path).header_frames == 12
@@ -116,7 +116,7 @@ def test_numbers_that_run_in_steps_are_no_gaps(tmp_path: Path) -> None:
         (["cover.png"], "without numbered images"),
     ],
 )
-def test_what_is_not_one_sequence_is_refused(
+def test_images_that_are_not_one_sequence_are_refused(
     tmp_path: Path, names: list[str], message: str
 ) -> None:
     write(tmp_path, names)

@@ -134,7 +134,7 @@ def test_other_pixel_formats_give_the_same_colours(layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["gray", "gray10le", "gray16be", "ya8"])
-def test_grey_is_full_range_and_left_as_it_is(layout: str) -> None:
+def test_grey_videos_have_full_range_and_are_unchanged(layout: str) -> None:
     grey = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
     source = av.VideoFrame.from_ndarray(grey, format="gray")
     frame = source.reformat(format=layout, threads=1)
@@ -162,7 +162,7 @@ def test_odd_sides_keep_every_row_and_column(size: tuple[int, int]) -> None:
     assert off(converter.rgb(frame), rgb) <= 3
 
 
-def test_what_is_returned_is_the_callers_own() -> None:
+def test_the_caller_may_change_the_result() -> None:
     frame = decoded([*coded(colours(), space=2, full=True)], "yuv444p", space=2, full=True)
     converter = Converter()
     first = converter.luma(frame)

@@ -71,7 +71,7 @@ def test_luma_is_opencvs_grey_but_for_its_shortcut(shared_data: Path) -> None:
         capture.release()
 
 
-def test_of_raw_frames_and_flow_in_one_directory_the_frames_are_read(shared_data: Path) -> None:
+def test_frames_are_read_from_a_directory_of_frames_and_flow(shared_data: Path) -> None:
     path = shared_data / "rawframes"
     expected = len(list(path.glob("img_*.jpg")))
     assert len(list(path.glob("x_*.jpg"))) > 1  # else this test shows nothing

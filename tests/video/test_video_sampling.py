@@ -61,7 +61,7 @@ def test_sampling_by_step_takes_every_step_th_frame_from_the_first(count: int, s
 
 
 @pytest.mark.parametrize("rate", [10, 23.976, 25, 29.97, 30, 59.94])
-def test_resampling_to_its_own_rate_leaves_a_video_as_it_is(rate: float) -> None:
+def test_resampling_to_the_rate_of_the_video_changes_nothing(rate: float) -> None:
     exact = [index / rate for index in range(300)]
     in_milliseconds = [round(1000 * seconds) / 1000 for seconds in exact]  # as Matroska has them
     for times in (exact, in_milliseconds):
@@ -90,7 +90,7 @@ def test_short_side_is_met_and_the_other_keeps_the_aspect_to_half_a_pixel(
     assert abs(width - columns * scale) <= 0.5 + 1e-6
 
 
-def test_the_size_is_the_videos_own_unless_asked_for() -> None:
+def test_the_default_size_is_that_of_the_video() -> None:
     assert Sampling().target(240, 320) == (240, 320)
     assert Sampling(size=(17, 31)).target(240, 320) == (17, 31)
     assert Sampling(short_side=128).target(240, 320) == (128, 171)
@@ -116,7 +116,7 @@ def test_the_size_is_the_videos_own_unless_asked_for() -> None:
         ({"size": (8, 8), "short_side": 8}, "size .* and short_side 8: give one"),
     ],
 )
-def test_what_makes_no_sampling_is_refused(values: dict[str, Any], message: str) -> None:
+def test_an_invalid_sampling_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Sampling(**values)
 

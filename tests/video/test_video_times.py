@@ -44,7 +44,7 @@ def test_sampling_by_step_and_by_fps(film: Film, numbers: Numbers) -> None:
 
 
 @pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3", "b_strategy": "0"}, {"g": "1"}])
-def test_what_an_edit_list_cuts_off_is_no_damage(
+def test_frames_cut_off_by_an_edit_list_are_not_damage(
     film: Film, numbers: Numbers, tmp_path: Path, options: dict[str, str]
 ) -> None:
     whole = film("whole.mp4", options={"sc_threshold": "0", **options})
@@ -58,7 +58,7 @@ def test_what_an_edit_list_cuts_off_is_no_damage(
     assert seconds == pytest.approx([index / 25 for index in range(15)])
 
 
-def test_a_frame_without_a_time_of_its_own_follows_by_a_period(film: Film, tmp_path: Path) -> None:
+def test_a_frame_without_a_time_follows_after_one_period(film: Film, tmp_path: Path) -> None:
     whole = film("whole.mkv", options={"bf": "0"})
     doubled = remux(
         whole, tmp_path / "doubled.mkv", lambda index, stamp: stamp - 40 * (index % 4 == 3)
@@ -70,7 +70,7 @@ def test_a_frame_without_a_time_of_its_own_follows_by_a_period(film: Film, tmp_p
     assert seconds == pytest.approx([index / 25 for index in range(20)])
 
 
-def test_slots_that_a_recorder_left_empty_are_no_damage(film: Film, tmp_path: Path) -> None:
+def test_empty_slots_of_a_recorder_are_not_damage(film: Film, tmp_path: Path) -> None:
     shown = [slot for slot in range(26) if slot % 6 < 5][:20]  # every sixth slot stays empty
     whole = film("whole.avi", codec="mpeg4")
     dropped = remux(whole, tmp_path / "dropped.avi", lambda index, stamp: shown[index])

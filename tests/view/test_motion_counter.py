@@ -65,7 +65,7 @@ def test_stillness_is_exactly_zero() -> None:
     assert (found.max, found.still) == (0.0, 1.0)
 
 
-def test_speeds_beyond_the_histogram_are_told_as_the_fastest() -> None:
+def test_speeds_beyond_the_histogram_are_those_of_the_fastest_vector() -> None:
     fields = np.zeros((1, 2, 10, 10), np.float32)
     fields[0, 0, :5] = 5000.0
     found = counted(fields).summary()
@@ -97,7 +97,7 @@ def test_speeds_a_second_are_those_a_frame_times_the_rate() -> None:
     assert as_record(summary, None)["pixels_per_second"] is None
 
 
-def test_nothing_to_count_and_what_is_no_flow_are_refused() -> None:
+def test_empty_and_invalid_fields_are_refused() -> None:
     with pytest.raises(ParameterError, match="no flow vectors"):
         MotionCounter().summary()
     with pytest.raises(ShapeError, match=r"got \(3, 4, 4\)"):

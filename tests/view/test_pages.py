@@ -84,7 +84,7 @@ def test_scrubbing_and_keys_change_the_picture(browser: Browser, page: Path) -> 
     assert browser.complaints() == []
 
 
-def test_playing_moves_on_by_itself_and_stops(browser: Browser, page: Path) -> None:
+def test_playing_advances_and_stops(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.press(" ")
     browser.wait("document.getElementById('picture').dataset.field !== '0'")
@@ -93,7 +93,7 @@ def test_playing_moves_on_by_itself_and_stops(browser: Browser, page: Path) -> N
 
 
 @pytest.mark.parametrize("codec", ["centred8", "float32"])
-def test_what_the_pointer_reads_is_what_the_stack_holds(
+def test_values_under_the_pointer_equal_those_of_the_stack(
     browser: Browser, tmp_path: Path, codec: str
 ) -> None:
     path = rotating_stack(tmp_path / "turn.h5", codec=codec)

@@ -184,7 +184,7 @@ def test_a_stabilised_stack_is_judged_by_the_flow_between_its_frames(write: Writ
 
 
 @pytest.mark.parametrize(("slope", "textured"), [(0, 0.0), (1, 0.0), (3, 1.0)])
-def test_texture_is_told_by_the_gradient(slope: int, textured: float, tmp_path: Path) -> None:
+def test_texture_is_measured_by_the_gradient(slope: int, textured: float, tmp_path: Path) -> None:
     ramp = np.broadcast_to((slope * np.arange(64)).astype(np.uint8), (3, *SIZE))
     synthetic.write_video(tmp_path / "ramp.mkv", ramp, fps=25, codec="ffv1")
     summary = summarise(video_quality(tmp_path / "ramp.mkv", Farneback(), codec=Centred8()))
@@ -232,7 +232,7 @@ def test_a_videos_fields_are_judged_both_ways_whatever_the_batch(
         assert field.error < field.unmoved / 3
 
 
-def test_videos_are_sampled_as_asked_and_read_no_further_than_needed(tmp_path: Path) -> None:
+def test_videos_are_sampled_and_read_only_as_far_as_needed(tmp_path: Path) -> None:
     synthetic.write_video(tmp_path / "pan.mkv", panned(9), fps=25, codec="ffv1")
     sampling = Sampling(step=2)
     fields = video_quality(tmp_path / "pan.mkv", DIS(), sampling=sampling, codec=Centred8())

@@ -70,7 +70,7 @@ def test_the_temporal_stem_is_the_mean_of_the_wheel_stem() -> None:
     torch.testing.assert_close(stem, expected, atol=0, rtol=0)
 
 
-def test_pretrained_models_have_partial_norms_unless_told_otherwise() -> None:
+def test_pretrained_models_have_partial_norms_by_default() -> None:
     def frozen(**options: Any) -> int:
         model = build_model("single_frame", channels=3, frames=1, size=32, classes=2, **options)
         return sum(isinstance(part, FrozenNorm) for part in model.modules())

@@ -180,7 +180,7 @@ def test_a_tensor_of_another_shape_is_refused(tmp_path: Path, name: str) -> None
         assert f"{name!r} is missing" in refusal(save(state, tmp_path))
 
 
-def test_positions_of_no_square_and_unknown_tensors_are_refused(tmp_path: Path) -> None:
+def test_positions_that_are_not_square_and_unknown_tensors_are_refused(tmp_path: Path) -> None:
     positions = torch.zeros(1, 1 + 15, 16)
     weights = save({**make_state(), "encoder.pos_embedding": positions}, tmp_path)
     assert refusal(weights) == "'encoder.pos_embedding' has 15 positions, expected a square number"

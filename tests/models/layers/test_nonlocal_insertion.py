@@ -203,7 +203,7 @@ def test_blocks_take_the_type_and_mode_of_their_network_and_all_names_of_their_p
         ),
     ],
 )
-def test_what_is_no_map_of_one_width_is_refused(network: nn.Module, name: str) -> None:
+def test_parts_without_maps_of_one_width_are_refused(network: nn.Module, name: str) -> None:
     with pytest.raises(ParameterError, match=f"part '{name}' returns .*expected maps"):
         insert_nonlocal(network, [name], clip=(3, 4, 32, 32), pairwise="gaussian", pool=1)
 
