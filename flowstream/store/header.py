@@ -54,10 +54,8 @@ class Header:
 
     size: Size = field(metadata=_about("rows and columns of the fields and frames"))
     method: Mapping[str, Any] = field(metadata=_about("name and parameters of the flow method"))
-    sampling: Mapping[str, Any] = field(
-        metadata=_about("which frames were taken, and at what size")
-    )
-    codec: Codec = field(metadata=_about("how vectors are stored: name and bound"))
+    sampling: Mapping[str, Any] = field(metadata=_about("selection of the frames, and their size"))
+    codec: Codec = field(metadata=_about("name of the codec, and its bound in pixels"))
     source: str = field(metadata=_about("name of the video, below its source directory"))
     source_size: Size = field(metadata=_about("rows and columns of the video as shown"))
     source_bytes: int = field(metadata=_about("number of bytes of the video"), default=0)
@@ -82,7 +80,9 @@ class Header:
         metadata=_about("quality of the stored images; 0 if there are none"), default=0
     )
     stabiliser: Mapping[str, Any] | None = field(
-        metadata=_about("how the motion of the camera was found that was taken out of the flow"),
+        metadata=_about(
+            "name and parameters of the stabiliser that removed the motion of the camera"
+        ),
         default=None,
     )
     depth_range: str | None = field(

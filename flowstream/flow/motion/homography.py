@@ -88,7 +88,7 @@ def residual(vectors: Vectors, homography: ArrayLike) -> Vectors:
 def with_camera(vectors: Vectors, homography: ArrayLike) -> Vectors:
     """Add camera motion to a residual field; the inverse of `residual`.
 
-    The result is H (p + r(p)) - p.     Errors are those of `residual`.
+    The result is H (p + r(p)) - p. Errors are those of `residual`.
 
     Parameters
     ----------
