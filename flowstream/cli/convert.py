@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand, NameIn, json_option, progress_is_wanted
+from flowstream.cli.options import (
+    Directory,
+    GroupedCommand,
+    NameIn,
+    json_option,
+    progress_is_wanted,
+)
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.errors import ConversionError, FlowstreamError
 from flowstream.escapes import escape_controls
@@ -45,7 +51,7 @@ class _Source:
     help="Format to write; 'flowstream list formats' describes them.",
 )
 @click.option(
-    "-o", "--out", required=True, type=Folder(path_type=Path), help="Directory of the results."
+    "-o", "--out", required=True, type=Directory(path_type=Path), help="Directory of the results."
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the format."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand, json_option
+from flowstream.cli.options import Directory, GroupedCommand, json_option
 from flowstream.errors import ExtractionError
 
 EXAMPLE = """\
@@ -22,7 +22,7 @@ _SIGNS = {"ok": "ok     ", "missing": "missing", "problem": "PROBLEM"}
 @click.option(
     "-o",
     "--out",
-    type=Folder(exists=True, file_okay=False, path_type=Path),
+    type=Directory(exists=True, file_okay=False, path_type=Path),
     default=".",
     metavar="DIR",
     help="Directory whose disk is checked.  [default: the working directory]",

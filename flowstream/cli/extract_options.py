@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
-from flowstream.cli.options import Decorator, Folder, NameIn, options_of
+from flowstream.cli.options import Decorator, Directory, NameIn, options_of
 from flowstream.errors import ParameterError
 from flowstream.extract.pools import POOLS
 from flowstream.flow import STABILISERS
@@ -81,7 +81,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         "-o",
         "--out",
         required=True,
-        type=Folder(file_okay=False, path_type=Path),
+        type=Directory(file_okay=False, path_type=Path),
         metavar="DIR",
         help="Directory for the stacks (NAME.h5) and the journal extract.jsonl.",
     ),

@@ -53,7 +53,7 @@ def describe(kept: KeptFeatures) -> str:
     """Format the size of the stored features and the speed-up."""
     return (
         f"{kept.stream}: features of {kept.clips} clips, {kept.bytes / 1e6:.1f} MB, in "
-        f"{kept.folder}; computed in {kept.seconds:.1f} s\n"
+        f"{kept.directory}; computed in {kept.seconds:.1f} s\n"
         f"  an epoch from clips {kept.epoch_from_clips:.2f} s, from features "
         f"{kept.epoch_from_features:.2f} s: {kept.speed_up:.1f} times as fast "
         f"({kept.steps} steps timed)"
@@ -61,4 +61,4 @@ def describe(kept: KeptFeatures) -> str:
 
 
 def _plain(kept: KeptFeatures) -> dict[str, object]:
-    return {**asdict(kept), "folder": str(kept.folder), "speed_up": kept.speed_up}
+    return {**asdict(kept), "directory": str(kept.directory), "speed_up": kept.speed_up}

@@ -37,7 +37,7 @@ class FrameSize(click.ParamType):  # type: ignore[type-arg]
         return int(height), int(width)
 
 
-class Folder(click.Path):
+class Directory(click.Path):
     """Path of a directory; an empty string (an unset variable of a script) is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

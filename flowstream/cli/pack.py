@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand
+from flowstream.cli.options import Directory, GroupedCommand
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.escapes import escape_controls
 
@@ -43,7 +43,7 @@ def pack(paths: tuple[Path, ...], out: Path) -> None:
 @click.command(cls=GroupedCommand, example="flowstream unpack stacks.h5 --out stacks")
 @click.argument("path", metavar="PACK", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "-o", "--out", required=True, type=Folder(path_type=Path), help="Directory of the stacks."
+    "-o", "--out", required=True, type=Directory(path_type=Path), help="Directory of the stacks."
 )
 def unpack(path: Path, out: Path) -> None:
     """Write each stack of a pack to a file of its own, byte for byte as it was packed."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowstream.cli.options import Folder, GroupedCommand, json_option
+from flowstream.cli.options import Directory, GroupedCommand, json_option
 from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
@@ -21,7 +21,7 @@ _SHOWN = 10
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument(
-    "directory", metavar="DIR", type=Folder(exists=True, file_okay=False, path_type=Path)
+    "directory", metavar="DIR", type=Directory(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--failed", is_flag=True, help="List the videos that failed, and why.")
 @click.option(

@@ -63,7 +63,7 @@ class Comparison:
     remark: str = ""
 
 
-def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
+def write_comparison(directory: str | Path, comparison: Comparison) -> Path:
     """Write `comparison.json`, `comparison.csv` and `comparison.html`.
 
     Returns
@@ -76,7 +76,7 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
     ScoresError
         If there is no contender, or a file cannot be written.
     """
-    folder = Path(folder)
+    directory = Path(directory)
     if not comparison.contenders:
         raise ScoresError("comparison: no model to compare; expected at least one, got 0")
     data = {"format": FORMAT, "flowstream": __version__, **asdict(comparison)}
@@ -87,13 +87,13 @@ def write_comparison(folder: str | Path, comparison: Comparison) -> Path:
         "comparison.html": page(comparison),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            with whole_file(folder / name) as part:
+            with whole_file(directory / name) as part:
                 part.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ScoresError(f"{folder}: cannot write the comparison: {error.strerror}") from error
-    return folder / "comparison.html"
+        raise ScoresError(f"{directory}: cannot write the comparison: {error.strerror}") from error
+    return directory / "comparison.html"
 
 
 def _as_csv(comparison: Comparison) -> str:

@@ -24,7 +24,7 @@ FORMAT = "flowstream.report 1"
 
 
 def write_report(
-    folder: str | Path,
+    directory: str | Path,
     streams: Mapping[str, Scores],
     fused: Scores | None,
     *,
@@ -37,7 +37,7 @@ def write_report(
 
     Parameters
     ----------
-    folder : path
+    directory : path
         Output directory; created if missing.
     streams : mapping of str to Scores
         Scores by the displayed name of the stream, in the displayed order.
@@ -67,7 +67,7 @@ def write_report(
     ParameterError
         If a log cannot be read or is not a training log.
     """
-    folder = Path(folder)
+    directory = Path(directory)
     if not streams:
         raise ScoresError("report: no stream to report on; expected at least one, got 0")
     main = fused or list(streams.values())[-1]
@@ -86,11 +86,11 @@ def write_report(
     )
     text = _as_json(_as_data(content))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "report.json", text)
-        return _replace(folder / "report.html", page(content))
+        directory.mkdir(parents=True, exist_ok=True)
+        _replace(directory / "report.json", text)
+        return _replace(directory / "report.html", page(content))
     except OSError as error:
-        raise ScoresError(f"{folder}: cannot write the report: {error.strerror}") from error
+        raise ScoresError(f"{directory}: cannot write the report: {error.strerror}") from error
 
 
 def _check_like(main: Scores, name: str, scores: Scores) -> None:

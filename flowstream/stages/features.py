@@ -27,7 +27,7 @@ class KeptFeatures:
     """
 
     stream: str
-    folder: Path
+    directory: Path
     clips: int
     bytes: int
     seconds: float
@@ -97,7 +97,7 @@ def keep_features(recipe: Recipe, name: str) -> KeptFeatures:
     files = [path for file in CACHES.values() if (path := out / file).exists()]
     return KeptFeatures(
         stream=name,
-        folder=out,
+        directory=out,
         clips=sum(
             len(clips) * clips.views
             for clips in (from_features.clips, from_features.validation)

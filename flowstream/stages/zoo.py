@@ -33,13 +33,13 @@ class ToyRecipe:
 
     Parameters
     ----------
-    folder : Path
+    directory : Path
         Directory for the videos and `manifest.csv`, relative to the working directory.
     appearances, motions, train, validation, test, size, frames, seed
         See `flowstream.synthetic.write_action_set`.
     """
 
-    folder: Path
+    directory: Path
     appearances: int = 2
     motions: int = 2
     train: int = 60
@@ -59,24 +59,24 @@ class ToyRecipe:
         """
         from flowstream.synthetic import write_action_set
 
-        options = {name: value for name, value in vars(self).items() if name != "folder"}
+        options = {name: value for name, value in vars(self).items() if name != "directory"}
         made = json.dumps(options, sort_keys=True)
-        record = self.folder / "toy.json"
+        record = self.directory / "toy.json"
         if self.manifest.exists():
             if not record.exists() or record.read_text(encoding="utf-8") != made:
                 raise ParameterError(
-                    f"toy: {self.folder} holds an action set with other parameters; choose another "
-                    "directory and another out, or remove both"
+                    f"toy: {self.directory} holds an action set with other parameters; choose "
+                    "another directory and another out, or remove both"
                 )
             return
-        write_action_set(self.folder, **options)
+        write_action_set(self.directory, **options)
         with whole_file(record) as part:
             part.write_text(made, encoding="utf-8")
 
     @property
     def manifest(self) -> Path:
         """Path of the manifest that lists the videos."""
-        return self.folder / "manifest.csv"
+        return self.directory / "manifest.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_no_clip_is_mirrored_for_left_and_right_are_the_classes() -> None:
 def test_what_is_rendered_is_what_is_read() -> None:
     recipe = load_recipe(RECIPE, ZooRecipe)
     assert recipe.toy
-    manifest = recipe.toy.folder / "manifest.csv"
+    manifest = recipe.toy.directory / "manifest.csv"
     assert recipe.extract.sources == (manifest,)
     assert recipe.split.files == manifest
     assert recipe.extract.settings().rgb

@@ -23,7 +23,7 @@ def described(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "out": str(folder / "zoo"),
         "toy": {
-            "folder": str(folder / "videos"),
+            "directory": str(folder / "videos"),
             "train": 2,
             "test": 2,
             "size": [32, 32],
