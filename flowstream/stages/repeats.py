@@ -79,10 +79,8 @@ def make_repeats(
 
     Raises
     ------
-    ParameterError
-        If more than one kind of repetition is asked for, or none.
-    SplitError
-        If there are fewer groups than folds.
+    ParameterError, SplitError
+        Unless exactly one kind of repetition is asked for; if there are fewer groups than folds.
     """
     kinds = [bool(splits), bool(folds), leave_one_group_out, bool(seeds)]
     if sum(kinds) != 1:
