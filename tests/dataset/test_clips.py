@@ -261,7 +261,7 @@ def test_a_stack_made_otherwise_is_named_with_what_differs(stacks: Stacks) -> No
         flow_clips(samples, Window(5), PLAIN, training=False)
     mixed = (*stacks(9), *stacks(9, size=(12, 18), folder="wide"))
     with pytest.raises(
-        StackError, match=r"wide/0.h5: .*size: \[12, 18\] here, \[12, 16\] there; .*--size gives"
+        StackError, match=r"wide/0.h5: .*size: this: \[12, 18\], first: \[12, 16\]; .*--size gives"
     ):
         flow_clips(mixed, Window(5), PLAIN, training=False)
 
