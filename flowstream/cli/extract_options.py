@@ -11,7 +11,6 @@ from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
 from flowstream.cli.options import Decorator, Directory, NameIn, options_of
 from flowstream.errors import ParameterError
 from flowstream.extract.pools import POOLS
-from flowstream.flow import STABILISERS
 from flowstream.store.outputs import OUTPUTS
 
 if TYPE_CHECKING:
@@ -50,10 +49,17 @@ _DECORATORS: tuple[Decorator, ...] = (
     _motion(
         "--backward", is_flag=True, help="Also store the flow from each frame to the one before."
     ),
-    *(_motion(f"--{name}", is_flag=True, help=OUTPUTS[name].help) for name in OUTPUTS),
+    *(
+        _motion(
+            f"--{name}",
+            is_flag=True,
+            help=f"Also store the output {name}; see 'flowstream list outputs'.",
+        )
+        for name in OUTPUTS
+    ),
     _motion(
         "--stabilise",
-        type=click.Choice(["none", *STABILISERS]),
+        type=click.Choice(["none", "homography"]),
         default="none",
         show_default=True,
         help="Remove the camera motion from the flow; the homography of each pair is stored.",

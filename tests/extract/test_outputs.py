@@ -22,7 +22,6 @@ class MeanSpeed(Output):
     """Mean speed of each pair, as a contributor would write it."""
 
     name: ClassVar[str] = "speed"
-    help: ClassVar[str] = "Store the mean speed of each pair."
     items: ClassVar[tuple[Item, ...]] = (
         Item(
             "mean_speed",

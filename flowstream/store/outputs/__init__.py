@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flowstream.plugins import Plugins
-from flowstream.store.outputs.output import Output
+
+if TYPE_CHECKING:
+    from flowstream.store.outputs.output import Output
 
 OUTPUTS: Plugins[type[Output]] = Plugins(
     "output",
@@ -16,4 +20,4 @@ OUTPUTS: Plugins[type[Output]] = Plugins(
 )
 """Computed outputs by name."""
 
-__all__ = ["OUTPUTS", "Output"]
+__all__ = ["OUTPUTS"]

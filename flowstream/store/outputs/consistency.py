@@ -19,9 +19,6 @@ class Consistency(Output):
     """Masks of the pixels where forward and backward flow agree, and their fraction."""
 
     name: ClassVar[str] = "consistency"
-    help: ClassVar[str] = (
-        "Store the pixels where forward and backward flow agree, and their fraction."
-    )
     needs_backward: ClassVar[bool] = True
     items: ClassVar[tuple[Item, ...]] = (
         Item(

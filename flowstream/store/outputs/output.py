@@ -38,10 +38,7 @@ class Output(ABC):
     """Optional output of a stack; subclasses are not instantiated."""
 
     name: ClassVar[str]
-    """Name in `OUTPUTS`, and of the option of `flowstream extract`."""
-
-    help: ClassVar[str]
-    """Help of the option."""
+    """Name in `OUTPUTS`; the option of `flowstream extract` is `--NAME`."""
 
     items: ClassVar[tuple[Item, ...]]
     """Items of the output, each with `output=name`."""
