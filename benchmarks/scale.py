@@ -79,7 +79,7 @@ def nothing_to_do(directory: Path, share: float) -> None:
     video, stack = extract_one(directory)
     videos, out = directory / "videos", directory / "stacks"
     outcomes = []
-    settings = settings_digest(ExtractRecipe((str(videos),), method=METHOD).settings())
+    settings = settings_digest(ExtractRecipe((videos,), method=METHOD).settings())
     for k in range(count):
         source = videos / f"{k % 100:02d}" / f"{k}.mp4"
         output = out / f"{k % 100:02d}" / f"{k}.h5"

@@ -21,6 +21,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from benchmarks.store import describe_machine
 from flowstream.synthetic.files import write_video
@@ -159,8 +160,10 @@ def write_clips(source: Path, target: Path, count: int) -> int:
 def cut(path: Path) -> Iterator[list[Images]]:
     """Yield the frames of one clip after another."""
     lengths = cycle(range(6, 11))
-    frames = (frame.rgb for frame in read_frames(path, luma=False, rgb=True))
-    small = (cv2.resize(frame, SIZE[::-1], interpolation=cv2.INTER_AREA) for frame in frames)
+    small = (
+        cv2.resize(np.asarray(frame.rgb), SIZE[::-1], interpolation=cv2.INTER_AREA)
+        for frame in read_frames(path, luma=False, rgb=True)
+    )
     while len(clip := list(islice(small, next(lengths)))) >= 6:
         yield clip  # type: ignore[misc]
 
