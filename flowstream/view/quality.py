@@ -29,6 +29,12 @@ TEXTURED = 2.0
 """Grey levels per pixel from which a pixel counts as textured: half a pixel of motion then changes
 it by one level, the smallest difference that 8 bits can represent."""
 
+NOISE = 3.0
+"""Grey levels of difference between frames up to which it is noise and JPEG, not motion."""
+
+USELESS = 0.95
+"""Error over the difference without motion, above which flow explains nothing."""
+
 WORST = 2
 """Number of worst fields in a summary."""
 
@@ -57,6 +63,13 @@ class FieldQuality:
     """Fraction of the pixels with a gradient of at least `TEXTURED`."""
 
     @property
+    def is_useless(self) -> bool:
+        """True if the frames differ and warping does not make them more alike."""
+        if self.error is None or self.unmoved is None:
+            return False
+        return self.unmoved > NOISE and self.error > USELESS * self.unmoved
+
+    @property
     def badness(self) -> float:
         """Error of the field; if unknown, its inconsistency or its clipped fraction."""
         if self.error is not None:
@@ -77,6 +90,8 @@ class Quality:
     textured: float | None
     worst: tuple[FieldQuality, ...]
     """Worst fields, the worst first."""
+    useless: float = 0.0
+    """Fraction of the fields that explain nothing of the change between their frames."""
 
 
 _MEANS = ("error", "unmoved", "inside", "consistent", "clipped", "textured")
@@ -86,7 +101,7 @@ class QualityCounter:
     """Running sums and worst fields; its size does not grow with the number of fields."""
 
     def __init__(self) -> None:
-        self._fields = 0
+        self._fields = self._useless = 0
         self._sums = dict.fromkeys(_MEANS, 0.0)
         self._known = dict.fromkeys(_MEANS, 0)
         self._worst: list[tuple[float, int, FieldQuality]] = []
@@ -94,6 +109,7 @@ class QualityCounter:
     def add(self, field: FieldQuality) -> None:
         """Add a field."""
         self._fields += 1
+        self._useless += field.is_useless
         for name in _MEANS:
             value = getattr(field, name)
             if value is not None:
@@ -119,7 +135,8 @@ class QualityCounter:
             for name in _MEANS
         }
         worst = tuple(field for *_, field in sorted(self._worst, reverse=True))
-        return Quality(fields=self._fields, worst=worst, **means)  # type: ignore[arg-type]
+        useless = self._useless / self._fields
+        return Quality(fields=self._fields, worst=worst, useless=useless, **means)  # type: ignore[arg-type]
 
 
 def stack_quality(stack: Stack, chosen: Iterable[int] | None = None) -> Iterator[FieldQuality]:
@@ -147,6 +164,12 @@ def stack_quality(stack: Stack, chosen: Iterable[int] | None = None) -> Iterator
         last, after = k + 1, _read_luma(stack, k + 1)
         measured = _measure(before, after, vectors, back=back)
         yield FieldQuality(field=k, frame=frames[k], time=times[k], clipped=clipped, **measured)
+
+
+def measure_field(k: int, first: Images, second: Images, vectors: Vectors) -> FieldQuality:
+    """Return the quality of one field between two luma images `(H, W)`."""
+    measured = _measure(first, second, vectors, back=None)
+    return FieldQuality(field=k, frame=k, time=0.0, clipped=0.0, **measured)
 
 
 def video_quality(
