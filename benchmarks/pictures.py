@@ -25,7 +25,7 @@ from flowstream.synthetic.files import write_video
 from flowstream.view import STYLES, find_scale, open_clip
 from flowstream.view.lettering import draw_text
 from flowstream.view.picture import write_picture
-from flowstream.view.resizing import resize_picture
+from flowstream.view.resizing import fit_columns, resize_picture
 
 ROWS, COLUMNS, FRAMES = 240, 320, 30
 FIELD = 12
@@ -100,11 +100,10 @@ def draw_styles(stack: Path, target: Path) -> None:
             scale = find_scale(clip, style, range(FIELD, FIELD + 1))
             drawing = style.draw(clip.moment(FIELD, style, scale=scale, factor=2))
             cell = np.full((CELL_ROWS + 34, CELL_COLUMNS + 12, 3), 255, np.uint8)
-            drawn = resize_picture(drawing, (CELL_ROWS, CELL_COLUMNS), enlarge="linear")
-            if name == "dxdy":
-                rows = CELL_ROWS // 2
-                drawn = resize_picture(drawing, (rows, CELL_COLUMNS), enlarge="linear")
-            cell[6 : 6 + drawn.shape[0], 6 : 6 + CELL_COLUMNS] = drawn
+            # both components of dxdy side by side fill half of the rows
+            size = fit_columns(drawing, CELL_COLUMNS)
+            drawn = resize_picture(drawing, size, enlarge="linear")
+            cell[6 : 6 + size[0], 6 : 6 + CELL_COLUMNS] = drawn
             draw_text(cell, name, (8, CELL_ROWS + 24), height=15)
             cells.append(cell)
     rows = [

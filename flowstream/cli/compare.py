@@ -176,8 +176,8 @@ def _build_method(text: str, options: Mapping[str, Any]) -> FlowMethod:
             f"{did_you_mean(name, METHODS)}"
         )
     # a method on the CPU alone has no parameter `device`
-    fitting = METHODS[name].__dataclass_fields__
-    device = options["device"] if "device" in fitting else None
+    fields = dataclasses.fields(METHODS[name])  # type: ignore[arg-type]
+    device = options["device"] if "device" in {field.name for field in fields} else None
     with usage_errors():
         return read_flow({**options, "method": name, "settings": settings, "device": device})[0]
 
