@@ -91,8 +91,10 @@ class LogLinear(Fusion):
         alone = np.zeros((len(logs), len(logs)))
         for index in range(len(logs)):
             alone[index, index] = self._fit_exponents(logs[[index]], held.labels)[0]
-        best = min(alone, key=lambda one: compute_losses(logs, one, held.labels).mean())
-        path = [best + share * (exponents - best) for share in np.linspace(0, 1, 21)]
+        alone_losses = [compute_losses(logs, one, held.labels).mean() for one in alone]
+        best: Array = alone[int(np.argmin(alone_losses))]
+        shares = np.linspace(0, 1, 21).tolist()
+        path: list[Array] = [best + share * (exponents - best) for share in shares]
         losses = np.stack([compute_losses(logs, one, held.labels) for one in path])
         least = losses[int(np.argmin(losses.mean(axis=1)))]
         for one, loss in zip(path, losses, strict=True):

@@ -121,7 +121,11 @@ def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
                 continue
         except CheckpointError:
             pass
-        target = directory.with_name(f"{name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+        target = first = directory.with_name(f"{name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+        count = 1
+        while target.exists():  # moved in the same second
+            count += 1
+            target = first.with_name(f"{first.name}-{count}")
         os.replace(directory, target)
         Progress().say(f"{name}: trained otherwise before; moved to {target}, training again")
         moved.append(name)
