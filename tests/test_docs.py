@@ -28,7 +28,7 @@ SHORT = {
         "--set=streams.spatial.size=96x80",
         "--set=streams.spatial.frames=2",
         "--set=streams.temporal.size=96x80",
-        "--set=streams.temporal.frames=10",
+        "--set=streams.temporal.frames=15",
     ],
 }
 

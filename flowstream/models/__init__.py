@@ -36,6 +36,7 @@ MODELS: Plugins[type[Model]] = Plugins(
         "swin3d_t": "flowstream.models.swin3d:Swin3DT",
         "frame_statistics": "flowstream.models.frame_statistics:FrameStatistics",
         "motion_histograms": "flowstream.models.motion_histograms:MotionHistograms",
+        "fisher_vectors": "flowstream.models.fisher_vectors:FisherVectors",
         "two_stream": "flowstream.models.two_stream:TwoStream",
         "two_stream_conv_fusion": "flowstream.models.two_stream_conv_fusion:TwoStreamConvFusion",
     },

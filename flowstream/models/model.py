@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -219,11 +219,20 @@ class FeatureClassifier(VideoClassifier):
 class VectorClassifier(FeatureClassifier):
     """Network that turns a clip into one vector of features and scores it by a linear layer.
 
-    Trainers may compute the linear layer directly, from the features of all clips.
+    Trainers may compute the linear layer directly, from the features of all clips. Features that
+    are statistics of the training clips (a vocabulary) are learnt before, by `learn_vocabulary`.
     """
 
     linear: nn.Linear
     dropout: nn.Dropout
+    has_vocabulary: ClassVar[bool] = False
+    """Whether `learn_vocabulary` must be called before training."""
+
+    def learn_vocabulary(self, clips: Iterable[Tensor]) -> None:
+        """Learn what the features need from training clips (N, C, T, H, W), without labels.
+
+        It goes into buffers of the extractor. Most networks learn nothing here.
+        """
 
     @property
     def head(self) -> nn.Module:
@@ -258,9 +267,9 @@ class PairClassifier(Classifier):
         """
         check_clips(rgb, self.inputs[0], what="rgb")
         check_clips(flow, self.inputs[1], what="flow")
-        if len(rgb) != len(flow):
+        if rgb.shape[0] != flow.shape[0]:
             raise ShapeError(
-                f"flow: got {len(flow)} clips, expected {len(rgb)}, one for each RGB frame"
+                f"flow: got {flow.shape[0]} clips, expected {rgb.shape[0]}, one for each RGB frame"
             )
         return self.score(rgb, flow)
 

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError
 from flowstream.models.layers.camera_motion import estimate_camera_motion
 from flowstream.models.layers.head import check_dropout
-from flowstream.models.layers.orientation import (
-    compute_gradient,
-    mirror_orientations,
-    vote_orientations,
+from flowstream.models.layers.motion_votes import (
+    BINS,
+    FLOW_PARTS,
+    mirror_votes,
+    vote_boundaries,
+    vote_motion,
 )
 from flowstream.models.model import (
     ClipShape,
@@ -23,7 +25,6 @@ from flowstream.models.model import (
 )
 from flowstream.ranges import check_at_least, check_between, check_positive
 
-BINS = 8
 _AT_ONCE = 16  # fields whose votes are in memory together: 10 MB at 120 x 160
 _SMALLEST = 1e-6
 
@@ -156,38 +157,26 @@ class Histograms(nn.Module):
         # half size: a quarter of the work, and less noise from compression in the gradients
         fields = nn.functional.avg_pool2d(fields, 2)
         if not self.is_flow:
-            votes = [vote_orientations(compute_gradient(one), BINS) for one in fields.unbind(1)]
+            votes = vote_boundaries(fields)
         else:
             fields = fields * self.options.unit
             still_camera = fields - estimate_camera_motion(fields)
-            votes = [vote for view in (fields, still_camera) for vote in self._vote_flow(view)]
+            still = self.options.still
+            views = (fields, still_camera)
+            votes = [vote for view in views for vote in vote_motion(view, still=still)]
         pooled = [nn.functional.adaptive_avg_pool2d(vote, self.options.grid) for vote in votes]
         return torch.cat(pooled, dim=1)
 
-    def _vote_flow(self, fields: Tensor) -> list[Tensor]:
-        """Return the votes of HOF with the bin of still pixels, MBHx and MBHy."""
-        still = self.options.still
-        # a smooth step would do, too; the comparison is written so that NaN stays NaN
-        moving = (fields.square().sum(dim=1, keepdim=True) - still**2).sign().clamp(min=0)
-        flow = torch.cat([vote_orientations(fields, BINS) * moving, 1 - moving], dim=1)
-        boundaries = [vote_orientations(compute_gradient(one), BINS) for one in fields.unbind(1)]
-        return [flow, *boundaries]
-
     def _parts(self, channels: int) -> list[int]:
         """Return the number of bins of each histogram."""
-        return [BINS + 1, BINS, BINS] * 2 if self.is_flow else [BINS] * channels
+        return [*FLOW_PARTS] * 2 if self.is_flow else [BINS] * channels
 
     def _mirror(self, cells: Tensor, channels: int) -> Tensor:
-        """Return the histograms (N, blocks, P, rows, columns) of the mirrored clip.
-
-        Mirrored flow has dx negated; so d(dx)/dx keeps its sign and d(dx)/dy changes it, while
-        d(dy)/dx changes it and d(dy)/dy keeps it.
-        """
+        """Return the histograms (N, blocks, P, rows, columns) of the mirrored clip."""
         mirrored = []
         for index, part in enumerate(torch.split(cells, self._parts(channels), dim=2)):
             negate = "y" if self.is_flow and index % 3 == 1 else "x"
-            turned = mirror_orientations(part[:, :, :BINS], negate=negate)
-            mirrored += [turned, part[:, :, BINS:].flip(-1)]
+            mirrored.append(mirror_votes(part, negate=negate))
         return torch.cat(mirrored, dim=2)
 
     def _summarise(self, cells: Tensor, channels: int) -> Tensor:

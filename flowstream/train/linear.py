@@ -99,6 +99,7 @@ class LinearTrainer(Trainer):
         from flowstream.train.checkpoint import Checkpoint, save_checkpoint
         from flowstream.train.cross_validation import choose_classifier
         from flowstream.train.run import BEST, compute_fingerprint
+        from flowstream.train.vocabulary import prepare_vocabulary
 
         out, videos = Path(out), compute_fingerprint(split)
         if (out / BEST).exists():
@@ -111,6 +112,15 @@ class LinearTrainer(Trainer):
             torch.manual_seed(recipe.seed)
             built = recipe.architecture.build(recipe.clip, len(split.classes)).to(place)
         network = cast("VectorClassifier", built)
+        if network.has_vocabulary:
+            prepare_vocabulary(
+                network,
+                recipe,
+                split.train,
+                cache=options["cache"],
+                device=place,
+                progress=options["progress"],
+            )
         features, spec = _compute_features(
             network,
             recipe,

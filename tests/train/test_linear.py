@@ -126,3 +126,22 @@ def test_models_without_a_vector_of_features_and_wrong_options_are_refused(
         replace(recipe, trainer_options={"folds": 1})
     with pytest.raises(ParameterError, match="costs"):
         replace(recipe, trainer_options={"costs": [0.0]})
+
+
+def test_a_vocabulary_is_learnt_once_from_the_training_videos_and_kept(
+    recipe: StreamRecipe, plain_split: Split, tmp_path: Path
+) -> None:
+    options = {"words": 2, "block": 1}
+    fisher = replace(recipe, model="fisher_vectors", size=32, options=options, frames=3, run=3)
+    best = train(fisher, plain_split, tmp_path)
+    (vocabulary,) = (tmp_path / "features").glob("vocabulary-*.npz")
+    weights = load_checkpoint(best).weights
+    assert float(weights["fisher.encoders.0.mean"].abs().max()) > 0  # learnt: it is 0 at first
+    before = vocabulary.stat().st_mtime_ns
+    best.unlink()
+    train(replace(fisher, seed=5), plain_split, tmp_path)
+    assert vocabulary.stat().st_mtime_ns == before
+    vocabulary.write_bytes(b"damaged")
+    best.unlink()
+    with pytest.raises(CheckpointError, match="vocabulary"):
+        train(fisher, plain_split, tmp_path)

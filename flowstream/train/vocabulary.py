@@ -1,0 +1,94 @@
+"""The vocabulary of a network's features, learnt once from the training clips and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowstream.disk import whole_file
+from flowstream.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from flowstream.dataset.clips import StackClips
+    from flowstream.dataset.split import Sample
+    from flowstream.models.model import VectorClassifier
+    from flowstream.progress import Progress
+    from flowstream.train.recipe import StreamRecipe
+
+CLIPS = 200
+"""Largest number of training videos that a vocabulary is learnt from, evenly spread."""
+
+
+def prepare_vocabulary(
+    network: VectorClassifier,
+    recipe: StreamRecipe,
+    samples: tuple[Sample, ...],
+    *,
+    cache: Path,
+    device: torch.device,
+    progress: bool,
+) -> None:
+    """Learn the vocabulary of a network from training videos, or read it if it was learnt before.
+
+    The file is named by everything that it depends on: the network, the videos and their flow.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or cannot be written.
+    """
+    import torch
+
+    from flowstream.progress import Progress
+    from flowstream.train.clips import viewed_clips
+    from flowstream.train.evaluation import Evaluation
+    from flowstream.train.features import locate_features
+
+    views = Evaluation(segments=1, crops=1)
+    every = viewed_clips(recipe, samples, views)
+    features = locate_features(cache, network, every, recipe=recipe)
+    path = features.with_name(f"vocabulary-{features.stem}.npz")
+    if not path.exists():
+        chosen = samples[:: -(-len(samples) // CLIPS)]
+        with Progress(len(chosen), title="vocabulary", unit="video", enabled=progress) as bar:
+            clips = viewed_clips(recipe, chosen, views)
+            network.learn_vocabulary(_read_clips(recipe, clips, device, bar=bar))
+        _write(path, network)
+        return
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: torch.from_numpy(file[name]) for name in file.files}
+        network.extractor.load_state_dict(found)
+    except (OSError, ValueError, EOFError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: not the vocabulary of this network, or a damaged one; remove it to learn it "
+            "again"
+        ) from error
+
+
+def _read_clips(
+    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, bar: Progress
+) -> Iterator[Tensor]:
+    """Yield batches (N, C, T, H, W) of clips of one view."""
+    from flowstream.train.batches import Batch, viewed_batches
+
+    for batch in viewed_batches(recipe, clips, device):
+        inputs, _, numbers = Batch(*batch)
+        yield inputs[recipe.stream].flatten(0, 1).to(device)
+        bar.update(len(numbers))
+
+
+def _write(path: Path, network: VectorClassifier) -> None:
+    values = {name: one.cpu().numpy() for name, one in network.extractor.state_dict().items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part, part.open("wb") as file:
+            np.savez(file, **values)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot write the vocabulary: {error.strerror}") from error
