@@ -46,6 +46,7 @@ GROUPS = {
         "evaluate": ("flowstream.cli.evaluate:evaluate", "Score trained runs with any protocol."),
         "fuse": ("flowstream.cli.fuse:fuse", "Fuse score files and show the weight curve."),
         "predict": ("flowstream.cli.predict:predict", "Predict the classes of new videos."),
+        "export": ("flowstream.cli.export:export", "Export a trained network to ONNX or torch."),
         "report": ("flowstream.cli.report:report", "Compare runs on a page, with clips."),
         "runs": ("flowstream.cli.runs:runs", "List the runs below a directory."),
         "recipes": ("flowstream.cli.recipes:recipes", "List the included recipes or print one."),

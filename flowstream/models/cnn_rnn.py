@@ -113,7 +113,7 @@ class RecurrentClassifier(FeatureClassifier):
         with torch.no_grad() if self.frozen else nullcontext():
             maps = self.maps(clips)  # (N·T, D, H', W')
             pooled: Tensor = self.average(maps)
-            return pooled.reshape(len(clips), clips.shape[2], -1)
+            return pooled.reshape(clips.shape[0], clips.shape[2], -1)
 
     def score_features(self, features: Tensor) -> Tensor:
         """Compute (N, T, K) scores at each frame from the features up to it."""

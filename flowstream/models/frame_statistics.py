@@ -91,7 +91,7 @@ class StatisticsClassifier(VectorClassifier):
 
     def _summarise(self, clips: Tensor) -> Tensor:
         maps: Tensor = self.maps(fold(clips))  # (N·T, D, H', W')
-        frames = maps.mean(dim=(2, 3)).reshape(len(clips), -1, maps.shape[1])  # (N, T, D)
+        frames = maps.mean(dim=(2, 3)).reshape(clips.shape[0], -1, maps.shape[1])  # (N, T, D)
         mean: Tensor = frames.mean(dim=1)
         if not self.options.deviation:
             return mean

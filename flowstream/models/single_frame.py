@@ -36,4 +36,4 @@ class FrameAverage(ImageClassifier):
         """Compute (N, K) scores: means over the scores of each frame."""
         frames = fold(clips)
         scores: Tensor = self.network(frames)
-        return scores.reshape(len(clips), self.clip.frames, self.classes).mean(dim=1)
+        return scores.reshape(clips.shape[0], self.clip.frames, self.classes).mean(dim=1)

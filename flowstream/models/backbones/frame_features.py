@@ -48,6 +48,6 @@ class FrameFeatures(VideoClassifier):
         """Compute (N, K) scores of the maps of all frames together."""
         frames = fold(clips)
         maps: Tensor = self.maps(frames)  # (N·T, D, H', W')
-        maps = maps.reshape(len(clips), self.clip.frames, *maps.shape[1:]).transpose(1, 2)
+        maps = maps.reshape(clips.shape[0], self.clip.frames, *maps.shape[1:]).transpose(1, 2)
         scores: Tensor = self.classifier(maps)  # of (N, D, T, H', W')
         return scores

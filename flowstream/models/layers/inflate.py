@@ -174,7 +174,7 @@ class InflatedMaps(nn.Module):
         if clips.ndim != 5 or not clips.numel():
             shape = tuple(clips.shape)
             raise ShapeError(f"clips: got shape {shape}, expected (N, C, T, H, W), not empty")
-        set_clip_count(self.network, len(clips))
+        set_clip_count(self.network, clips.shape[0])
         result: Tensor = self.network(fold(clips))
         return result
 
@@ -185,7 +185,7 @@ class Inflated(InflatedMaps):
     def forward(self, clips: Tensor) -> Tensor:
         """Compute (N, K) scores, averaged over time."""
         scores = super().forward(clips)
-        return scores.reshape(len(clips), -1, scores.shape[-1]).mean(dim=1)
+        return scores.reshape(clips.shape[0], -1, scores.shape[-1]).mean(dim=1)
 
 
 def inflate(network: nn.Module, kernel: int, *, strides: Sequence[int] = ()) -> Inflated:
