@@ -8,6 +8,7 @@ from typing import Any
 
 from flowstream import __version__
 from flowstream.report.cards import Cards, draw_cards
+from flowstream.report.certainty import Certainty, certainty_rows
 from flowstream.report.charts import agreement_bar, curve, heat_map, interval, percent
 from flowstream.report.curves import Panel, as_percent, best_epoch, describe_time
 from flowstream.report.facts import Difference, draw_differences, format_facts, run_name
@@ -27,6 +28,8 @@ class Content:
     part: str
     streams: Mapping[str, Measures]
     fused: Measures | None
+    certainty: Mapping[str, Certainty]
+    """By the name of the stream, and of the fusion."""
     agreements: Sequence[Agreement]
     confusions: Sequence[Confusion]
     """Confusions of the `main` scores."""
@@ -136,8 +139,11 @@ def _measures(content: Content) -> Markup:
     note = (
         "Top-1 and mean class accuracy differ if the classes have unequal numbers of videos. The "
         "intervals above are Wilson's 95 % intervals: they show how much an accuracy can vary with "
-        "the choice of the test videos."
+        "the choice of the test videos. The bootstrap resamples whole groups of videos, such as "
+        "those of one film or subject. The calibration error is the mean difference between the "
+        "highest probability and the accuracy."
     )
+    rows += certainty_rows([content.certainty[name] for name in content.columns])
     return _section("Measures", _table([element("th"), *_heads(content)], rows), note=note)
 
 

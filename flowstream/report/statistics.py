@@ -56,7 +56,7 @@ def bootstrap(
         )
     if not len(scores.labels):
         raise ScoresError(f"scores of {scores.stream!r}: no videos; expected at least one")
-    members = _group_members(scores)
+    members = group_members(scores)
     random = np.random.default_rng(seed)
     values = []
     for _ in range(resamples):
@@ -151,7 +151,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def _group_members(scores: Scores) -> list[NDArray[np.intp]]:
+def group_members(scores: Scores) -> list[NDArray[np.intp]]:
     """Return the rows of each group; without groups, each video is a group of its own."""
     if not scores.groups:
         return [np.array([row]) for row in range(len(scores.videos))]

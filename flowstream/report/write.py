@@ -14,6 +14,7 @@ from flowstream import __version__
 from flowstream.disk import whole_file
 from flowstream.errors import ScoresError
 from flowstream.report.cards import Cards
+from flowstream.report.certainty import measure_certainty
 from flowstream.report.curves import curves
 from flowstream.report.facts import Difference
 from flowstream.report.measures import agreements, confusions, measure
@@ -77,6 +78,10 @@ def write_report(
         part=main.part,
         streams={name: measure(scores) for name, scores in streams.items()},
         fused=measure(fused) if fused else None,
+        certainty={
+            name: measure_certainty(scores)
+            for name, scores in {**streams, **({"fused": fused} if fused else {})}.items()
+        },
         agreements=agreements(streams),
         confusions=confusions(main),
         curves={name: curves(path) for name, path in (logs or {}).items()},

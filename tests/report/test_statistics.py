@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from flowstream.report.calibration import (
     fit_temperature,
     reliability,
 )
+from flowstream.report.certainty import measure_certainty
 from flowstream.report.measures import measure
 from flowstream.report.statistics import (
     bootstrap,
@@ -25,6 +27,7 @@ from flowstream.report.statistics import (
     top1,
     uar,
 )
+from flowstream.report.write import write_report
 from flowstream.scores import Scores
 
 
@@ -138,3 +141,18 @@ def test_the_spread_of_runs_is_the_sample_standard_deviation() -> None:
     mean, deviation = spread([0.7, 0.8, 0.9])
     assert mean == pytest.approx(0.8)
     assert deviation == pytest.approx(0.1)
+
+
+def test_the_certainty_of_a_report_is_that_of_the_slow_bootstrap_over_groups(
+    tmp_path: Path,
+) -> None:
+    scores = make(groups=tuple(f"g{index // 7}" for index in range(60)))
+    found = measure_certainty(scores, resamples=50)
+    assert found.groups == 9
+    for own, measured in ((found.top1, top1), (found.uar, uar)):
+        slow = bootstrap(scores, measured, resamples=50)
+        assert (own.value, own.low, own.high) == pytest.approx((slow.value, slow.low, slow.high))
+    assert found.calibration_error == calibration_error(scores)
+    page = write_report(tmp_path, {"rgb": scores}, None, facts={}).read_text(encoding="utf-8")
+    assert "Top-1, bootstrap of 9 groups, %" in page
+    assert "Calibration error, %" in page
