@@ -46,7 +46,7 @@ class Split:
 
     `classes` are those with a video on disk, in official order. `missing` lists, for each part, the
     videos of the split that are not on disk; those that validation would be taken from count as
-    `train`.
+    `train`. `heads` has the number of classes of each dataset where several are trained on at once.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +54,7 @@ class Split:
     validation: tuple[Sample, ...]
     test: tuple[Sample, ...]
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    heads: tuple[int, ...] = ()
 
     @property
     def untrained(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ TRAINERS: Plugins[type[Trainer]] = Plugins(
     {
         "gradient": "flowstream.train.gradient:GradientTrainer",
         "linear": "flowstream.train.linear:LinearTrainer",
+        "multi_task": "flowstream.train.multi_task:MultiTaskTrainer",
     },
 )
 """Ways to train a stream, by name: `TRAINERS[name](**options).fit(recipe, split, out, ...)`."""

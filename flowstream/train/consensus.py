@@ -14,6 +14,8 @@ CONSENSUS: Plugins[Callable[[Tensor], Tensor]] = Plugins(
         "average": f"{__name__}:average",
         "max": f"{__name__}:maximum",
         "top_k": f"{__name__}:top_k",
+        "weighted": f"{__name__}:weighted",
+        "attention": f"{__name__}:attention",
     },
 )
 """Functions from (N, S, K) scores of S segments to (N, K); TSN, arXiv:1608.00859, section 3.1."""
@@ -33,3 +35,24 @@ def top_k(scores: Tensor) -> Tensor:
     """Return the mean of the larger half of each class's scores."""
     count = max(1, scores.shape[1] // 2)
     return scores.topk(count, dim=1).values.mean(dim=1)
+
+
+def weighted(scores: Tensor) -> Tensor:
+    """Return the mean weighted by how sure each segment is: its highest probability.
+
+    A segment without anything of the class, such as a title, is unsure and counts less.
+    """
+    weights = scores.softmax(dim=2).amax(dim=2, keepdim=True)
+    return (weights * scores).sum(dim=1) / weights.sum(dim=1)
+
+
+def attention(scores: Tensor) -> Tensor:
+    """Return the mean weighted by attention: the softmax of how much segments agree.
+
+    Scaled dot products (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1) of the centred
+    scores of each segment with their mean; without parameters, so any number of segments will do.
+    """
+    centred = scores - scores.mean(dim=2, keepdim=True)
+    query = centred.mean(dim=1, keepdim=True)
+    products = (centred * query).sum(dim=2, keepdim=True) / scores.shape[2] ** 0.5
+    return (products.softmax(dim=1) * scores).sum(dim=1)

@@ -23,8 +23,9 @@ from flowstream.train.batches import Batch, training_batches
 from flowstream.train.consensus import CONSENSUS
 from flowstream.train.device import autocast
 from flowstream.train.distributed import choose_local_device, join_processes
+from flowstream.train.heads import keep_first_head, mask_other_heads
 from flowstream.train.log import Epoch, Log
-from flowstream.train.mixing import mix_batch
+from flowstream.train.mixing import drop_streams, mix_batch
 from flowstream.train.predict import score_videos
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.run import BEST, Run, start_run
@@ -208,6 +209,7 @@ def validate(run: Run, epoch: int) -> tuple[float | None, float | None]:
     scores = score_videos(
         scorer, run.validation, run.recipe, views=views, device=run.device, processes=run.processes
     )
+    scores = keep_first_head(scores, run.heads)
     labels = np.array([sample.label for sample in run.validation.samples])
     own = scores[np.arange(len(labels)), labels].astype(np.float64)
     loss = float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())
@@ -218,18 +220,21 @@ def _compute_loss(run: Run, batch: Batch, generator: np.random.Generator) -> tup
     """Return the loss of a batch, and the number of videos that were classified correctly."""
     labels = batch.label.to(run.device, non_blocking=True)
     mixed = mix_batch(run.recipe, move(batch.inputs, run.device), labels, generator=generator)
-    inputs, segments = flatten_views(mixed.inputs)
+    seen = drop_streams(mixed.inputs, run.recipe.drop_stream, generator)
+    inputs, segments = flatten_views(seen)
     with autocast(run.device, run.recipe.amp):
         scores = run.scorer(inputs).float()
         if next(iter(mixed.inputs.values())).ndim == 6:
             scores = scores.reshape(len(labels), segments, -1)
             scores = CONSENSUS[run.recipe.consensus](scores)
     smoothing = run.recipe.label_smoothing
-    loss = nn.functional.cross_entropy(scores, mixed.labels, label_smoothing=smoothing)
+    own = mask_other_heads(scores, mixed.labels, run.heads)
+    loss = nn.functional.cross_entropy(own, mixed.labels, label_smoothing=smoothing)
     if mixed.share < 1:
-        other = nn.functional.cross_entropy(scores, mixed.others, label_smoothing=smoothing)
+        partner = mask_other_heads(scores, mixed.others, run.heads)
+        other = nn.functional.cross_entropy(partner, mixed.others, label_smoothing=smoothing)
         loss = mixed.share * loss + (1 - mixed.share) * other
-    return loss, int((scores.detach().argmax(dim=1) == labels).sum())
+    return loss, int((own.detach().argmax(dim=1) == labels).sum())
 
 
 def _grouped(batches: DataLoader[Batch], size: int) -> Iterator[tuple[list[Batch], float]]:

@@ -1,4 +1,4 @@
-"""Mixing of two videos of a batch: mixup and cutmix."""
+"""Mixing of two videos of a batch (mixup and cutmix), and dropout of whole streams."""
 
 from __future__ import annotations
 
@@ -62,3 +62,23 @@ def mix_batch(
         mixed[name] = copy
     share = 1 - (bottom - top) * (right - left) / (rows * columns)
     return Mixed(mixed, labels, labels[partner], share)
+
+
+def drop_streams(
+    inputs: dict[str, Tensor], probability: float, generator: np.random.Generator
+) -> dict[str, Tensor]:
+    """Set one input of some videos to zero, so that a network does not rely on one stream alone.
+
+    Each video loses one of its inputs with `probability`, each with the same chance. Zero is the
+    mean colour of RGB, and no motion of flow.
+    """
+    if probability == 0 or len(inputs) < 2:
+        return inputs
+    count = len(next(iter(inputs.values())))
+    chosen = generator.integers(len(inputs), size=count)
+    chosen[generator.random(count) >= probability] = -1  # those that lose none
+    dropped = {}
+    for index, (name, values) in enumerate(inputs.items()):
+        kept = torch.from_numpy(chosen != index).to(values.device, values.dtype)
+        dropped[name] = values * kept.view(-1, *[1] * (values.ndim - 1))
+    return dropped

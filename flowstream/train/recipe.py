@@ -70,7 +70,7 @@ class StreamRecipe(Checked):
     segments : int
         Clips of each video in training, whose scores are combined before the loss: 1 is Simonyan &
         Zisserman 2014, 3 is TSN.
-    consensus : "average", "max" or "top_k"
+    consensus : "average", "max", "top_k", "weighted" or "attention"
         Combination of the scores of the segments; see `flowstream.train.consensus`.
     sampling : "segments", "dense" or "spread"
     run : int
@@ -105,6 +105,9 @@ class StreamRecipe(Checked):
     mixup, cutmix : float
         Parameters of the beta distribution from which the share of a second video is drawn; 0
         mixes nothing (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
+    drop_stream : float
+        Probability that a video is trained on without its RGB or without its flow, each with half
+        of it; for models of both (ModDrop: Neverova et al. 2016, arXiv:1501.00102, section 4.3).
     clip_gradient : float or None
         Largest norm of the gradient.
     ema : float
@@ -149,7 +152,7 @@ class StreamRecipe(Checked):
     camera: Literal["stored", "removed", "added"] = "stored"
     channels: tuple[str, ...] = ()
     segments: int = 1
-    consensus: Literal["average", "max", "top_k"] = "average"
+    consensus: Literal["average", "max", "top_k", "weighted", "attention"] = "average"
     sampling: Literal["segments", "dense", "spread"] = "segments"
     run: int = 1
     short: Literal["loop", "hold", "refuse"] = "loop"
@@ -172,6 +175,7 @@ class StreamRecipe(Checked):
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    drop_stream: float = 0.0
     clip_gradient: float | None = 20.0
     ema: float = 0.0
     amp: bool = True
@@ -202,6 +206,9 @@ class StreamRecipe(Checked):
             self.expect(name, "0 or more", 0 <= getattr(self, name) < math.inf)
         for name in ("momentum", "label_smoothing", "ema"):
             self.expect(name, "0 or more, below 1", 0 <= getattr(self, name) < 1)
+        self.expect("drop_stream", "0 to 1", 0 <= self.drop_stream <= 1)
+        both = self.drop_stream == 0 or self.stream == "both"
+        self.expect("drop_stream", "0 for a stream of one input", both)
         for name in ("gamma", "layer_decay"):
             self.expect(name, "above 0, at most 1", 0 < getattr(self, name) <= 1)
         self.expect("size", "at least 1", min(self.rows_columns) >= 1)

@@ -54,6 +54,8 @@ class Run:
     device: torch.device
     history: list[Epoch]
     average: WeightAverage | None = None
+    heads: tuple[int, ...] = ()
+    """Number of classes of each dataset, where several are trained on."""
     processes: Processes = field(default_factory=Processes)
 
     @property
@@ -177,6 +179,7 @@ def start_run(
         device=device,
         history=[],
         average=WeightAverage(model, recipe.ema) if recipe.ema else None,
+        heads=split.heads,
         processes=processes,
     )
     if found is not None:

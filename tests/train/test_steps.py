@@ -16,7 +16,7 @@ from flowstream.train.batches import Batch
 from flowstream.train.checkpoint import load_checkpoint
 from flowstream.train.consensus import CONSENSUS
 from flowstream.train.fit import fit, train_step
-from flowstream.train.mixing import mix_batch
+from flowstream.train.mixing import drop_streams, mix_batch
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.run import start_run
 from tests.train.test_fit import same
@@ -123,7 +123,33 @@ def test_the_consensus_of_equal_scores_is_those_scores(name: str) -> None:
 def test_the_best_half_of_the_segments_decides() -> None:
     scores = torch.tensor([[[1.0], [2.0], [5.0], [6.0]]])
     found = {name: float(CONSENSUS[name](scores)) for name in CONSENSUS}
-    assert found == {"average": 3.5, "max": 6.0, "top_k": 5.5}
+    # of one class, all segments are as sure as each other
+    even = {"average": 3.5, "weighted": 3.5, "attention": 3.5}
+    assert found == {"max": 6.0, "top_k": 5.5, **even}
+
+
+@pytest.mark.parametrize("name", ["weighted", "attention"])
+def test_a_segment_that_is_unsure_or_disagrees_counts_less(name: str) -> None:
+    sure = torch.tensor([4.0, 0.0, 0.0])
+    scores = torch.stack([sure, sure, torch.tensor([0.0, 1.0, 0.0])]).unsqueeze(0)
+    found, mean = CONSENSUS[name](scores)[0], scores[0].mean(dim=0)
+    assert float(found[0]) > float(mean[0]) + 0.1
+    assert float(found[1]) < float(mean[1])
+
+
+def test_streams_are_dropped_video_by_video_and_never_both() -> None:
+    inputs = {"rgb": torch.ones(400, 3, 1, 2, 2), "flow": torch.ones(400, 2, 5, 2, 2)}
+    generator = np.random.default_rng(0)
+    kept = {
+        name: values.flatten(1).amax(dim=1)
+        for name, values in drop_streams(inputs, 0.5, generator).items()
+    }
+    assert float((kept["rgb"] + kept["flow"]).min()) == 1
+    for values in kept.values():
+        # a quarter of 400, whose standard deviation is 9
+        assert 60 < int((values == 0).sum()) < 140
+    assert float(inputs["rgb"].min()) == 1
+    assert drop_streams(inputs, 0.0, generator) is inputs
 
 
 def test_two_runs_with_one_seed_agree(split: Split, recipe: Recipes, tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""Training on several datasets at once, with a head for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from flowstream.dataset.listing import SplitRecipe
+from flowstream.errors import ParameterError
+from flowstream.ranges import check_at_least
+from flowstream.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from flowstream.dataset.split import Sample, Split
+    from flowstream.train.checkpoint import Checkpoint
+    from flowstream.train.recipe import StreamRecipe
+
+JOINT = "joint"
+"""Directory of the training of all heads, in that of the stream."""
+
+
+@dataclass(frozen=True)
+class OtherDataset:
+    """A dataset that a stream is trained on beside its own.
+
+    Parameters
+    ----------
+    stacks : Path
+        Directory of its stacks, extracted with the same settings.
+    split : table
+        See `SplitRecipe`; its training videos are used.
+    """
+
+    stacks: Path
+    split: SplitRecipe
+
+
+@dataclass(frozen=True)
+class MultiTaskTrainer(Trainer):
+    """Gradient descent on several datasets; the layers below the heads are shared.
+
+    Simonyan & Zisserman 2014 (arXiv:1406.2199), section 3.3: two softmax layers, one for UCF101
+    and one for HMDB51, and the sum of their losses; each video has the loss of its own dataset.
+    Videos of all datasets are in one random order. The best epoch is chosen on the stream's own
+    validation videos, and the checkpoint holds the stream's own head only, like any other.
+
+    Parameters
+    ----------
+    others : list of tables
+        The other datasets; see `OtherDataset`.
+    """
+
+    name: ClassVar[str] = "multi_task"
+
+    others: tuple[OtherDataset, ...]
+
+    def __post_init__(self) -> None:
+        check_at_least("number of others", len(self.others), 1)
+
+    def check_recipe(self, recipe: StreamRecipe) -> None:
+        """Raise `ParameterError` for what cannot be divided into heads."""
+        if recipe.stream == "both":
+            raise ParameterError(
+                "trainer: got 'multi_task' with stream 'both', expected a stream of one input"
+            )
+        if recipe.label_smoothing:
+            raise ParameterError(
+                f"label_smoothing: got {recipe.label_smoothing}, expected 0 with trainer "
+                "'multi_task', because it would smooth over the classes of other datasets"
+            )
+
+    def fit(
+        self,
+        recipe: StreamRecipe,
+        split: Split,
+        out: Path,
+        *,
+        cache: Path,
+        device: str,
+        progress: bool,
+    ) -> Path:
+        """Train all heads in `out/joint`, and write the stream's own to `out/best.pt`."""
+        from flowstream.dataset import read_split
+        from flowstream.train.checkpoint import load_checkpoint, save_checkpoint
+        from flowstream.train.fit import fit
+        from flowstream.train.run import BEST
+
+        out = Path(out)
+        others = [read_split(other.split, other.stacks) for other in self.others]
+        best = fit(
+            recipe, join_splits(split, others), out / JOINT, device=device, progress=progress
+        )
+        save_checkpoint(out / BEST, keep_own_head(load_checkpoint(best), split.classes))
+        return out / BEST
+
+
+def join_splits(own: Split, others: list[Split]) -> Split:
+    """Return a split with the training videos of all, and the other parts of `own`.
+
+    Classes of the others get a prefix, `2/` for the second dataset, since names may be the same.
+    """
+    classes, train = list(own.classes), list(own.train)
+    for number, other in enumerate(others, start=2):
+        train += [_move(sample, len(classes), number) for sample in other.train]
+        classes += [f"{number}/{name}" for name in other.classes]
+    heads = (len(own.classes), *(len(other.classes) for other in others))
+    return replace(own, classes=tuple(classes), train=tuple(train), missing={}, heads=heads)
+
+
+def keep_own_head(joint: Checkpoint, classes: tuple[str, ...]) -> Checkpoint:
+    """Return the checkpoint of a network whose last layer has the first classes alone."""
+    from flowstream.models.inspect.describe import build_on_meta
+
+    recipe = joint.recipe
+    own = build_on_meta(recipe.architecture, recipe.clip, len(classes)).state_dict()
+    weights = {}
+    for name, value in own.items():
+        found = joint.weights[name]
+        # only the last layer has more rows in the joint network
+        weights[name] = found[: len(value)].clone() if value.ndim else found
+    return replace(joint, classes=classes, weights=weights, resume=None)
+
+
+def _move(sample: Sample, offset: int, number: int) -> Sample:
+    """Return a video of another dataset, its name and group told from those of the first."""
+    return replace(
+        sample,
+        label=sample.label + offset,
+        video=f"{number}/{sample.video}",
+        group=f"{number}/{sample.group}",
+    )
