@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.models import build_model
 from flowstream.models.two_stream import TwoStream, TwoStreamNet
-from flowstream.models.two_stream_conv_fusion import ConvFusionNet
+from flowstream.models.two_stream_conv_fusion import (
+    Bilinear,
+    Concatenation,
+    ConvFusionNet,
+    Convolution,
+    Join,
+    Maximum,
+)
 
 SMALL: dict[str, Any] = {"backbone": "small_cnn", "pretrained": False}
 
@@ -73,11 +80,33 @@ def test_conv_fusion_starts_as_the_sum_of_the_maps() -> None:
     with torch.inference_mode():
         of_rgb = network.spatial(rgb[:, :, 0])
         of_flow = network.temporal(flow.transpose(1, 2).flatten(1, 2))
-        fused = network.fuse(torch.cat([of_rgb, of_flow], dim=1))
+        assert isinstance(network.fuse, Convolution)
+        fused = network.fuse.join(of_rgb, of_flow)
         # 1e-6: a sum of 128 products, all but two of them zero
         torch.testing.assert_close(fused, of_rgb + of_flow, atol=1e-6, rtol=1e-6)
-        expected = network.last((of_rgb + of_flow).mean(dim=(2, 3), keepdim=True))
+        expected = network.last((of_rgb + of_flow).mean(dim=(2, 3)))
         torch.testing.assert_close(network(rgb, flow), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_maps_are_joined_as_the_option_says() -> None:
+    one, two = torch.rand(2, 3, 4, 5), torch.rand(2, 3, 4, 5)
+    assert torch.equal(Join(3)(one, two), (one + two).mean(dim=(2, 3)))
+    assert torch.equal(Maximum(3)(one, two), torch.maximum(one, two).mean(dim=(2, 3)))
+    both = torch.cat([one, two], dim=1).mean(dim=(2, 3))
+    assert torch.equal(Concatenation(3)(one, two), both)
+    bilinear = Bilinear(3, 2)
+    outer = torch.einsum("nchw,ndhw->ncd", bilinear.of_rgb(one), bilinear.of_flow(two)) / 20
+    rooted = outer.flatten(1).sign() * outer.flatten(1).abs().sqrt()
+    expected = rooted / rooted.norm(dim=1, keepdim=True)
+    # 0.01: what is added under the root
+    torch.testing.assert_close(bilinear(one, two), expected, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "max", "concatenation", "bilinear"])
+def test_every_fusion_of_maps_gives_scores_and_gradients(fusion: str) -> None:
+    network = build("two_stream_conv_fusion", fusion=fusion, bilinear_width=3)
+    torch.autograd.backward(network(*inputs()).square().sum())
+    assert all(value.grad is not None for value in network.parameters())
 
 
 @pytest.mark.parametrize("name", ["two_stream", "two_stream_conv_fusion"])
