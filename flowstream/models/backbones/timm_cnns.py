@@ -1,13 +1,15 @@
 """Image networks of the package `timm`, and those that the Hugging Face hub stores for it.
 
 `timm:resnet50.a1_in1k` is a network of timm by its name; `hf-hub:timm/resnet50.a1_in1k` is read
-from the hub. timm downloads weights to the hub's cache.
+from the hub. timm downloads weights to the hub's cache. `hf-hub:DIRECTORY` is a directory with
+`config.json` and weights that was downloaded before, for machines without a network.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -64,15 +66,22 @@ class TimmNetwork(Backbone):
 
     def _call(self, what: str, function: Any, pretrained: bool) -> Any:
         """Call timm; raise `CheckpointError` if it cannot download something."""
-        name = self.name.removeprefix("timm:")
         try:
-            return function(name, pretrained=pretrained)
+            return function(self._timm_name, pretrained=pretrained)
         except (OSError, RuntimeError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(
                 f"backbone {self.name!r}: cannot load its {what}: {reason:.200}. Connect once, or "
                 "set pretrained = false or a file"
             ) from error
+
+    @property
+    def _timm_name(self) -> str:
+        """Name of the network for timm, which has a prefix of its own for directories."""
+        name = self.name.removeprefix("hf-hub:")
+        if name != self.name and (Path(name) / "config.json").is_file():
+            return f"local-dir:{name}"
+        return self.name.removeprefix("timm:")
 
     @property
     def _config(self) -> dict[str, Any]:
@@ -87,13 +96,18 @@ class TimmNetwork(Backbone):
                 )
             found = timm.get_pretrained_cfg(name)
             return dataclasses.asdict(found) if found is not None else dict(_DEFAULTS)
-        from timm.models import load_model_config_from_hf
 
-        config, *_ = self._call(
-            "configuration",
-            lambda hub, pretrained: load_model_config_from_hf(hub.removeprefix("hf-hub:")),
-            False,
-        )
+        def load(source: str, pretrained: bool) -> Any:
+            prefix, _, place = source.partition(":")
+            if prefix == "local-dir":
+                from timm.models._hub import load_model_config_from_path
+
+                return load_model_config_from_path(place)
+            from timm.models import load_model_config_from_hf
+
+            return load_model_config_from_hf(place)
+
+        config, *_ = self._call("configuration", load, False)
         return {**_DEFAULTS, **config}
 
 

@@ -49,6 +49,20 @@ def test_an_unknown_network_of_timm_is_refused_with_the_nearest_name() -> None:
         BACKBONES["timm:resnot10t"]("timm:resnot10t").build(False)
 
 
+def test_a_network_of_the_hub_is_read_from_a_directory(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    pytest.importorskip("safetensors")
+    source = timm.create_model("resnet10t", num_classes=7)
+    timm.models.save_for_hf(source, tmp_path / "mine", model_config={"num_classes": 7})
+    name = f"hf-hub:{tmp_path / 'mine'}"
+    loaded = BACKBONES[name](name).build(True)
+    weights = source.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in loaded.state_dict().items())
+    (tmp_path / "mine" / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="configuration"):
+        BACKBONES[name](name).build(True)
+
+
 def test_weights_of_a_file_are_loaded_and_checked(tmp_path: Path) -> None:
     torch.manual_seed(0)
     source = BACKBONES["small_cnn"]("small_cnn").build(False)
