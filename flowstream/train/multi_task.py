@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 from flowstream.dataset.listing import SplitRecipe
 from flowstream.errors import ParameterError
 from flowstream.ranges import check_at_least
-from flowstream.train.trainer import Trainer
+from flowstream.train.trainer import FitOptions, Trainer
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from flowstream.dataset.split import Sample, Split
     from flowstream.train.checkpoint import Checkpoint
     from flowstream.train.recipe import StreamRecipe
@@ -70,15 +72,19 @@ class MultiTaskTrainer(Trainer):
                 "'multi_task', because it would smooth over the classes of other datasets"
             )
 
+    def checkpoint_bytes(self, recipe: StreamRecipe, classes: int) -> tuple[int, ...]:
+        """Return the bytes of both checkpoints of all heads, about, and of the own one."""
+        from flowstream.train.space import forecast_checkpoints
+
+        own, last = forecast_checkpoints(recipe, classes)
+        return own, own, last
+
     def fit(
         self,
         recipe: StreamRecipe,
         split: Split,
         out: Path,
-        *,
-        cache: Path,
-        device: str,
-        progress: bool,
+        **options: Unpack[FitOptions],
     ) -> Path:
         """Train all heads in `out/joint`, and write the stream's own to `out/best.pt`."""
         from flowstream.dataset import read_split
@@ -89,7 +95,11 @@ class MultiTaskTrainer(Trainer):
         out = Path(out)
         others = [read_split(other.split, other.stacks) for other in self.others]
         best = fit(
-            recipe, join_splits(split, others), out / JOINT, device=device, progress=progress
+            recipe,
+            join_splits(split, others),
+            out / JOINT,
+            device=options["device"],
+            progress=options["progress"],
         )
         save_checkpoint(out / BEST, keep_own_head(load_checkpoint(best), split.classes))
         return out / BEST

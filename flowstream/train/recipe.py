@@ -106,8 +106,7 @@ class StreamRecipe(Checked):
         Parameters of the beta distribution from which the share of a second video is drawn; 0
         mixes nothing (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
     drop_stream : float
-        Probability that a video is trained on without its RGB or without its flow, each with half
-        of it; for models of both (ModDrop: Neverova et al. 2016, arXiv:1501.00102, section 4.3).
+        Probability of leaving RGB or flow of a video out, for models of both (arXiv:1501.00102).
     clip_gradient : float or None
         Largest norm of the gradient.
     ema : float
@@ -191,9 +190,8 @@ class StreamRecipe(Checked):
     workers: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        self.expect(
-            "stream", f"one of: {', '.join(INPUTS)}, {BOTH}", self.stream in {*INPUTS, BOTH}
-        )
+        known = (*INPUTS, BOTH)
+        self.expect("stream", f"one of: {', '.join(known)}", self.stream in known)
         counts = ("frames", "step", "segments", "batch", "accumulate", "epochs", "validate_every")
         for name in counts:
             self.expect(name, "at least 1", getattr(self, name) >= 1)
@@ -206,9 +204,8 @@ class StreamRecipe(Checked):
             self.expect(name, "0 or more", 0 <= getattr(self, name) < math.inf)
         for name in ("momentum", "label_smoothing", "ema"):
             self.expect(name, "0 or more, below 1", 0 <= getattr(self, name) < 1)
-        self.expect("drop_stream", "0 to 1", 0 <= self.drop_stream <= 1)
-        both = self.drop_stream == 0 or self.stream == "both"
-        self.expect("drop_stream", "0 for a stream of one input", both)
+        most = int(self.stream == BOTH)
+        self.expect("drop_stream", f"0 to {most}", 0 <= self.drop_stream <= most)
         for name in ("gamma", "layer_decay"):
             self.expect(name, "above 0, at most 1", 0 < getattr(self, name) <= 1)
         self.expect("size", "at least 1", min(self.rows_columns) >= 1)
@@ -263,9 +260,8 @@ class StreamRecipe(Checked):
         self.expect("frames", "an even number with stacking 'bidirectional'", halves)
 
     def _check_schedule(self) -> None:
-        self.expect(
-            "milestones", "rising epochs", sorted(set(self.milestones)) == [*self.milestones]
-        )
+        rising = sorted(set(self.milestones)) == [*self.milestones]
+        self.expect("milestones", "rising epochs", rising)
         self.expect(
             "milestones",
             "epochs with schedule 'step', none with 'cosine'",
