@@ -1,4 +1,4 @@
-"""Escapes of control characters, for whatever is written to a terminal."""
+"""Escapes of control characters in text for a terminal."""
 
 from __future__ import annotations
 

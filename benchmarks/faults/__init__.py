@@ -17,4 +17,4 @@ CAMPAIGNS = {
     "disks": ("benchmarks.faults.disks:run", 1.5),
     "training": ("benchmarks.faults.training:run", 2.0),
 }
-"""Of each campaign, by name: `module:function` that runs it, and its share of the time."""
+"""Campaigns by name: `module:function` that runs it, and its share of the time."""

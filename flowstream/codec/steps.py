@@ -1,7 +1,7 @@
 """Compiled loops of 8-bit codecs: one pass over memory where NumPy needs five to ten.
 
-Decoding a window of ten fields takes 0.2 ms where NumPy takes 0.5; encoding and counting what is
-lost takes 0.2 ms a pair of 320x240 where NumPy takes 1. All results are equal to the bit.
+Decoding a window of ten fields takes 0.2 ms, with NumPy 0.5 ms. Encoding a pair of 320x240 and
+counting its losses takes 0.2 ms, with NumPy 1 ms. All results are equal bit for bit.
 Loading numba takes some tenths of a second, so codecs use these loops for large arrays only.
 """
 

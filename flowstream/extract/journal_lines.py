@@ -1,4 +1,4 @@
-"""Fast reading of long journals: what counts of each line, found without parsing most of them."""
+"""Fast reading of long journals: most lines are searched for a few values, not parsed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class Line(NamedTuple):
-    """What a line of a journal says, in short.
+    """Summary of a line of a journal.
 
     `pairs` and `bytes` are 0 and `failure` is the whole record if the video failed; otherwise
     `failure` is None.
@@ -36,9 +36,9 @@ class Line(NamedTuple):
 
 
 def read_fast(path: Path) -> Iterator[Line]:
-    """Yield the lines of a journal, of complete stacks in a quarter of the time of parsing.
+    """Yield summaries of the lines of a journal, which may have a million lines.
 
-    A journal may have a million lines.
+    Lines of complete stacks are not parsed, which takes a quarter of the time.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a run sends to its workers and gets back; imports nothing that only workers need."""
+"""Messages between a run and its workers; imports nothing that only workers need."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ class Extraction:
             return attempt(ticket, self._settings_here(), report=report)
 
     def prepare(self) -> None:
-        """Import and load what the first ticket needs, before it comes.
+        """Import and load in advance everything that the first ticket needs.
 
-        Whatever fails here fails again with the first ticket, and is reported then.
+        An error here occurs again with the first ticket, and is reported then.
         """
         with suppress(Exception):
             from flowstream.extract.worker import one_opencv_thread

@@ -44,7 +44,7 @@ class Cards:
 
 @dataclass(frozen=True)
 class CardSource:
-    """Where thumbnails come from, and where pages go.
+    """Source of the thumbnails, and directory of the pages.
 
     Parameters
     ----------

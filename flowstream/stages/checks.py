@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _PlannedStack:
-    """What the checks of inputs ask of a stack, by the settings that it will be made with."""
+    """Properties of a future stack that the checks of inputs need."""
 
     path: str
     has_rgb: bool

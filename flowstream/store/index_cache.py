@@ -1,4 +1,4 @@
-"""Indexes of stacks that were opened before, so that opening them again takes no parsing."""
+"""Cache of the indexes of stacks, so that opening a stack again needs no parsing."""
 
 from __future__ import annotations
 

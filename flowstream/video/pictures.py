@@ -57,19 +57,19 @@ class SkippedPicture:
 
     @property
     def size(self) -> Size:
-        """Raise, because nobody wants the frame."""
+        """Raise an error, because the frame was not decoded."""
         raise VideoError(f"frame {self.index} is before the part that was asked for")
 
     def luma(self, size: Size, depth: DepthRange | None) -> Images:
-        """Raise, because nobody wants the frame."""
+        """Raise an error, because the frame was not decoded."""
         raise VideoError(f"frame {self.index} is before the part that was asked for: {size}")
 
     def rgb(self, size: Size, depth: DepthRange | None) -> Images:
-        """Raise, because nobody wants the frame."""
+        """Raise an error, because the frame was not decoded."""
         return self.luma(size, depth)
 
     def codes(self) -> Codes | None:
-        """Return None, because nobody wants the frame."""
+        """Return None, because the frame was not decoded."""
         return None
 
 

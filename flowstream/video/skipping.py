@@ -149,7 +149,7 @@ def _is_closed(group: list[Marked], following: int | None) -> bool:
 
 
 def _is_early(part: Part, index: int, seconds: float) -> bool:
-    """Return whether all frames before one, given by its index and time, are before the part."""
+    """Return whether all frames before the one with this index and time are before the part."""
     if isinstance(part, Pair):
         return index <= part.first
     if part.unit == "frames":

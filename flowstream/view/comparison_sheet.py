@@ -31,7 +31,7 @@ Cell = tuple[str, Images]
 
 @dataclass(frozen=True)
 class _Row:
-    """What the estimates are compared with, if anything, and a picture of each estimate."""
+    """Reference of the estimates, if there is one, and a picture of each estimate."""
 
     lead: Cell | None
     cells: Sequence[Cell | None]
