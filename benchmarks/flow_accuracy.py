@@ -179,8 +179,8 @@ def levels(values: NDArray[np.floating[Any]]) -> Image:
 def print_disturbed(directory: Path | None) -> None:
     """Print errors where the second frame is disturbed, with and without the texture data term."""
     methods: dict[str, Any] = {
-        "tvl1, texture 0.9": TVL1(),
         "tvl1, texture 1": TVL1(texture=1.0),
+        "tvl1, texture 0.9": TVL1(texture=0.9),
         "tvl1, brightness": TVL1(texture=0.0),
         PEER: METHODS["dis"](),
     }

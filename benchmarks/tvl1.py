@@ -1,6 +1,6 @@
 """Compare TV-L1 with other methods on one thread: time per pair, and errors on several datasets.
 
-    python benchmarks/tvl1.py [--repeats N] [--no-torch] [--no-raft] [--only-errors]
+    python benchmarks/tvl1.py [--repeats N] [--only TABLE ...] [--profile]
 
 FLOWSTREAM_TEST_DATA names the directory of real data (samples/bikes.mp4, middlebury/, kitti2015/,
 ucf101/, weights/). Without it the clip is synthetic and the errors are those of rendered scenes.
@@ -42,6 +42,7 @@ from benchmarks.flow_accuracy import (
     print_disturbed,
     print_errors,
 )
+from benchmarks.tvl1_profile import print_profiles
 from flowstream import METHODS, synthetic
 from flowstream.flow import measure
 from flowstream.flow.kernels.tvl1_numba import Solver
@@ -96,13 +97,22 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def shortest(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the shortest time of each call; peers over 0.3 s take a third of the turns."""
+def shortest(
+    calls: Mapping[str, Callable[[], object]],
+    repeats: int,
+    prepare: Mapping[str, Callable[[], object]] | None = None,
+) -> dict[str, float]:
+    """Return the shortest time of each call; peers over 0.3 s take a third of the turns.
+
+    What `prepare` holds for a name is called before each turn and is not timed.
+    """
     best: dict[str, float] = {}
     for turn in range(repeats):
         for name, call in calls.items():
             if turn % 3 and best[name] > 0.3:
                 continue
+            if prepare is not None:
+                prepare[name]()
             best[name] = min(best.get(name, np.inf), seconds(call))
     return best
 
@@ -116,10 +126,16 @@ def iterations(preset: Preset, first: Image, second: Image) -> float:
 def on_a_pair(directory: Path | None, repeats: int) -> None:
     name, frames = clip(directory)
     first, second = frames[:2]
-    calls = {title: partial(method, first, second) for title, method in methods().items()}
+    table = methods()
+    calls = {title: partial(method, first, second) for title, method in table.items()}
+    # Another pair, so that memory is allocated, but nothing about the timed pair is known.
+    prepare = {
+        title: partial(method, *frames[-2:]) if title not in SLOW else (lambda: None)
+        for title, method in table.items()
+    }
     for call in calls.values():
         call()
-    best = shortest(calls, repeats)
+    best = shortest(calls, repeats, prepare)
     counts = {f"tvl1 {preset}": iterations(preset, first, second) for preset in PRESETS}
     print(f"\n{SIZE[1]}x{SIZE[0]} pair of {name}, one thread, shortest of up to {repeats}")
     print(f"{'method':20s} {'ms/pair':>9s} {'x OpenCV':>9s} {'iterations':>11s}")
@@ -158,18 +174,22 @@ def on_a_video(directory: Path | None, repeats: int) -> None:
     """Consecutive pairs share a frame, and threads share the pairs."""
     _, frames = clip(directory)
     stack = np.stack(frames + frames[::-1][1:])[:17]
+    pairs = stack[:-1], stack[1:]
     print(f"\n{len(stack) - 1} consecutive pairs in one call, ms/pair, by threads")
     counts = sorted({1, 2, os.cpu_count() or 1})
-    print(f"{'preset':20s}" + "".join(f"{count:>9d}" for count in counts) + "   x one thread")
+    threads = "".join(f"{count:>9d}" for count in counts)
+    print(f"{'preset':20s}{threads}{'x one':>9s}{'both ways':>12s}{'x one way':>11s}")
     for preset in PRESETS:
-        ours = {count: TVL1(preset=preset, threads=count) for count in counts}
-        calls = {
-            str(count): partial(method, stack[:-1], stack[1:]) for count, method in ours.items()
+        calls: dict[str, Callable[[], object]] = {
+            str(count): partial(TVL1(preset=preset, threads=count), *pairs) for count in counts
         }
+        calls["both"] = partial(TVL1(preset=preset).both_directions, *pairs)
         best = shortest(calls, max(3, repeats // 3))
-        times = [1e3 * best[str(count)] / (len(stack) - 1) for count in counts]
-        gains = " ".join(f"{times[0] / value:.2f}" for value in times[1:])
-        print(f"{preset:20s}" + "".join(f"{value:9.2f}" for value in times) + f"   {gains}")
+        times = {name: 1e3 * value / len(pairs[0]) for name, value in best.items()}
+        cells = "".join(f"{times[str(count)]:9.2f}" for count in counts)
+        gain = times["1"] / times[str(counts[-1])]
+        ratio = times["both"] / times["1"]
+        print(f"{preset:20s}{cells}{gain:9.2f}{times['both']:12.2f}{ratio:11.2f}")
 
 
 FIRST_CALL = """
@@ -235,32 +255,40 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} processors, load {load:.1f}; OpenCV {cv2.__version__}"
 
 
+TABLES = ("first", "pair", "middlebury", "video", "torch", "errors", "disturbed", "raft")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=15, help="turns of each method")
-    parser.add_argument("--no-torch", action="store_true", help="leave out the torch kernel")
-    parser.add_argument("--no-raft", action="store_true", help="leave out the comparison with RAFT")
-    parser.add_argument("--only-errors", action="store_true", help="leave out times")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, help="tables to print")
+    parser.add_argument("--profile", action="store_true", help="time the stages of tvl1 instead")
     options = parser.parse_args()
     named = os.environ.get("FLOWSTREAM_TEST_DATA")
     directory = Path(named) if named else None
     cv2.setNumThreads(1)
     print(machine())
-    if not options.only_errors:
-        on_first_calls()
-        on_a_pair(directory, options.repeats)
-        if directory is not None:
-            on_middlebury(directory, max(3, options.repeats // 5))
-        on_a_video(directory, options.repeats)
-        if not options.no_torch:
-            on_torch(directory)
+    if options.profile:
+        print_profiles(*clip(directory)[1][:2])
+        return
+    chosen, repeats = options.only, options.repeats
     quick = {title: method for title, method in methods().items() if title not in SLOW}
-    print_errors(quick, directory)
-    print_disturbed(directory)
-    if directory is not None and not options.no_raft:
-        print_disagreement(quick, directory)
+    tables: dict[str, Callable[[], None]] = {
+        "first": on_first_calls,
+        "pair": partial(on_a_pair, directory, repeats),
+        "video": partial(on_a_video, directory, repeats),
+        "torch": partial(on_torch, directory),
+        "errors": partial(print_errors, quick, directory),
+        "disturbed": partial(print_disturbed, directory),
+    }
+    if directory is not None:
+        tables["middlebury"] = partial(on_middlebury, directory, max(3, repeats // 5))
+        tables["raft"] = partial(print_disagreement, quick, directory)
+    for name in TABLES:
+        if name in chosen and name in tables:
+            tables[name]()
 
 
 if __name__ == "__main__":
