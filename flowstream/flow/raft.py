@@ -13,15 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from flowstream.device import choose_device
 from flowstream.errors import ParameterError
-from flowstream.flow.method import FlowMethod
 from flowstream.flow.raft_weights import BUILDERS, load_raft
+from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches
 from flowstream.types import Images, Vectors
 
 # The correlation pyramid halves the 1/8 grid three times and needs two values at its top level.
@@ -30,7 +29,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class RAFT(FlowMethod):
+class RAFT(TensorMethod):
     """RAFT network: iterative updates from all-pairs correlations.
 
     Parameters
@@ -90,55 +89,33 @@ class RAFT(FlowMethod):
 
     def estimate(self, first: Images, second: Images) -> Vectors:
         """Estimate fields `(N, 2, H, W)` of RGB pairs in batches of at most `pairs`."""
-        forward: Vectors = self._directions(first, second, both=False)[0]
+        forward: Vectors = estimate_in_batches(self, first, second, directions=1)[0]
         return forward
 
     def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
         """Estimate both directions; the features of each frame are computed once."""
-        forward, backward = self._directions(first, second, both=True)
+        forward, backward = estimate_in_batches(self, first, second, directions=2)
         return forward, backward
 
-    def _directions(self, first: Images, second: Images, *, both: bool) -> Vectors:
-        """Return forward and, if `both`, backward fields, `(1 or 2, N, 2, H, W)`."""
-        device = torch.device(self.device)
-        network = _load_network(self.variant, self.weights, self.device)
+    @torch.inference_mode()
+    def estimate_tensors(self, frames: Tensor, pairs: Tensor, *, directions: int) -> Tensor:
+        """Estimate the flow of pairs; the features of a shared frame are computed once."""
+        device = frames.device
+        network = _load_network(self.variant, self.weights, str(device))
         if self.precision != "float32" and device.type == "cuda":
             network = network.to(memory_format=torch.channels_last)
-        result = np.empty((1 + both, len(first), 2, *first.shape[1:3]), np.float32)
-        start, pairs = 0, self.pairs
-        while start < len(first):
-            part = slice(start, min(start + pairs, len(first)))
-            try:
-                result[:, part] = self._fields(network, first[part], second[part], both=both)
-            except torch.OutOfMemoryError:
-                if pairs == 1:
-                    raise
-                pairs //= 2
-                torch.cuda.empty_cache()
-                continue
-            start = part.stop
-        return result
-
-    def _fields(self, network: Any, first: Images, second: Images, *, both: bool) -> Vectors:
-        # Consecutive pairs of a video share a frame, so N + 1 encodings replace 2N.
-        chained = len(first) > 1 and np.array_equal(first[1:], second[:-1])
-        frames = np.concatenate([first, second[-1:]] if chained else [first, second])
-        device = torch.device(self.device)
-        images, (top, left) = _pad(_normalise(frames, device))
-        pairs = len(first)
-        ends = [slice(0, pairs), slice(1, None) if chained else slice(pairs, None)]
+        images, (top, left) = _pad(frames.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        one, other = pairs.unbind(1)
         found = []
-        with torch.inference_mode(), self._autocast(device):
+        with self._autocast(device):
             features = network.feature_encoder(images).float()
-            context = network.context_encoder(images if both else images[:pairs]).float()
-            for one, other in [ends, ends[::-1]][: 1 + both]:
-                found.append(
-                    self._iterate(network, features[one], features[other], context=context[one])
-                )
-        rows, columns = first.shape[1:3]
-        cut = torch.stack(found)[..., top : top + rows, left : left + columns]
-        vectors: Vectors = cut.float().cpu().numpy()
-        return vectors
+            starts = images if directions == 2 else images[one]
+            context = network.context_encoder(starts).float()
+            for start, end in [(one, other), (other, one)][:directions]:
+                its = context[start] if directions == 2 else context
+                found.append(self._iterate(network, features[start], features[end], context=its))
+        rows, columns = frames.shape[1:3]
+        return torch.stack(found)[..., top : top + rows, left : left + columns].float()
 
     def _iterate(self, network: Any, first: Tensor, second: Tensor, *, context: Tensor) -> Tensor:
         """Run the update loop of torchvision's `RAFT.forward`; upsample the last result."""
@@ -168,12 +145,6 @@ class RAFT(FlowMethod):
 @functools.lru_cache(maxsize=2)
 def _load_network(variant: str, weights: str, device: str) -> Any:
     return load_raft(variant, weights).to(device)
-
-
-def _normalise(frames: Images, device: torch.device) -> Tensor:
-    """Return images `(N, 3, H, W)` in [-1, 1], the range of RAFT's training."""
-    images = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _pad(images: Tensor) -> tuple[Tensor, tuple[int, int]]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow.kernels.tvl1_parameters import (
-    CHOICES,
     PRESETS,
-    RANGES,
-    Acceleration,
     Alignment,
     Engine,
     Gradients,
@@ -24,12 +20,19 @@ from flowstream.flow.kernels.tvl1_parameters import (
     Scheme,
     make_grids,
 )
-from flowstream.flow.method import FlowMethod
+from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches
+from flowstream.flow.tvl1_checks import Acceleration, Precision, check_parameter, parameter_error
 from flowstream.types import Images, Size, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Pixels of a batch on a GPU: 64 pairs of 340 x 256, 16 of 640 x 480, 4 of 1280 x 720.
+_BATCH_PIXELS = 6 << 20
 
 
 @dataclass(frozen=True)
-class TVL1(FlowMethod):
+class TVL1(TensorMethod):
     """Dense flow that minimises the total variation of the flow plus |brightness difference|.
 
     The energy is E(u) = ∫ |∇u| + λ |I₂(x + u) − I₁(x)| (Zach, Pock & Bischof 2007, equation 3),
@@ -103,16 +106,21 @@ class TVL1(FlowMethod):
         too small for it.
     threads : int
         Number of pairs of a batch computed at the same time by the numba engine, or matched at the
-        same time for the torch engine; 0: one per processor. It does not change the result.
+        same time for the torch engine on the CPU; 0: one per processor. It changes no result.
     device : {"auto", "cpu", "cuda", "cuda:<i>", "mps"}
         "auto" is "cpu" unless `engine` is "torch"; then CUDA, else MPS, else the CPU.
     engine : {"auto", "numba", "torch"}
         "auto" is numba on the CPU and torch elsewhere. Their fields differ by less than 0.02 px on
         average.
-    acceleration : {"none", "compile", "triton"}
+    acceleration : {"auto", "none", "compile", "triton"}
         Inner loops of the torch engine. "compile": `torch.compile`, which takes about a minute at
-        the first call. "triton": kernels that keep a tile on the chip over several iterations; for
-        CUDA. It does not change the result by more than rounding.
+        the first call. "triton": kernels that keep a tile on the chip over several iterations.
+        "auto": "triton" on CUDA. It does not change the result by more than rounding.
+    precision : {"float32", "mixed"}
+        "mixed": the torch engine stores derivatives, edge weights and dual variables in half
+        precision, and computes in float32. It does not change the result by more than rounding.
+    graphs : bool
+        "joint" on CUDA: record the work of a batch, and replay it for batches of the same shape.
 
     Raises
     ------
@@ -165,7 +173,9 @@ class TVL1(FlowMethod):
     threads: int = field(default=1, compare=False)
     device: str = field(default="auto", compare=False)
     engine: Engine = field(default="auto", compare=False)
-    acceleration: Acceleration = field(default="none", compare=False)
+    acceleration: Acceleration = field(default="auto", compare=False)
+    precision: Precision = field(default="float32", compare=False)
+    graphs: bool = field(default=True, compare=False)
 
     def __init__(self, preset: Preset = "default", **given: Any) -> None:
         values = {parameter.name: parameter.default for parameter in fields(self)}
@@ -174,9 +184,9 @@ class TVL1(FlowMethod):
             raise ParameterError(
                 f"flow method 'tvl1': unknown parameter {unknown!r}.{did_you_mean(unknown, values)}"
             )
-        _check_parameter("preset", preset)
+        check_parameter("preset", preset)
         for parameter, value in {**values, **PRESETS[preset], "preset": preset, **given}.items():
-            _check_parameter(parameter, value)
+            check_parameter(parameter, value)
             object.__setattr__(self, parameter, value)
         if self.engine == "torch" or self.device not in ("auto", "cpu"):
             from flowstream.device import choose_device
@@ -185,7 +195,7 @@ class TVL1(FlowMethod):
         else:
             object.__setattr__(self, "device", "cpu")
         if self.engine == "numba" and self.device != "cpu":
-            raise _error("device", self.device, "'cpu', or engine='torch'")
+            raise parameter_error("device", self.device, "'cpu', or engine='torch'")
 
     @classmethod
     def presets(cls) -> dict[str, dict[str, Any]]:
@@ -207,6 +217,13 @@ class TVL1(FlowMethod):
     def _uses_torch(self) -> bool:
         return self.engine == "torch" or self.device != "cpu"
 
+    def pairs_at_once(self, size: Size) -> int:
+        """Return the largest number of pairs of frames of this size in a batch."""
+        if self.device == "cpu":
+            return 16
+        most = _BATCH_PIXELS // (size[0] * size[1])
+        return 1 << min(6, max(0, most.bit_length() - 1))
+
     def estimate(self, first: Images, second: Images) -> Vectors:
         """Estimate the flow of each pair, one thread per pair."""
         forward: Vectors = self._solve(first, second, directions=1)[0]
@@ -217,23 +234,39 @@ class TVL1(FlowMethod):
         forward, backward = self._solve(first, second, directions=2)
         return forward, backward
 
-    def _solve(self, first: Images, second: Images, *, directions: int) -> Vectors:
-        rows, columns = first.shape[1:3]
-        arguments: dict[str, Any] = {
-            "numbers": self.numbers(),
-            "grids": self.grids((rows, columns)),
-            "directions": directions,
-            "threads": self._num_threads,
-        }
-        if self._uses_torch:
-            from flowstream.flow.kernels.tvl1_torch import solve_batch
+    def estimate_tensors(self, frames: Tensor, pairs: Tensor, *, directions: int) -> Tensor:
+        """Estimate the flow of pairs by the torch engine; on CUDA, a known shape is replayed."""
+        from flowstream.flow.kernels import tvl1_torch
 
-            return solve_batch(
-                first, second, **arguments, device=self.device, acceleration=self.acceleration
-            )
+        options = tvl1_torch.Options(
+            acceleration=tvl1_torch.choose_acceleration(self.acceleration, frames.device),
+            mixed=self.precision == "mixed",
+            threads=self._num_threads,
+        )
+        settings: dict[str, Any] = {
+            "numbers": self.numbers(),
+            "grids": self.grids((frames.shape[1], frames.shape[2])),
+            "directions": directions,
+            "options": options,
+        }
+        if frames.device.type == "cuda" and self.graphs and self.scheme == "joint":
+            key = (self, options, directions)
+            return tvl1_torch.replay_pairs(frames, pairs, key=key, **settings)
+        return tvl1_torch.solve_pairs(frames, pairs, **settings)
+
+    def _solve(self, first: Images, second: Images, *, directions: int) -> Vectors:
+        if self._uses_torch:
+            return estimate_in_batches(self, first, second, directions=directions)
         from flowstream.flow.kernels.tvl1_numba import solve_pairs
 
-        return solve_pairs(first, second, **arguments)
+        return solve_pairs(
+            first,
+            second,
+            numbers=self.numbers(),
+            grids=self.grids((first.shape[1], first.shape[2])),
+            directions=directions,
+            threads=self._num_threads,
+        )
 
     def grids(self, size: Size) -> Grids:
         """Return the pyramid for frames of this size, in the form that the kernels use."""
@@ -269,24 +302,3 @@ class TVL1(FlowMethod):
             shrink=float(self.pyramid_factor) if self.alignment == "factor" else 0.0,
             matching=int(self.matching == "blocks"),
         )
-
-
-def _check_parameter(parameter: str, value: Any) -> None:
-    """Raise `ParameterError` if the value is not valid for the parameter."""
-    if parameter in CHOICES and value not in CHOICES[parameter]:
-        names = [str(choice) for choice in CHOICES[parameter]]
-        hint = did_you_mean(str(value), names)
-        raise _error(parameter, value, f"one of: {', '.join(names)}", hint=hint)
-    if parameter in RANGES:
-        low, high = RANGES[parameter]
-        if not (low <= value <= high and value < math.inf):
-            expected = f"at least {low}" if high == math.inf else f"{low} to {high}"
-            raise _error(parameter, value, expected)
-    if parameter == "levels" and value != "auto" and not (isinstance(value, int) and value >= 1):
-        raise _error(parameter, value, "'auto' or an integer of at least 1")
-
-
-def _error(parameter: str, value: Any, expected: str, *, hint: str = "") -> ParameterError:
-    return ParameterError(
-        f"flow method 'tvl1': {parameter}: expected {expected}; got {value!r}.{hint}"
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,14 @@ from flowstream.plugins import provenance, rebuild
 SIZE = (64, 80)
 
 # What a method cannot do without; paths are in the folder of the shared data.
-WEIGHTS = {"raft": "weights/raft-small.pth"}
-NEEDED: dict[str, dict[str, Any]] = {"raft": {"variant": "small", "device": "cpu"}}
+WEIGHTS = {"raft": "weights/raft-small.pth", "ptlflow": "weights/raft-small.pth"}
+NEEDED: dict[str, dict[str, Any]] = {
+    "raft": {"variant": "small", "device": "cpu"},
+    "ptlflow": {"model": "raft_small", "updates": 12, "device": "cpu"},
+}
+
+# On a machine with a GPU, methods that can compute there are tested there, too.
+DEVICE = os.environ.get("FLOWSTREAM_TEST_DEVICE")
 
 # Half a step of the 8-bit codec at bound 20: a finer difference does not survive storage.
 HALF_STEP = 0.1
@@ -31,7 +39,7 @@ HALF_STEP = 0.1
 CHANGING = 0.15
 
 # Learned flow is not held to the exactness of equations on pictures unlike those it learned from.
-SLACK = {"raft": 6.0}
+SLACK = {"raft": 6.0, "ptlflow": 6.0}
 
 
 @pytest.fixture(scope="module", params=list(METHODS))
@@ -42,6 +50,9 @@ def method(request: pytest.FixtureRequest) -> FlowMethod:
         folder: Path = request.getfixturevalue("shared_data")
         parameters["weights"] = str(folder / WEIGHTS[name])
     try:
+        kind: Any = METHODS[name]
+        if DEVICE and any(field.name == "device" for field in dataclasses.fields(kind)):
+            parameters["device"] = DEVICE
         made = METHODS[name](**parameters)
     except MissingDependencyError as error:
         pytest.skip(str(error))

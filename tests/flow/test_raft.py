@@ -110,15 +110,15 @@ def test_shared_encodings_do_not_change_the_flow(weights: Path) -> None:
 
 def test_batches_that_do_not_fit_are_halved(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    fields = RAFT._fields
+    estimate = RAFT.estimate_tensors
 
-    def limited(self: RAFT, network: Any, first: Any, second: Any, *, both: bool) -> Any:
-        seen.append(len(first))
-        if len(first) > 2:
+    def limited(self: RAFT, images: Any, pairs: Any, *, directions: int) -> Any:
+        seen.append(len(pairs))
+        if len(pairs) > 2:
             raise torch.OutOfMemoryError("too many")
-        return fields(self, network, first, second, both=both)
+        return estimate(self, images, pairs, directions=directions)
 
-    monkeypatch.setattr(RAFT, "_fields", limited)
+    monkeypatch.setattr(RAFT, "estimate_tensors", limited)
     video = frames(6, 16, 16)
     whole = small(weights, pairs=8)(video[:-1], video[1:])
     assert seen == [5, 4, 2, 2, 1]
@@ -127,7 +127,7 @@ def test_batches_that_do_not_fit_are_halved(weights: Path, monkeypatch: pytest.M
     def hopeless(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("nothing fits")
 
-    monkeypatch.setattr(RAFT, "_fields", hopeless)
+    monkeypatch.setattr(RAFT, "estimate_tensors", hopeless)
     with pytest.raises(torch.OutOfMemoryError):
         small(weights)(video[:-1], video[1:])
 

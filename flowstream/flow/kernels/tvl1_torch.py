@@ -4,22 +4,25 @@ Shapes: images (N, H, W); the flow u and the gradient g (N, 2, H, W); the dual v
 (N, 2, 2, H, W) by component of the flow and direction of the derivative. Only the convergence tests
 of the "separate" scheme, one in CHECKED iterations, wait for the device.
 
-Block matching runs on the CPU, by the numba kernel, because its steps are not parallel.
+Block matching is that of `matching_torch`, except on the CPU, where the numba kernel is faster.
 
 The file is long because it is a complete second implementation, in the order of the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from importlib.util import find_spec
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from flowstream.flow.kernels import matching_torch
+from flowstream.flow.kernels.graphs_torch import Replays
 from flowstream.flow.kernels.tvl1_numba import find_matches
 from flowstream.flow.kernels.tvl1_parameters import (
     BETTER,
@@ -41,71 +44,162 @@ from flowstream.flow.kernels.tvl1_parameters import (
     Numbers,
     limit_warps,
 )
-from flowstream.types import Images, Size, Vectors
-
-Pyramids: TypeAlias = tuple[list[Tensor], list[Tensor]]
-"""Grey values, and the images that are matched, each from fine to coarse."""
+from flowstream.types import Size
 
 Step: TypeAlias = Callable[..., Any]
+
+
+class Pyramids(NamedTuple):
+    """Grey values, and the images that are matched, of all frames, each from fine to coarse."""
+
+    guides: list[Tensor]
+    matched: list[Tensor]
 
 
 class Loops(NamedTuple):
     """Implementations of the loops that take nearly all of the time."""
 
     iterate: Step
-    """(u, p, g, c, inverse, weight, *, numbers) to (u, p) after all inner iterations."""
-    warp: Step
-    """(first, second, u, *, numbers) to the warped second image and the mean of both."""
+    """(u, p, g, c, weight, *, numbers) to (u, p) after all inner iterations."""
+    linearise: Step
+    """(first, second, slopes, u, *, numbers, dtype) to g and c of rho(u) = c + g · u."""
     median: Step
+    texture: Step
+    """(images, *, numbers) to their texture."""
+    spread: matching_torch.Spread
+    dtype: torch.dtype
+    """Type of p, g and the weights in memory."""
+
+
+class Options(NamedTuple):
+    """Choices that change the speed, and the result only by rounding.
+
+    Parameters
+    ----------
+    acceleration : {"none", "compile", "triton"}
+    mixed : bool
+        Store p, g and the weights in float16.
+    threads : int
+        Number of pairs that the numba kernel matches at the same time.
+    match_by_torch : bool or None
+        Find block matches on the device; None: unless it is the CPU.
+    """
+
+    acceleration: Acceleration = "none"
+    mixed: bool = False
+    threads: int = 1
+    match_by_torch: bool | None = None
+
+
+def choose_acceleration(name: str, device: torch.device) -> Acceleration:
+    """Return the acceleration of a device: "auto" is Triton on CUDA if it is installed."""
+    if name != "auto":
+        return cast(Acceleration, name)
+    return "triton" if device.type == "cuda" and find_spec("triton") else "none"
 
 
 @torch.inference_mode()
-def solve_batch(
-    first: Images,
-    second: Images,
+def solve_pairs(
+    frames: Tensor,
+    pairs: Tensor,
     *,
     numbers: Numbers,
     grids: Grids,
-    device: str,
     directions: int = 1,
-    acceleration: Acceleration = "none",
-    threads: int = 1,
-) -> Vectors:
-    """Estimate the flow of all (N, H, W) pairs at once.
+    options: Options | None = None,
+) -> Tensor:
+    """Estimate the flow of all pairs at once; what pairs share is computed once per frame.
+
+    Parameters
+    ----------
+    frames : (F, H, W), uint8
+        On the device of the computation.
+    pairs : (N, 2), int64
+        Indices of the first and the second frame of each pair.
 
     Returns
     -------
     (directions, N, 2, H, W), float32
         Forward flow and, if `directions` is 2, backward flow.
     """
-    if len(first) == 0:
-        return np.empty((directions, 0, 2, *first.shape[1:]), np.float32)
-    one, other = _pyramids(first, second, numbers, grids, torch.device(device))
-    ways = [((one, other), (first, second)), ((other, one), (second, first))][:directions]
-    loops = _choose_loops(acceleration)
-    fields = []
-    for (start, end), frames in ways:
-        matches = None
-        if numbers.matching and grids.fine >= 0:
-            found = find_matches(*frames, numbers=numbers, grids=grids, threads=threads)
-            matches = torch.from_numpy(found).to(device)
-        fields.append(_solve(start, end, numbers, matches, grids.fine, loops))
-    return np.ascontiguousarray(torch.stack(fields).cpu().numpy())
+    options = options or Options()
+    loops = _choose_loops(options)
+    pyramids = _pyramids(frames, numbers, grids, loops)
+    one, other = pairs.unbind(1)
+    ways = [(one, other), (other, one)][:directions]
+    matches: list[Any] = [None] * directions
+    if numbers.matching and grids.fine >= 0:
+        by_torch = options.match_by_torch
+        if frames.device.type != "cpu" if by_torch is None else by_torch:
+            matches = _match_by_torch(pyramids, ways, grids, loops)
+        else:
+            matches = _match_by_numba(frames, ways, numbers, grids, threads=options.threads)
+    fields = [
+        _solve(pyramids, way, numbers, found, grids.fine, loops)
+        for way, found in zip(ways, matches, strict=True)
+    ]
+    return torch.stack(fields)
+
+
+@torch.inference_mode()
+def replay_pairs(frames: Tensor, pairs: Tensor, *, key: Hashable, **settings: Any) -> Tensor:
+    """Estimate like `solve_pairs`, by a CUDA graph if the key and the shapes were seen before."""
+    solve = partial(solve_pairs, **settings)
+    with torch.cuda.device(frames.device):
+        return _replays(str(frames.device))(key, solve, frames, pairs)
+
+
+def graph_failures(device: str) -> list[str]:
+    """Return the reasons why batches of a device could not be recorded; for benchmarks."""
+    return list(_replays(device).failures.values())
+
+
+@cache
+def _replays(device: str) -> Replays:
+    return Replays()
+
+
+def _match_by_torch(
+    pyramids: Pyramids, ways: list[tuple[Tensor, Tensor]], grids: Grids, loops: Loops
+) -> list[Tensor]:
+    coarse, fine = (
+        matching_torch.Ends(*(pyramids.matched[level][end] for end in ways[0]))
+        for level in (grids.coarse, grids.fine)
+    )
+    guides = [pyramids.guides[grids.fine][way[0]] for way in ways]
+    return matching_torch.find_matches(coarse, fine, guides, spread=loops.spread)
+
+
+def _match_by_numba(
+    frames: Tensor,
+    ways: list[tuple[Tensor, Tensor]],
+    numbers: Numbers,
+    grids: Grids,
+    *,
+    threads: int,
+) -> list[Tensor]:
+    images = frames.cpu().numpy()
+    found = []
+    for way in ways:
+        ends = (images[end.cpu().numpy()] for end in way)
+        vectors = find_matches(*ends, numbers=numbers, grids=grids, threads=threads)
+        found.append(torch.from_numpy(vectors).to(frames.device))
+    return found
 
 
 def _solve(
-    one: Pyramids,
-    other: Pyramids,
+    pyramids: Pyramids,
+    way: tuple[Tensor, Tensor],
     numbers: Numbers,
     matches: Tensor | None,
     fine: int,
     loops: Loops,
 ) -> Tensor:
-    (guides, firsts), (_, seconds) = one, other
-    u = torch.zeros_like(guides[-1])[:, None].repeat(1, 2, 1, 1)
+    guides, matched = pyramids
+    u = guides[-1].new_zeros(len(way[0]), 2, *_size(guides[-1]))
     for level in reversed(range(len(guides))):
         u = _enlarge(u, _size(guides[level]), numbers)
-        images = firsts[level], seconds[level], guides[level]
+        images = matched[level][way[0]], matched[level][way[1]], guides[level][way[0]]
         u = _refine(u, *images, level, numbers, loops)
         if matches is not None and level == fine:
             found = _refine(matches, *images, level, limit_warps(numbers), loops)
@@ -140,21 +234,20 @@ def _refine(
     numbers: Numbers,
     loops: Loops,
 ) -> Tensor:
-    p = u.new_zeros(len(u), 2, 2, *_size(u))
-    weight = _conductance(guide, numbers.contrast)
+    p = u.new_zeros(len(u), 2, 2, *_size(u), dtype=loops.dtype)
+    weight = _conductance(guide, numbers.contrast).to(loops.dtype)
     slopes = second.new_zeros(0)
     if not numbers.blended:
         slopes = torch.stack([_central(second, -1), _central(second, -2)], 1)
     warps = min(numbers.warps, numbers.finest_warps + level)
     weighted = numbers.weighted_radius > 0 and level < numbers.weighted_levels
     for warp in range(warps):
-        g, c = _linearise(first, second, slopes, u, numbers, loops)
+        g, c = loops.linearise(first, second, slopes, u, numbers=numbers, dtype=loops.dtype)
         if not numbers.joint:
             u, p = _alternate(u, p, g, c, numbers)
             continue
         for _ in range(numbers.outer_iterations):
-            inverse = 1 / ((g * g).sum(1) + FLAT)
-            u, p = loops.iterate(u, p, g, c, inverse, weight, numbers=numbers)
+            u, p = loops.iterate(u, p, g, c, weight, numbers=numbers)
             if weighted and warp >= warps - numbers.weighted_warps:
                 u = _weighted_median(u, guide, _confidence(u, g, c), numbers.weighted_radius)
             elif numbers.median:
@@ -165,38 +258,52 @@ def _refine(
 # --- iterations -----------------------------------------------------------------------------------
 
 
-def _choose_loops(acceleration: Acceleration) -> Loops:
-    if acceleration == "triton":
-        from flowstream.flow.kernels import tvl1_triton
+def _choose_loops(options: Options) -> Loops:
+    dtype = torch.float16 if options.mixed else torch.float32
+    if options.acceleration == "triton":
+        from flowstream.flow.kernels import matching_triton, tvl1_triton
 
-        return Loops(_iterate_by_triton, _warp_by_triton, tvl1_triton.median_5x5)
-    fused: Callable[[Step], Step] = _compiled if acceleration == "compile" else lambda step: step
-    return Loops(partial(_primal_dual, fused(_iteration)), _warp, fused(_median_5x5))
+        return Loops(
+            _iterate_by_triton,
+            _linearise_by_triton,
+            tvl1_triton.median_5x5,
+            _texture_by_triton,
+            matching_triton.spread_labels,
+            dtype,
+        )
+    by_compiler = options.acceleration == "compile"
+    fused: Callable[[Step], Step] = _compiled if by_compiler else lambda step: step
+    return Loops(
+        partial(_primal_dual, fused(_iteration)),
+        _linearise,
+        fused(_median_5x5),
+        _texture,
+        matching_torch.spread_labels,
+        dtype,
+    )
 
 
 def _primal_dual(
     iteration: Step,
     u: Tensor,
     p: Tensor,
-    *data_term: Tensor,
+    g: Tensor,
+    c: Tensor,
+    weight: Tensor,
+    *,
     numbers: Numbers,
 ) -> tuple[Tensor, Tensor]:
     """Run algorithm 1 of Chambolle & Pock 2011; see `sweeps.iterate_joint`."""
     steps = numbers.primal_step, numbers.dual_step, numbers.attachment
+    stored, p, g, weight = p.dtype, p.to(u.dtype), g.to(u.dtype), weight.to(u.dtype)
+    inverse = 1 / ((g * g).sum(1) + FLAT)
     for _ in range(numbers.inner_iterations):
-        u, p = iteration(u, p, *data_term, *steps)
-    return u, p
+        u, p = iteration(u, p, g, c, inverse, weight, *steps)
+    return u, p.to(stored)
 
 
 def _iterate_by_triton(
-    u: Tensor,
-    p: Tensor,
-    g: Tensor,
-    c: Tensor,
-    inverse: Tensor,
-    weight: Tensor,
-    *,
-    numbers: Numbers,
+    u: Tensor, p: Tensor, g: Tensor, c: Tensor, weight: Tensor, *, numbers: Numbers
 ) -> tuple[Tensor, Tensor]:
     from flowstream.flow.kernels import tvl1_triton
 
@@ -206,7 +313,6 @@ def _iterate_by_triton(
         g,
         c,
         weight,
-        inverse=inverse,
         iterations=numbers.inner_iterations,
         primal_step=numbers.primal_step,
         dual_step=numbers.dual_step,
@@ -214,20 +320,29 @@ def _iterate_by_triton(
     )
 
 
-def _warp(first: Tensor, second: Tensor, u: Tensor, *, numbers: Numbers) -> tuple[Tensor, Tensor]:
-    x, y = _positions(u)
-    warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
-    return warped, (first + warped) * 0.5
+def _texture_by_triton(images: Tensor, *, numbers: Numbers) -> Tensor:
+    from flowstream.flow.kernels import tvl1_triton
+
+    return tvl1_triton.keep_texture(
+        images, amount=numbers.texture, iterations=numbers.texture_iterations
+    )
 
 
-def _warp_by_triton(
-    first: Tensor, second: Tensor, u: Tensor, *, numbers: Numbers
+def _linearise_by_triton(
+    first: Tensor,
+    second: Tensor,
+    slopes: Tensor,
+    u: Tensor,
+    *,
+    numbers: Numbers,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     from flowstream.flow.kernels import tvl1_triton
 
-    if numbers.black:  # the kernel repeats the border
-        return _warp(first, second, u, numbers=numbers)
-    return tvl1_triton.warp(first, second, u, cubic=numbers.cubic)
+    if numbers.black or not numbers.blended:  # not in the kernel, which repeats the border
+        return _linearise(first, second, slopes, u, numbers=numbers, dtype=dtype)
+    warped, mean = tvl1_triton.warp(first, second, u, cubic=numbers.cubic)
+    return tvl1_triton.linearise(first, warped, mean, u, dtype=dtype)
 
 
 def _iteration(
@@ -264,6 +379,7 @@ def _alternate(
 
     Each pair stops when it has converged.
     """
+    stored, p, g = p.dtype, p.to(u.dtype), g.to(u.dtype)
     inverse = 1 / ((g * g).sum(1) + FLAT)
     limit = numbers.primal_step * numbers.attachment
     enough = numbers.tolerance * numbers.tolerance
@@ -283,9 +399,9 @@ def _alternate(
                 change = (new - u).square().sum(1).mean((1, 2))
                 moving = moving & (change > enough).view_as(moving)
                 if not moving.any():
-                    return new, p
+                    return new, p.to(stored)
             u = new
-    return u, p
+    return u, p.to(stored)
 
 
 def _divergence(p: Tensor) -> Tensor:
@@ -306,16 +422,25 @@ def _forward_added(p: Tensor, u: Tensor, factor: float) -> Tensor:
 
 
 def _linearise(
-    first: Tensor, second: Tensor, slopes: Tensor, u: Tensor, numbers: Numbers, loops: Loops
+    first: Tensor,
+    second: Tensor,
+    slopes: Tensor,
+    u: Tensor,
+    *,
+    numbers: Numbers,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Return g and c of rho(u) = c + g · u, like `data_term.linearise` and `data_term.finish`."""
     x, y = _positions(u)
     if numbers.blended:
-        warped, mean = loops.warp(first, second, u, numbers=numbers)
+        warped = _bicubic(second[:, None], x, y, numbers)[:, 0]
+        mean = (first + warped) * 0.5
         g = torch.stack([_five_points(mean, -1), _five_points(mean, -2)], 1)
     else:
         both = _bicubic(torch.cat([second[:, None], slopes], 1), x, y, numbers)
         warped, g = both[:, 0], both[:, 1:]
+    # c must belong to the rounded gradient, so that rho is exact at u.
+    g = g.to(dtype)
     c = warped - first - (g * u).sum(1)
     if not numbers.black:
         rows, columns = _size(u)
@@ -470,19 +595,12 @@ def _confidence(u: Tensor, g: Tensor, c: Tensor) -> Tensor:
 # --- the pyramid ----------------------------------------------------------------------------------
 
 
-def _pyramids(
-    first: Images, second: Images, numbers: Numbers, grids: Grids, device: torch.device
-) -> tuple[Pyramids, Pyramids]:
-    """Return the pyramids of the first and of the second images."""
-    one, other = (
-        torch.from_numpy(np.array(frames)).to(device).float() for frames in (first, second)
-    )
-    guides = [_pyramid(image, numbers, grids) for image in (one, other)]
+def _pyramids(frames: Tensor, numbers: Numbers, grids: Grids, loops: Loops) -> Pyramids:
+    image = frames.float()
+    guides = _pyramid(image, numbers, grids)
     if not numbers.texture > 0:
-        return (guides[0], guides[0]), (guides[1], guides[1])
-    matched = _texture(torch.cat([one, other]), numbers).chunk(2)
-    one_matched, other_matched = (_pyramid(image, numbers, grids) for image in matched)
-    return (guides[0], one_matched), (guides[1], other_matched)
+        return Pyramids(guides, guides)
+    return Pyramids(guides, _pyramid(loops.texture(image, numbers=numbers), numbers, grids))
 
 
 def _pyramid(image: Tensor, numbers: Numbers, grids: Grids) -> list[Tensor]:
@@ -496,7 +614,9 @@ def _pyramid(image: Tensor, numbers: Numbers, grids: Grids) -> list[Tensor]:
             ratio = (1 / numbers.shrink, 1 / numbers.shrink)
         for axis in (-2, -1):
             parts = _shifted(finer, axis, len(taps) // 2)
-            finer = torch.stack([tap * part for tap, part in zip(taps, parts, strict=True)]).sum(0)
+            finer = parts[0] * taps[0]
+            for tap, part in zip(taps[1:], parts[1:], strict=True):
+                finer.add_(part, alpha=tap)
         levels.append(_sample(finer, (rows, columns), ratio))
     return levels
 
@@ -516,31 +636,35 @@ def _enlarge(u: Tensor, size: Size, numbers: Numbers) -> Tensor:
 def _sample(image: Tensor, size: Size, ratio: tuple[float, float]) -> Tensor:
     """Interpolate linearly at the pixel centres of another grid, like `planes.resample`."""
     for axis, count, step in ((-2, size[0], ratio[0]), (-1, size[1], ratio[1])):
-        length = image.shape[axis]
-        # On the CPU, because not every device has float64.
-        place = ((torch.arange(count, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, length - 1)
-        low = place.long()
-        share = (place - low).to(image.device, image.dtype)
+        low, high, share = _places(image.shape[axis], count, step, str(image.device))
         share = share[:, None] if axis == -2 else share
-        low = low.to(image.device)
-        one = image.index_select(axis, low)
-        other = image.index_select(axis, (low + 1).clamp(max=length - 1))
+        one, other = image.index_select(axis, low), image.index_select(axis, high)
         image = torch.lerp(one, other, share.expand_as(one))
     return image
 
 
-def _texture(image: Tensor, numbers: Numbers) -> Tensor:
+@cache  # without limit: a recorded graph holds addresses of these tensors
+def _places(length: int, count: int, step: float, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the two neighbours of each place along an axis, and the share of the second one."""
+    place = np.clip((np.arange(count) + 0.5) * step - 0.5, 0, length - 1)
+    low = place.astype(np.int64)
+    parts = low, np.minimum(low + 1, length - 1), (place - low).astype(np.float32)
+    one, other, share = (torch.from_numpy(part).to(device) for part in parts)
+    return one, other, share
+
+
+def _texture(images: Tensor, *, numbers: Numbers) -> Tensor:
     """Return the texture of images, like `texture.keep_texture`."""
-    before = image.new_zeros(len(image), 1, 2, *_size(image))
+    before = images.new_zeros(len(images), 1, 2, *_size(images))
     ahead = before
     for k in range(numbers.texture_iterations):
-        structure = image[:, None] + STRUCTURE * _divergence(ahead)
+        structure = images[:, None] + STRUCTURE * _divergence(ahead)
         p = _forward_added(ahead.clone(), structure, 1 / (8 * STRUCTURE))
         p *= p.square().sum(2, keepdim=True).clamp_(min=1).rsqrt_()
         ahead = p + (k / (k + 3)) * (p - before)
         before = p
-    structure = (image[:, None] + STRUCTURE * _divergence(ahead))[:, 0]
-    return GAIN * (image - numbers.texture * structure)
+    structure = (images[:, None] + STRUCTURE * _divergence(ahead))[:, 0]
+    return GAIN * (images - numbers.texture * structure)
 
 
 def _size(image: Tensor) -> Size:
