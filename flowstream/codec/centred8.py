@@ -7,13 +7,16 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.codec.codec import MOVING, Codec, check_bound
 from flowstream.types import Codes, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LARGE = 2**16
 """Number of values from which compiled loops are used: half a field of 320x240."""
@@ -84,6 +87,12 @@ class Centred8(Codec):
         steps += 128
         return steps.astype(np.uint8)
 
+    def quantise_tensor(self, vectors: Tensor) -> Tensor:
+        """Return the codes of `quantise` for vectors on a device."""
+        steps = vectors.clamp(-self.bound, self.bound)
+        steps.mul_(float(np.float32(1 / self.scale_factor))).round_()
+        return steps.add_(128).byte()
+
     def dequantise(self, codes: Codes, out: Vectors | None = None) -> Vectors:
         """Vectors of uint8 codes."""
         vectors: Vectors = np.empty(codes.shape, np.float32) if out is None else out
@@ -112,5 +121,5 @@ class Centred8(Codec):
     def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         # 1 and 255 wrap to the two ends of uint8; 0, which nothing writes, is beyond the bound
-        found: NDArray[np.bool_] = codes - np.uint8(2) >= 253
+        found: NDArray[np.bool_] = codes - 2 >= 253
         return found

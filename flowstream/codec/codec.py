@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import CodecError, ParameterError, ShapeError
 from flowstream.types import Codes, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WIDEST = 65536.0
 """Largest bound in pixels. No frame is wider, and float32 represents every 8-bit step up to it."""
@@ -58,9 +61,18 @@ class Codec(ABC):
     def quantise(self, vectors: Vectors) -> Codes:
         """Return the codes nearest to finite float32 vectors, clipped at the bound."""
 
+    def quantise_tensor(self, vectors: Tensor) -> Tensor:
+        """Return the codes of `quantise` for vectors on a device; by default, by the CPU."""
+        import torch
+
+        return torch.from_numpy(self.quantise(vectors.cpu().numpy())).to(vectors.device)
+
     @abstractmethod
     def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
-        """Return a mask of the codes that are at the bound, of the shape of `codes`."""
+        """Return a mask of the codes that are at the bound, of the shape of `codes`.
+
+        The expression must be valid for arrays of NumPy and tensors of torch.
+        """
 
     def encode(self, vectors: Vectors) -> Codes:
         """Return the codes nearest to `vectors`, clipped at the bound.
@@ -86,10 +98,7 @@ class Codec(ABC):
             vectors = np.asarray(vectors, np.float32)
         finite = np.isfinite(vectors)
         if not finite.all():
-            raise CodecError(
-                f"codec {self.name!r}: {vectors.size - np.count_nonzero(finite)} of "
-                f"{vectors.size} flow values are not finite; mask or fill them before storing"
-            )
+            raise not_finite_error(self, vectors.size - np.count_nonzero(finite), vectors.size)
         return self.quantise(vectors)
 
     def decode(self, codes: Codes, out: Vectors | None = None) -> Vectors:
@@ -176,6 +185,14 @@ def below_step_warning(codec: Codec, share: float) -> str | None:
     return (
         f"{share:.0%} of the motion is smaller than the codec's step of "
         f"{codec.scale_factor:.3g} px; use --codec fixed16 or a smaller --bound"
+    )
+
+
+def not_finite_error(codec: Codec, count: int, size: int) -> CodecError:
+    """Return the error for vectors that are not finite."""
+    return CodecError(
+        f"codec {codec.name!r}: {count} of {size} flow values are not finite; "
+        "mask or fill them before storing"
     )
 
 

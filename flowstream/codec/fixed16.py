@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.codec.codec import Codec, check_bound
 from flowstream.types import Codes, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEPS = 64
 """Codes per pixel, as in the flow files of KITTI; finer than the accuracy of any method."""
@@ -46,7 +49,11 @@ class Fixed16(Codec):
         steps *= STEPS
         return np.rint(steps, out=steps).astype(np.int16)
 
+    def quantise_tensor(self, vectors: Tensor) -> Tensor:
+        """Return the codes of `quantise` for vectors on a device."""
+        return vectors.clamp(-self.bound, self.bound).mul_(STEPS).round_().short()
+
     def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
-        found: NDArray[np.bool_] = np.abs(codes) >= round(self.bound * STEPS)
+        found: NDArray[np.bool_] = abs(codes) >= round(self.bound * STEPS)
         return found

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.codec.codec import Codec
 from flowstream.types import Codes, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,11 @@ class Float32(Codec):
         codes: Codes = vectors.copy()
         return codes
 
+    def quantise_tensor(self, vectors: Tensor) -> Tensor:
+        """Return the codes of `quantise` for vectors on a device."""
+        return vectors.clone()
+
     def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
-        found: NDArray[np.bool_] = np.abs(codes) >= np.float32(self.bound)
+        found: NDArray[np.bool_] = abs(codes) >= self.bound
         return found

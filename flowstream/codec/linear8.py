@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.codec.codec import Codec, check_bound
 from flowstream.types import Codes, Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,14 @@ class Linear8(Codec):
         steps /= 2 * self.bound
         return np.rint(steps, out=steps).astype(np.uint8)
 
+    def quantise_tensor(self, vectors: Tensor) -> Tensor:
+        """Return the codes of `quantise` for vectors on a device with double precision."""
+        steps = vectors.double().clamp_(-self.bound, self.bound)
+        steps.add_(self.bound).mul_(255).div_(2 * self.bound)
+        return steps.round_().byte()
+
     def find_clipped(self, codes: Codes) -> NDArray[np.bool_]:
         """Return a mask of the codes at the bound."""
         # 255 wraps to 0, 0 to 1
-        found: NDArray[np.bool_] = codes + np.uint8(1) <= 1
+        found: NDArray[np.bool_] = codes + 1 <= 1
         return found

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from flowstream.codec.encoding import EncodedFields
 from flowstream.store.header import Header
 from flowstream.types import Codes, Vectors
 
@@ -74,6 +75,13 @@ class Losses:
             moving, lost = codec.below_step(vectors, codes)
             self._moving += moving
             self._lost += lost
+
+    def add(self, name: str, encoded: EncodedFields) -> None:
+        """Add the counts of fields that were encoded elsewhere."""
+        self._at_bound[name] = self._at_bound.get(name, 0) + encoded.at_bound
+        if name == "flow":
+            self._moving += encoded.moving
+            self._lost += encoded.lost
 
     def final_header(self, num_fields: int) -> Header:
         """Return the header with the shares of all vectors of a stack."""

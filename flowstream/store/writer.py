@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flowstream.codec.encoding import EncodedFields
 from flowstream.errors import ParameterError, ShapeError, StackError
 from flowstream.store.chunks import ChunkedData, Data, KeptData
 from flowstream.store.header import Header
@@ -110,16 +111,18 @@ class StackWriter:
         self._append("time", [seconds])
         self._last_index = index
 
-    def add_fields(self, vectors: Vectors, **optional: NDArray[Any]) -> None:
+    def add_fields(
+        self, vectors: Vectors | EncodedFields, **optional: NDArray[Any] | EncodedFields
+    ) -> None:
         """Add the next fields, each from a frame to the next, and what belongs to them.
 
         Parameters
         ----------
-        vectors : (n, 2, H, W), float32
-            Pixels.
+        vectors : (n, 2, H, W), float32; or EncodedFields
+            Pixels, or codes of the stack's codec.
         **optional : arrays of n entries
             Values of the other items that have an entry for each field: `flow_backward`
-            (n, 2, H, W) from frame k + 1 to frame k; `consistent` (n, H, W) boolean; `homography`
+            like `vectors` from frame k + 1 to frame k; `consistent` (n, H, W) boolean; `homography`
             (n, 3, 3); `inliers` (n,).
 
         Raises
@@ -135,7 +138,7 @@ class StackWriter:
         if "consistent" in optional:
             shares = np.asarray(optional["consistent"]).mean(axis=(1, 2), dtype=np.float64)
             optional.setdefault("consistency", shares.astype(np.float32))
-        values = {"flow": vectors, **optional}
+        values: dict[str, Any] = {"flow": vectors, **optional}
         expected = {item.name for item in self.items if item.dimensions[0] in ("plane", "pair")}
         for name in sorted(expected ^ values.keys()):
             seen, wanted = ("nothing", "values") if name in expected else ("values", "none")
@@ -145,7 +148,7 @@ class StackWriter:
         # In the order of the table, so that the same values always give the same file.
         for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
-                self.losses.count(name, values[name], packed[name])
+                self._count_losses(name, values[name], packed[name])
             self._store(name, packed[name])
 
     def add_values(self, name: str, values: ArrayLike) -> None:
@@ -182,9 +185,20 @@ class StackWriter:
                 raise ParameterError(f"{self.path}: /{item.name} {error}") from error
         return stored
 
-    def _pack(self, item: Item, values: NDArray[Any], count: int) -> NDArray[Any]:
+    def _count_losses(
+        self, name: str, values: NDArray[Any] | EncodedFields, stored: NDArray[Any]
+    ) -> None:
+        if isinstance(values, EncodedFields):
+            self.losses.add(name, values)
+        else:
+            self.losses.count(name, values, stored)
+
+    def _pack(self, item: Item, values: NDArray[Any] | EncodedFields, count: int) -> NDArray[Any]:
         """Return the values of fields as they are stored."""
         size, entry = self.header.size, item.entry_shape(self.header.size)
+        encoded = isinstance(values, EncodedFields)
+        if isinstance(values, EncodedFields):
+            values = values.codes
         shape = {"codec": (2, *size), "bits": size}.get(item.packing, entry)
         if values.shape != (count, *shape):
             raise ShapeError(
@@ -194,7 +208,8 @@ class StackWriter:
         if item.packing == "bits":
             return np.packbits(values, axis=-1)
         if item.packing == "codec":
-            return self.header.codec.encode(values).reshape(-1, *entry)
+            codes = values if encoded else self.header.codec.encode(values)
+            return codes.reshape(-1, *entry)
         return self._convert(item, values)
 
     def _add_image(self, jpeg: bytes) -> None:
