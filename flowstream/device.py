@@ -29,3 +29,17 @@ def choose_device(name: str = "auto") -> torch.device:
             f"device {name!r} does not work here: {reason}"
         ) from error
     return device
+
+
+def list_devices(name: str = "auto") -> list[torch.device]:
+    """Return the devices of a name: like `choose_device`, but "cuda" is all cards.
+
+    Raises
+    ------
+    ParameterError
+        If the name is not a device, or the device is not available.
+    """
+    device = choose_device(name)
+    if str(device) != "cuda" or torch.cuda.device_count() < 2:
+        return [device]
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]

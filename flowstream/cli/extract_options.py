@@ -45,7 +45,11 @@ _DECORATORS: tuple[Decorator, ...] = (
         metavar="KEY=VALUE",
         help="Set a parameter of the method; may be given several times.",
     ),
-    _flow("--device", metavar="NAME", help="Device of the method: auto, cpu, cuda, cuda:1."),
+    _flow(
+        "--device",
+        metavar="NAME,...",
+        help="Devices of the method: cpu, cuda (all cards), cuda:0,cuda:1, or auto.",
+    ),
     _motion(
         "--backward", is_flag=True, help="Also store the flow from each frame to the one before."
     ),
@@ -128,12 +132,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         "--jobs",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Number of videos processed in parallel.  [default: number of CPU cores; 1 on a GPU]",
-    ),
-    _run(
-        "--devices",
-        metavar="NAME,...",
-        help="Devices of the method, one worker on each: cuda:0,cuda:1. Replaces --device.",
+        help="Number of videos processed in parallel.  [default: number of CPU cores]",
     ),
     _run(
         "--shard",
@@ -166,13 +165,13 @@ def read_settings(options: dict[str, Any], sources: tuple[Path, ...]) -> Extract
     """Build the settings that the options describe; values that do not fit are usage errors."""
     if options["scheduler"] and options["backend"] not in ("dask", "ray"):
         raise click.UsageError("--scheduler needs --backend dask or ray.")
-    if options["device"] and options["devices"]:
-        raise click.UsageError("--device and --devices: use only one of them.")
     if options["stabiliser_settings"] and options["stabilise"] == "none":
         raise click.UsageError("--stabilise-set needs --stabilise homography.")
-    # Of several devices the first; each worker gets its own later.
-    device = options["device"] or next(iter(_device_names(options)), None)
     with usage_errors():
+        # Of several devices the first; each worker gets its own later.
+        device = next(iter(_device_names(options)), None)
+        if options["device"] == "auto" and device == "cpu" and not options.get("quiet"):
+            click.echo("--device auto: no GPU was found; flow is computed on the CPU.", err=True)
         return read_recipe({**options, "device": device}, sources=sources).settings()
 
 
@@ -181,6 +180,7 @@ def read_run_options(options: dict[str, Any]) -> RunOptions:
     from flowstream.extract import RunOptions
 
     with usage_errors():
+        devices = _device_names(options)
         return RunOptions(
             workers=options["jobs"],
             overwrite=options.get("overwrite", False),
@@ -194,12 +194,23 @@ def read_run_options(options: dict[str, Any]) -> RunOptions:
             progress=not options["quiet"],
             backend=options["backend"],
             scheduler=options["scheduler"],
-            devices=tuple(_device_names(options)),
+            devices=devices if len(devices) > 1 else (),
         )
 
 
-def _device_names(options: dict[str, Any]) -> list[str]:
-    return [name.strip() for name in (options["devices"] or "").split(",") if name.strip()]
+def _device_names(options: dict[str, Any]) -> tuple[str, ...]:
+    names = [name.strip() for name in (options["device"] or "").split(",") if name.strip()]
+    if all(name == "cpu" for name in names):  # without torch
+        return tuple(names)
+    try:
+        from flowstream.device import list_devices
+    except ModuleNotFoundError as error:
+        if names == ["auto"]:
+            return ("cpu",)
+        raise ParameterError(
+            "--device: a GPU needs torch; install it with: pip install 'flowstream[raft]'"
+        ) from error
+    return tuple(str(device) for name in names for device in list_devices(name))
 
 
 def _read_shard(text: str | None) -> Shard | None:

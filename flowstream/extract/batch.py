@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flowstream.errors import FlowstreamError
 from flowstream.escapes import escape_controls
+from flowstream.extract.device_processes import make_tasks
 from flowstream.extract.devices import on_device
 from flowstream.extract.directory import HeldDirectory, hold_directory
 from flowstream.extract.forecast import Estimate, estimate
@@ -31,7 +32,6 @@ from flowstream.extract.schedule import select_jobs
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.tickets import TicketQueue, remove_parts
 from flowstream.extract.trial import Forecast, check_disk, forecast, free_bytes
-from flowstream.extract.work import Extraction
 from flowstream.flow import FlowMethod
 from flowstream.interrupts import stop_once
 
@@ -124,7 +124,7 @@ class _Batch:
             pool = None
             if options.backend == "processes" and len(todo) >= workers:
                 # They import and load what they need while the videos are examined here.
-                pool = stack.enter_context(self._pool(workers, threads=1))
+                pool = stack.enter_context(self._pool(workers, threads=1, stack=stack))
             if todo:
                 expected = estimate(todo, self.settings)
                 self._prepare(progress, expected)
@@ -181,7 +181,7 @@ class _Batch:
             stack.callback(queue.remove_unfinished)
             meter = stack.enter_context(Meter(expected.pairs, shown=self.options.progress))
             if pool is None:
-                pool = self._pool(used, threads=max(1, workers // used))
+                pool = self._pool(used, threads=max(1, workers // used), stack=stack)
                 stack.enter_context(pool)
             else:
                 stack.callback(pool.close)  # before unfinished files are removed
@@ -190,18 +190,21 @@ class _Batch:
                 meter.add(slot, outcome)
                 yield slot, outcome
 
-    def _pool(self, workers: int, *, threads: int) -> Pool:
-        """Return a pool that is not started, whose progress nobody sees yet."""
-        options = self.options
+    def _pool(self, workers: int, *, threads: int, stack: ExitStack) -> Pool:
+        """Return a pool that is not started, whose progress nobody sees yet.
+
+        The processes of devices that workers share are started, and end with `stack`.
+        """
+        options, inherited = self.options, [self.held.descriptor]
         settings = dataclasses.replace(
             self.settings, method=with_threads(self.settings.method, threads)
         )
-        tasks = [Extraction(settings, device) for device in options.devices or (None,)]
+        tasks = stack.enter_context(make_tasks(settings, options, inherited=inherited))
         pool_options = PoolOptions(
             workers=workers,
             threads=threads,
             scheduler=options.scheduler,
             timeout=options.timeout,
-            inherited=[self.held.descriptor],
+            inherited=inherited,
         )
         return POOLS[options.backend](tasks, pool_options, lambda ticket, count: None)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.codec.encoding import EncodedFields
 from flowstream.errors import ParameterError
+from flowstream.extract.remote_flow import AHEAD, RemoteFlow
 from flowstream.extract.settings import ExtractSettings
 from flowstream.flow import FlowMethod, motion
 from flowstream.flow.camera import Stabiliser
@@ -26,8 +29,8 @@ class Estimates:
 
     Parameters
     ----------
-    forward : (n, 2, H, W), float32
-    backward : (n, 2, H, W), float32, or None
+    forward : (n, 2, H, W), float32; or EncodedFields
+    backward : like `forward`, or None
         Anchored on the later frame of each pair.
     homographies, inliers : (n, 3, 3) float64 and (n,) float32, or None
         Camera motion, which has been removed from the fields.
@@ -35,11 +38,16 @@ class Estimates:
         Values of the computed outputs.
     """
 
-    forward: Vectors
-    backward: Vectors | None = None
+    forward: Vectors | EncodedFields
+    backward: Vectors | EncodedFields | None = None
     homographies: NDArray[np.float64] | None = None
     inliers: NDArray[np.float32] | None = None
     computed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> list[Vectors | EncodedFields]:
+        """Forward and, if there are, backward fields."""
+        return [fields for fields in (self.forward, self.backward) if fields is not None]
 
     def add_to(self, writer: StackWriter) -> None:
         """Write the items that the stack is declared to hold."""
@@ -48,17 +56,24 @@ class Estimates:
             "homography": self.homographies,
             "inliers": self.inliers,
         }
-        present = {name: values for name, values in items.items() if values is not None}
+        present: dict[str, Any] = {
+            name: values for name, values in items.items() if values is not None
+        }
         writer.add_fields(self.forward, **present, **self.computed)
 
 
-def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> Iterator[Estimates]:
-    """Yield the estimates of each window of n + 1 frames."""
-    for window, flow in _estimate_flow(windows, settings):
-        pairs = Pairs(window, flow.forward, flow.backward)
+def estimate_windows(
+    windows: Iterable[Images], settings: ExtractSettings, remote: RemoteFlow | None = None
+) -> Iterator[Estimates]:
+    """Yield the estimates of each window of n + 1 frames.
+
+    Flow comes from `remote` if it is given, else from the method of the settings.
+    """
+    for window, flow in _estimate_flow(windows, settings, remote):
         computed: dict[str, NDArray[Any]] = {}
         for name in settings.outputs:
-            computed |= OUTPUTS[name].compute(pairs)
+            vectors = [fields for fields in flow.fields if isinstance(fields, np.ndarray)]
+            computed |= OUTPUTS[name].compute(Pairs(window, *vectors))
         found = replace(flow, computed=computed)
         if settings.stabilise is not None:
             found = _stabilise(found, window, settings.stabilise)
@@ -66,27 +81,56 @@ def estimate_windows(windows: Iterable[Images], settings: ExtractSettings) -> It
 
 
 def _estimate_flow(
-    windows: Iterable[Images], settings: ExtractSettings
+    windows: Iterable[Images], settings: ExtractSettings, remote: RemoteFlow | None
 ) -> Iterator[tuple[Images, Estimates]]:
     """Yield each window with its flow.
 
-    On a GPU, flow is estimated in a thread while the caller decodes the next window and writes the
-    last one. On the CPU a second thread would only compete with the other workers for the cores.
+    On a GPU, flow is estimated elsewhere, by another process or in a thread, while the caller
+    decodes the next window and writes the last one. On the CPU a second thread would only compete
+    with the other workers for the cores.
     """
     both = settings.needs_backward
-    if settings.method.device == "cpu":
+    if remote is not None:
+        yield from _run_ahead(windows, _by(remote), AHEAD)
+    elif settings.method.device == "cpu":
         for window in windows:
             yield window, _estimate(window, settings.method, both=both)
-        return
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead: tuple[Images, Future[Estimates]] | None = None
-        for window in windows:
-            following = thread.submit(_estimate, window, settings.method, both=both)
-            if ahead is not None:
-                yield ahead[0], ahead[1].result()
-            ahead = window, following
-        if ahead is not None:
-            yield ahead[0], ahead[1].result()
+    else:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+
+            def submit(window: Images) -> Callable[[], Estimates]:
+                return thread.submit(_estimate, window, settings.method, both=both).result
+
+            yield from _run_ahead(windows, submit, 1)
+
+
+def _by(remote: RemoteFlow) -> Callable[[Images], Callable[[], Estimates]]:
+    def submit(window: Images) -> Callable[[], Estimates]:
+        receive = remote.submit(window)
+
+        def result() -> Estimates:
+            forward, *backward = receive()
+            return Estimates(forward, backward[0] if backward else None)
+
+        return result
+
+    return submit
+
+
+def _run_ahead(
+    windows: Iterable[Images],
+    submit: Callable[[Images], Callable[[], Estimates]],
+    most: int,
+) -> Iterator[tuple[Images, Estimates]]:
+    """Yield results in order, while up to `most` further windows are being estimated."""
+    ahead: deque[tuple[Images, Callable[[], Estimates]]] = deque()
+    for window in windows:
+        ahead.append((window, submit(window)))
+        if len(ahead) > most:
+            first, result = ahead.popleft()
+            yield first, result()
+    for first, result in ahead:
+        yield first, result()
 
 
 def _estimate(window: Images, method: FlowMethod, *, both: bool) -> Estimates:
@@ -101,11 +145,11 @@ def _estimate(window: Images, method: FlowMethod, *, both: bool) -> Estimates:
 def _stabilise(found: Estimates, window: Images, stabiliser: Stabiliser) -> Estimates:
     """Return the estimates without the camera motion, and with its homographies."""
     luma = as_luma(window)
-    flow = [found.forward] if found.backward is None else [found.forward, found.backward]
+    flow = [fields for fields in found.fields if isinstance(fields, np.ndarray)]
     without = [np.empty_like(fields) for fields in flow]
     homographies = np.tile(np.eye(3), (len(found.forward), 1, 1))
     inliers = np.zeros(len(found.forward), np.float32)
-    for k, vectors in enumerate(found.forward):
+    for k, vectors in enumerate(flow[0]):
         camera = stabiliser(luma[k], luma[k + 1], vectors)
         there_and_back = camera.homography, np.linalg.inv(camera.homography)
         try:

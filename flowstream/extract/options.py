@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from flowstream.errors import ParameterError, did_you_mean
 from flowstream.extract.directory import Shard
 from flowstream.extract.pools import POOLS
 from flowstream.flow import FlowMethod
+from flowstream.flow.tensor_method import TensorMethod
 from flowstream.ranges import check_at_least, check_positive
 
 
@@ -20,8 +22,8 @@ class RunOptions:
     Parameters
     ----------
     workers : int, optional
-        Number of videos processed in parallel. Default: one per device, else the number of CPU
-        cores, and one if the method computes on a GPU.
+        Number of videos processed in parallel. Default: the number of CPU cores; one per device if
+        workers compute on GPUs themselves.
     overwrite : bool
         Recompute existing stacks.
     limit : int, optional
@@ -47,6 +49,9 @@ class RunOptions:
         Address of a running cluster; by default one is started on this machine.
     devices : tuple of str
         Devices of the method, in place of its own: worker after worker in turns.
+    share_devices : bool, optional
+        Estimate flow in one process per device, in batches of pairs of several videos; workers
+        decode and write. Default: if the device is a GPU and the method computes with torch.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class RunOptions:
     backend: str = "processes"
     scheduler: str | None = None
     devices: tuple[str, ...] = ()
+    share_devices: bool | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -92,9 +98,34 @@ class RunOptions:
         """Return the number of workers for a method."""
         if self.workers is not None:
             return self.workers
+        if self.shares_devices(method):
+            return usable_cores()
         if self.devices:
             return len(self.devices)
         return usable_cores() if method.device == "cpu" else 1
+
+    def shares_devices(self, method: FlowMethod) -> bool:
+        """Return True if a process for each device estimates the flow.
+
+        Raises
+        ------
+        ParameterError
+            If this is wanted, but not possible.
+        """
+        devices = self.devices or (method.device,)
+        possible = {
+            "a cluster assigns devices itself": self.backend in ("processes", "sequential"),
+            "this system has no local sockets": hasattr(socket, "AF_UNIX"),
+            f"flow method {method.name!r} does not compute with torch": isinstance(
+                method, TensorMethod
+            ),
+        }
+        if self.share_devices is None:
+            return all(possible.values()) and any(device != "cpu" for device in devices)
+        for reason, holds in possible.items():
+            if self.share_devices and not holds:
+                raise ParameterError(f"share_devices: {reason}")
+        return self.share_devices
 
 
 def usable_cores() -> int:

@@ -107,6 +107,8 @@ class TicketQueue:
                 self._suspects.append(ticket)
                 continue
             result = _failure(reply) if reply.failure else reply.value
+            if result.device_error:
+                raise ExtractionError(result.device_error)
             if result.disk_error:
                 directory = ticket.job.output.parent
                 raise ExtractionError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowstream.errors import ExtractionError, FlowstreamError
+from flowstream.extract.device_processes import make_tasks
 from flowstream.extract.devices import on_device
 from flowstream.extract.forecast import Estimate, readable_bytes, readable_seconds
 from flowstream.extract.jobs import Job
@@ -17,7 +18,7 @@ from flowstream.extract.options import RunOptions
 from flowstream.extract.pools import POOLS
 from flowstream.extract.pools.pool import Pool, PoolOptions
 from flowstream.extract.settings import ExtractSettings
-from flowstream.extract.work import Extraction, Result, Ticket
+from flowstream.extract.work import Result, Ticket
 
 _VIDEOS = 12
 _FRAMES = (9, 65)
@@ -74,12 +75,14 @@ def forecast(
     if not sample:
         raise ExtractionError("no video of the sample can be read; see extract.jsonl after a run")
     with tempfile.TemporaryDirectory(prefix="flowstream-") as directory:
-        tasks = [Extraction(settings, device) for device in options.devices or (None,)]
         for device in options.devices:
             on_device(settings.method, device)
         used = min(workers, len(sample))
         kind = POOLS["sequential" if options.backend == "sequential" else "processes"]
-        with kind(tasks, PoolOptions(workers=used), lambda ticket, count: None) as pool:
+        with (
+            make_tasks(settings, options) as tasks,
+            kind(tasks, PoolOptions(workers=used), lambda ticket, count: None) as pool,
+        ):
             return _measure(
                 pool, jobs, sample, expected=expected, workers=workers, directory=Path(directory)
             )

@@ -53,13 +53,15 @@ class Result:
     ----------
     outcome : Outcome
     losses : LossCounts or None
-    disk_error : str
-        Reason if the disk cannot take more stacks; the run then ends.
+    disk_error, device_error : str
+        Reason if the disk cannot take more stacks, or the process of the device has ended; the run
+        then ends.
     """
 
     outcome: Outcome
     losses: LossCounts | None = None
     disk_error: str = ""
+    device_error: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,21 @@ class Extraction:
     settings : ExtractSettings
     device : str or None
         Device of the method, in place of its own.
+    address : str or None
+        Socket of the process that estimates flow; see `flowstream.extract.flow_server`.
     """
 
     settings: ExtractSettings
     device: str | None = None
+    address: str | None = None
 
     def __call__(self, ticket: Ticket, report: Report) -> Result:
         """Run one ticket; an error of the video is part of the result."""
         from flowstream.extract.worker import attempt, one_opencv_thread
 
         with one_opencv_thread():
-            return attempt(ticket, self._settings_here(), report=report)
+            settings = self._settings_here()
+            return attempt(ticket, settings, report=report, address=self.address)
 
     def prepare(self) -> None:
         """Import and load in advance everything that the first ticket needs.
@@ -91,6 +97,8 @@ class Extraction:
         with suppress(Exception):
             from flowstream.extract.worker import one_opencv_thread
 
+            if self.address is not None:
+                return  # the process of the device estimates
             method = self._settings_here().method
             side = max(64, method.min_side)
             shape = (1, side, side, 3) if method.colour else (1, side, side)

@@ -21,6 +21,7 @@ from flowstream.extract.directory import make_directory
 from flowstream.extract.estimates import estimate_windows
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
+from flowstream.extract.remote_flow import DeviceLostError, RemoteFlow, connect_to
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
 from flowstream.extract.work import Report, Result, Ticket
@@ -33,7 +34,13 @@ from flowstream.video import Frame, VideoReader, open_video
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def attempt(ticket: Ticket, settings: ExtractSettings, *, report: Report | None = None) -> Result:
+def attempt(
+    ticket: Ticket,
+    settings: ExtractSettings,
+    *,
+    report: Report | None = None,
+    address: str | None = None,
+) -> Result:
     """Run a ticket and return its result; `report` is called with the pairs so far."""
     start = time.perf_counter()
     job = ticket.job
@@ -44,14 +51,18 @@ def attempt(ticket: Ticket, settings: ExtractSettings, *, report: Report | None 
         if ticket.segments:
             outcome, losses = _join(ticket, settings), None
         else:
-            outcome, losses = extract_video(job, settings, report=report, most=ticket.most)
+            with connect_to(address, settings) as remote:
+                outcome, losses = extract_video(
+                    job, settings, report=report, most=ticket.most, remote=remote
+                )
         if source_state(job.source) != before:
             job.output.unlink(missing_ok=True)
             raise VideoError(f"{job.source}: the video changed while it was read")
     # Whatever one video provokes, in whatever library, must not stop the others.
     except Exception as error:
         outcome = Outcome(str(job.source), str(job.output), "failed", one_line(error))
-        return Result(_timed(outcome, start), disk_error=_disk_error(error))
+        lost = str(error) if isinstance(error, DeviceLostError) else ""
+        return Result(_timed(outcome, start), disk_error=_disk_error(error), device_error=lost)
     return Result(_timed(outcome, start), losses)
 
 
@@ -61,8 +72,11 @@ def extract_video(
     *,
     report: Report | None = None,
     most: int | None = None,
+    remote: RemoteFlow | None = None,
 ) -> tuple[Outcome, LossCounts]:
     """Write the stack of one video, or of its first `most` frames.
+
+    Flow is estimated by `remote` if it is given, else by the method.
 
     Raises
     ------
@@ -85,9 +99,12 @@ def extract_video(
         header = _header(job, settings, video, size=_image(first, colour).shape[:2])
         make_directory(job.output.parent)
         with create_stack(job.output, header, outputs=settings.stored_outputs) as writer:
-            count = _write(
-                islice(chain([first], frames), most), writer, settings=settings, report=report
-            )
+            windows = _windows(islice(chain([first], frames), most), writer, settings)
+            for found in estimate_windows(windows, settings, remote):
+                found.add_to(writer)
+                if report is not None:
+                    report(writer.num_fields)
+            count = writer.num_frames
             if count < 2:
                 raise VideoError(
                     f"{job.source}: 1 frame after sampling, expected at least 2: "
@@ -174,21 +191,6 @@ def _disk_error(error: BaseException | None) -> str:
             return str(error.strerror)
         error = error.__cause__ or error.__context__
     return ""
-
-
-def _write(
-    frames: Iterable[Frame],
-    writer: StackWriter,
-    *,
-    settings: ExtractSettings,
-    report: Report | None,
-) -> int:
-    """Add all frames and the fields between them to a stack; return the number of frames."""
-    for found in estimate_windows(_windows(frames, writer, settings), settings):
-        found.add_to(writer)
-        if report is not None:
-            report(writer.num_fields)
-    return writer.num_frames
 
 
 def _windows(

@@ -72,9 +72,10 @@ def test_the_stabiliser_takes_parameters(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--device", "cpu", "--devices", "cpu,cpu"], "use only one of them"),
         (["--stabilise", "affine"], "'affine' is not one of 'none', 'homography'"),
-        (["--method", "dis", "--devices", "cpu,cpu"], "device: unknown key"),
+        (["--method", "dis", "--device", "cpu,cpu"], "device: unknown key"),
+        (["--device", "cpu,cuda:99"], "device 'cuda:99' does not work here"),
+        (["--device", "cdua"], "expected auto, cpu, cuda, cuda:N or mps"),
     ],
 )
 def test_options_that_do_not_fit_are_usage_errors(
@@ -89,12 +90,34 @@ def test_options_that_do_not_fit_are_usage_errors(
 def test_a_plan_counts_a_worker_for_each_device(clip: Path) -> None:
     other = write_video(clip.parent / "other.mp4", [texture((96, 128), seed=k) for k in range(3)])
     command = ["extract", clip, other, "--out", clip.parent / "out", "--set", "preset=fast"]
-    result = flowstream(*command, "--devices", "cpu, cpu", "--dry-run", "--json")
+    result = flowstream(*command, "--device", "cpu, cpu", "--dry-run", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["workers"] == 2
 
 
 def test_each_option_is_explained() -> None:
     page = " ".join(flowstream("extract", "--help").stdout.split())
-    for option in ("--backward", "--consistency", "--stabilise [none|homography]", "--devices"):
+    for option in ("--backward", "--consistency", "--stabilise [none|homography]", "--device"):
         assert re.search(rf"{re.escape(option)}(?: NAME,\.\.\.)? +[A-Z][a-z]+ ", page), option
+
+
+def test_a_missing_gpu_is_reported_and_the_cpu_is_used(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    command = ["extract", clip, "--out", clip.parent / "out", "--dry-run", "--json"]
+    result = flowstream(*command, "--device", "auto")
+    assert result.exit_code == 0, result.output
+    assert "no GPU was found; flow is computed on the CPU" in result.stderr
+
+
+def test_the_name_cuda_stands_for_all_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from flowstream import device
+
+    monkeypatch.setattr(device, "choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    names = {name: [str(one) for one in device.list_devices(name)] for name in ("cuda", "cuda:1")}
+    assert names == {"cuda": ["cuda:0", "cuda:1"], "cuda:1": ["cuda:1"]}

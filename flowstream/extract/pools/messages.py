@@ -40,7 +40,7 @@ def serve() -> None:
     The input is read by a thread of its own, so that a worker notices the end of its run while it
     computes. It then ends without cleaning up: nobody would use what it computes.
     """
-    source, target = _take_pipes()
+    source, target = take_pipes()
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(source, inbox), daemon=True).start()
     task = pickle.loads(inbox.get())
@@ -59,7 +59,7 @@ def _read(source: IO[bytes], inbox: queue.SimpleQueue[bytes]) -> None:
     os._exit(1)
 
 
-def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Return input and output as private files; what libraries print goes to standard error."""
     source: Any = os.fdopen(os.dup(0), "rb")
     target: Any = os.fdopen(os.dup(1), "wb")

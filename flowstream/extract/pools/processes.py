@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -154,12 +154,8 @@ class _Lane:
         with self._starting:
             if self.pool._closing.is_set():
                 return None
-            # The worker must find the modules that this process has found.
-            path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
             threads = {name: str(self.pool.options.threads) for name in _THREAD_VARIABLES}
-            self._process = _popen(
-                {**os.environ, **threads, "PYTHONPATH": path}, self.pool.options.inherited
-            )
+            self._process = start_python(_COMMAND, threads, self.pool.options.inherited)
         assert self._process.stdin is not None
         with suppress(OSError):
             send(self._process.stdin, cloudpickle.dumps(self.task))
@@ -175,8 +171,23 @@ class _Lane:
         self._process = None
 
 
-def _popen(environment: dict[str, str], inherited: Sequence[int]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", _COMMAND]
+def start_python(
+    code: str, variables: Mapping[str, str], inherited: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs a line of code, with pipes to and from it.
+
+    Parameters
+    ----------
+    code : str
+    variables : mapping
+        Added to the environment.
+    inherited : sequence of int
+        File descriptors that the process keeps open.
+    """
+    command = [sys.executable, "-c", code]
+    # The process must find the modules that this one has found.
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    environment = {**os.environ, **variables, "PYTHONPATH": path}
     # Children inherit no descriptor on Windows, and a group of their own keeps Ctrl-C from them.
     special: dict[str, Any] = (
         {"creationflags": _NEW_PROCESS_GROUP}
