@@ -22,6 +22,7 @@ METHODS: Plugins[type[FlowMethod]] = Plugins(
         "farneback": "flowstream.flow.farneback:Farneback",
         "dis": "flowstream.flow.dis:DIS",
         "raft": "flowstream.flow.raft:RAFT",
+        "ptlflow": "flowstream.flow.ptlflow:PTLFlow",
     },
     extras={"torch": "raft", "torchvision": "raft"},
 )

@@ -77,7 +77,7 @@ def load_raft(variant: str, weights: str) -> nn.Module:
             f"torchvision's {variant!r} weights; known: {known}.{hint}"
         )
     network: nn.Module = build(weights=None)
-    _load_exactly(network, _read(path), where=f"{path}: not RAFT {variant} weights")
+    _load_exactly(network, read_tensors(path), where=f"{path}: not RAFT {variant} weights")
     return network.eval()
 
 
@@ -92,11 +92,20 @@ def _download(build: Any, weights: Any) -> nn.Module:
     return network
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a weight file, or those below `state_dict` of a checkpoint.
+
+    Raises
+    ------
+    ParameterError
+        If the file holds anything else; only tensors and plain values are unpickled.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for an invalid file
         raise ParameterError(f"{path}: not a weight file: {_first_line(error)}") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
         raise ParameterError(f"{path}: not a weight file; expected a mapping of tensors")
     return dict(state)
