@@ -78,7 +78,7 @@ def _png(columns: int, rows: int) -> bytes:
 
 
 def _npz(**entries: bytes) -> Write:
-    """Return a writer of an archive whose entries have these bytes, and the directory more."""
+    """Return a writer of an archive whose entries have these bytes."""
 
     def write(path: Path) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
