@@ -97,7 +97,7 @@ class PTLFlow(TensorMethod):
     @torch.inference_mode()
     def estimate_tensors(self, frames: Tensor, pairs: Tensor, *, directions: int) -> Tensor:
         """Estimate the flow of pairs; the network receives BGR images in [0, 1]."""
-        network = _load(self.model, self.weights, self.updates, str(frames.device))
+        network = _load(self.model, self.weights, self.updates, device=str(frames.device))
         images = frames.flip(3).permute(0, 3, 1, 2).float() / 255
         found = []
         for ends in (pairs, pairs.flip(1))[:directions]:
@@ -131,7 +131,7 @@ def _model_class(model: str) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _load(model: str, weights: str, updates: int, device: str) -> Any:
+def _load(model: str, weights: str, updates: int, *, device: str) -> Any:
     """Load a network in evaluation mode; nothing is unpickled but tensors and plain values."""
     kind = _model_class(model)
     with warnings.catch_warnings():

@@ -20,15 +20,12 @@ from flowstream.flow.kernels.tvl1_parameters import (
     Scheme,
     make_grids,
 )
-from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches
+from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches, fit_pairs
 from flowstream.flow.tvl1_checks import Acceleration, Precision, check_parameter, parameter_error
 from flowstream.types import Images, Size, Vectors
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Pixels of a batch on a GPU: 64 pairs of 340 x 256, 16 of 640 x 480, 4 of 1280 x 720.
-_BATCH_PIXELS = 6 << 20
 
 
 @dataclass(frozen=True)
@@ -219,10 +216,7 @@ class TVL1(TensorMethod):
 
     def pairs_at_once(self, size: Size) -> int:
         """Return the largest number of pairs of frames of this size in a batch."""
-        if self.device == "cpu":
-            return 16
-        most = _BATCH_PIXELS // (size[0] * size[1])
-        return 1 << min(6, max(0, most.bit_length() - 1))
+        return 16 if self.device == "cpu" else fit_pairs(size)
 
     def estimate(self, first: Images, second: Images) -> Vectors:
         """Estimate the flow of each pair, one thread per pair."""
