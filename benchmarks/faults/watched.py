@@ -15,6 +15,7 @@ from typing import IO, Any
 
 MEMORY = 6 << 30
 """Address space of the child, bytes. Libraries reserve more than they use."""
+_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,19 @@ class WatchedProcess:
 
     def call(self, function: str, *arguments: Any) -> Answer:
         """Call `module:function` with arguments that JSON can hold."""
+        # The first call also waits for the imports of a new process.
+        seconds = self._seconds if self._child else self._seconds + _START_SECONDS
         child = self._child or self._start()
         assert child.stdin is not None
         try:
             child.stdin.write(json.dumps([function, arguments]).encode() + b"\n")
             child.stdin.flush()
-            line = self._read_line(child)
+            line = self._read_line(child, seconds)
         except BrokenPipeError:
             line = b""
         if line is None:
             self.stop()
-            return Answer("hung", f"no answer within {self._seconds:g} s")
+            return Answer("hung", f"no answer within {seconds:g} s")
         if not line:
             code = child.wait()
             self.stop()
@@ -81,11 +84,11 @@ class WatchedProcess:
         )
         return self._child
 
-    def _read_line(self, child: subprocess.Popen[bytes]) -> bytes | None:
+    def _read_line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes | None:
         assert child.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
-            if not selector.select(self._seconds):
+            if not selector.select(seconds):
                 return None
         return child.stdout.readline()
 
