@@ -31,7 +31,7 @@ CUTS = 0.1
 """Fraction of useless fields above which a clip has cuts, or flow that is wrong in parts."""
 
 TEXTURE = 0.05
-"""Fraction of textured pixels below which there is nothing to follow; UCF101 has 0.31 or more."""
+"""Fraction of textured pixels below which there is nothing to follow; UCF101 has 0.13 or more."""
 
 _ORDER = ("bad", "check", "good")
 
