@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,11 @@ from flowstream.view.viewer import build_page
 
 MOST = 6
 """Number of rescued and of misclassified videos that a report shows by default."""
+
+
+FIELDS = 60
+"""Number of fields of a page, spread over the clip: the pages of a report take seconds, those of
+`flowstream view` with all fields take minutes."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,9 @@ def _make_card(video: str, text: str, source: CardSource) -> Card:
         if page is not None and not _is_newer(page, stack):
             page.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(page) as part:
-                part.write_text(build_page(clip, back=f"../{source.back}"), encoding="utf-8")
+                part.write_text(
+                    build_page(clip, fields=FIELDS, back=f"../{source.back}"), encoding="utf-8"
+                )
     return Card(video, text, f"data:image/webp;base64,{thumbnail}", "" if page is None else href)
 
 
@@ -178,7 +185,10 @@ def draw_cards(cards: Cards, first: str, *, run: str = "") -> Markup:
 def _draw_card(card: Card) -> Markup:
     image = element("img", src=card.thumbnail, alt="", loading="lazy") if card.thumbnail else ""
     text = element(
-        "div", element("div", card.video, class_="name"), element("div", card.text), class_="text"
+        "div",
+        element("div", PurePosixPath(card.video).name, class_="name"),
+        element("div", card.text),
+        class_="text",
     )
     inner = element("a", image, text, href=card.href) if card.href else Markup(image + text)
     return element("li", inner)

@@ -277,7 +277,9 @@ def _training(panels: Sequence[Panel]) -> str:
 
 def _panels(panels: Sequence[Panel]) -> Markup:
     best = best_epoch(panels)
-    drawn = [curve(as_percent(panel), best=best) for panel in panels if panel.name != "seconds"]
+    # times are in the heading; charts of them would stand alone on a row
+    shown = [panel for panel in panels if panel.name not in ("seconds", "data seconds")]
+    drawn = [curve(as_percent(panel), best=best) for panel in shown]
     return element("div", drawn, class_="curves")
 
 
