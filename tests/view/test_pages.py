@@ -205,3 +205,14 @@ def test_several_clips_need_a_directory(tmp_path: Path) -> None:
     for name in "ab":
         make_stack(tmp_path / f"{name}.h5")
     assert "directory" in refusal(2, "view", tmp_path, "-o", tmp_path / "page.html")
+
+
+def test_a_film_plays_in_the_browser(browser: Browser, stack: Path) -> None:
+    film = stack.with_name("film.mp4")
+    output("show", stack, "--style", "arrows", "-o", film)
+    page = stack.with_name("film.html")
+    page.write_text('<video id="film" src="film.mp4" muted autoplay loop></video>')
+    browser.open(page, ready=False)
+    browser.wait("document.getElementById('film').videoWidth > 0")
+    browser.wait("document.getElementById('film').currentTime > 0")
+    assert browser.run("return document.getElementById('film').error") is None
