@@ -129,7 +129,6 @@ HOW_TOS = (
     "subtle-motion",
     "long-videos",
     "cluster",
-    "gpu",
     "from-other-tools",
     "to-numpy",
 )

@@ -161,7 +161,7 @@ def picture(comparison: Comparison) -> Markup:
     above = [element("span", text, style=f"left:{100 * value:.2f}%") for value, text in marks[3:]]
     return element(
         "div",
-        element("div", element("span"), element("div", above, class_="scale"), class_="row"),
+        element("div", element("span"), element("div", above, class_="scale above"), class_="row"),
         rows,
         element("div", element("span"), element("div", scale, class_="scale"), class_="row"),
         class_="forest",

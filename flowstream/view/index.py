@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -144,7 +145,7 @@ def _card(entry: Entry) -> Markup:
             element("img", src=source, alt="", loading="lazy"),
             element(
                 "div",
-                element("div", entry.name, class_="name"),
+                element("div", PurePosixPath(entry.name).name, class_="name"),
                 element("div", facts),
                 element("div", badge, " ", entry.verdict.reason),
                 class_="text",

@@ -142,8 +142,10 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
   .forest .row { grid-template-columns: 1fr 3rem; gap: 0 .6rem; padding: .3rem 0; }
   .forest .row > :first-child { grid-column: 1 / -1; }
   .wide { display: none; }
+  .forest .scale.above { height: 2.4em; }
+  .forest .scale.above span:nth-child(even) { top: 1.2em; }
   .sortable { font-size: .8rem; } .sortable thead th { font-size: .7rem; }
-  .sortable th, .sortable td { padding-right: .35rem; overflow-wrap: anywhere; }
+  .sortable th, .sortable td { padding-right: .35rem; }
   .sortable th:not([aria-sort]) button::after { content: none; }
   .sortable .key::before { margin-right: .25em; }
   main { padding: 1.8rem 1rem 3rem; }
