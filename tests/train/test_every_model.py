@@ -44,7 +44,7 @@ def test_it_learns_its_clips_and_its_scores_can_be_fused_with_any_others(
     model = MODELS[name](**options)
     frames, rows, columns = model.min_clip
     recipe = StreamRecipe(
-        stream=stream,  # type: ignore[arg-type]
+        stream=stream,
         model=name,
         options=options,
         frames=max(4, frames),
