@@ -126,7 +126,7 @@ def test_the_other_programs_refuse_before_they_begin(recipe: Path) -> None:
     manifest = recipe.with_name("toy") / "manifest.csv"
     zoo = {
         "out": str(recipe.with_name("zoo")),
-        "toy": {"folder": str(manifest.parent)},
+        "toy": {"directory": str(manifest.parent)},
         "extract": {"sources": [str(manifest)]},
         "split": {"layout": "manifest", "files": str(manifest)},
         "stream": {"stream": "rgb", "frames": 8, "size": 32},

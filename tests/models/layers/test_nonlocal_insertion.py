@@ -116,10 +116,10 @@ def test_inserting_changes_neither_statistics_nor_modes() -> None:
         (
             "i3d",
             {"backbone": "small_cnn", "pretrained": False},
-            ("inflated.network.act1",),
+            ("network.network.act1",),
         ),
         # whose blocks are called with an option
-        ("i3d", {}, ("inflated.network._blocks.7", "inflated.network._blocks.10")),
+        ("i3d", {}, ("network.network._blocks.7", "network.network._blocks.10")),
     ],
 )
 def test_the_model_is_its_3d_cnn_with_blocks(
