@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def print_levels(solver: Solver) -> None:
 def time_kernels(solver: Solver, level: int) -> dict[str, float]:
     """Return the milliseconds of each kernel for one warp on one level."""
     work, grids, numbers = solver.workspace, solver.grids, solver.numbers
-    images = tvl1_numba._select.py_func(work, grids, 0, level)
+    images = cast(Any, tvl1_numba._select).py_func(work, grids, 0, level)
     rows, columns = int(images.rows), int(images.columns)
     size, u, spare = (rows, columns), work.flow, work.spare
     lines = work.lines

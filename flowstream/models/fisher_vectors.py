@@ -158,8 +158,9 @@ class MotionFisher(nn.Module):
         self.is_flow = channels == 2
         self.parts = FLOW_PARTS if self.is_flow else (BINS,) * channels
         sizes = [4 * BLOCKS * bins for bins in self.parts]
-        self.encoders = nn.ModuleList(FisherEncoder(size, options.words) for size in sizes)
-        self.width = sum(int(encoder.width) for encoder in self.encoders)
+        encoders = [FisherEncoder(size, options.words) for size in sizes]
+        self.encoders = nn.ModuleList(encoders)
+        self.width = sum(encoder.width for encoder in encoders)
 
     def extra_repr(self) -> str:
         """Return the options: they decide the features."""
@@ -224,7 +225,7 @@ class MotionFisher(nn.Module):
                 weights.append((_LEAST_WEIGHT + (1 - _LEAST_WEIGHT) * used).flatten(1))
             else:
                 weights.append(torch.ones_like(joined[..., 0, 0, 0]).flatten(1))
-            for own, part in zip(kinds, torch.split(joined, self.parts, dim=-1), strict=True):
+            for own, part in zip(kinds, torch.split(joined, list(self.parts), dim=-1), strict=True):
                 vectors = part.flatten(4).flatten(1, 3)
                 total = vectors.sum(dim=2, keepdim=True) + _UNIT_SUM
                 own.append((vectors.clamp(min=0) / total).sqrt())
@@ -242,7 +243,7 @@ class MotionFisher(nn.Module):
         return torch.cat([nn.functional.avg_pool2d(vote, CELL) for vote in votes], dim=1)
 
     def _mirror(self, cells: Tensor) -> Tensor:
-        parts = torch.split(cells, self.parts, dim=3)
+        parts = torch.split(cells, list(self.parts), dim=3)
         # of flow's parts, MBHx alone keeps its x and changes its y
         negated = ["y" if self.is_flow and index == 1 else "x" for index in range(len(parts))]
         mirrored = [mirror_votes(part, negate=n) for part, n in zip(parts, negated, strict=True)]

@@ -55,4 +55,5 @@ def attention(scores: Tensor) -> Tensor:
     centred = scores - scores.mean(dim=2, keepdim=True)
     query = centred.mean(dim=1, keepdim=True)
     products = (centred * query).sum(dim=2, keepdim=True) / scores.shape[2] ** 0.5
-    return (products.softmax(dim=1) * scores).sum(dim=1)
+    mean: Tensor = (products.softmax(dim=1) * scores).sum(dim=1)
+    return mean

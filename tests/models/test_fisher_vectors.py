@@ -40,7 +40,8 @@ def test_the_encoder_equals_the_gradients_of_the_log_likelihood() -> None:
     centres = encoder.centres.clone().requires_grad_()
     deviations = encoder.variances.sqrt().requires_grad_()
     normal = torch.distributions.Normal(centres, deviations)
-    logs = normal.log_prob(projected.unsqueeze(1)).sum(dim=2) + encoder.shares.log()
+    densities = normal.log_prob(projected.unsqueeze(1))  # type: ignore[no-untyped-call]
+    logs = densities.sum(dim=2) + encoder.shares.log()
     torch.autograd.backward(logs.logsumexp(dim=1).mean())
     assert centres.grad is not None
     assert deviations.grad is not None
@@ -103,7 +104,7 @@ def test_the_vocabulary_is_learnt_the_same_each_time(fisher: MotionFisher) -> No
 def test_wrong_options_small_clips_and_few_descriptors_are_refused() -> None:
     for wrong in ({"words": 0}, {"block": 0}, {"moving": 2.0}, {"still": 0.0}):
         with pytest.raises(ParameterError, match=f"^{next(iter(wrong))}: expected"):
-            FisherVectors(**wrong)  # type: ignore[arg-type]
+            FisherVectors(**wrong)
     with pytest.raises(ShapeError, match="got 14 frames"):
         build_model("fisher_vectors", channels=2, frames=14, size=SIZE, classes=2)
     with pytest.raises(ShapeError, match="4 descriptors"):

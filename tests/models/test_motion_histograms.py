@@ -10,7 +10,8 @@ from torch import Tensor
 from flowstream.errors import ParameterError, ShapeError
 from flowstream.models import build_model
 from flowstream.models.layers.camera_motion import estimate_camera_motion
-from flowstream.models.motion_histograms import BINS, Histograms, MotionHistograms
+from flowstream.models.layers.motion_votes import BINS
+from flowstream.models.motion_histograms import Histograms, MotionHistograms
 from tests.reference.motion_histograms import boundary_histogram, flow_histogram
 
 SIZE = (48, 64)

@@ -39,7 +39,9 @@ def test_the_loss_of_a_video_depends_on_its_own_head_alone() -> None:
 
 def test_validation_looks_at_the_first_head() -> None:
     rows = np.array([[0.1, 0.3, 0.6], [0.2, 0.0, 0.8]], np.float32)
-    np.testing.assert_allclose(keep_first_head(rows, (2, 1)), [[0.25, 0.75], [1, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        keep_first_head(rows, (2, 1)), np.array([[0.25, 0.75], [1, 0]]), atol=1e-6
+    )
 
 
 def test_the_checkpoint_has_the_own_classes_and_shared_layers(

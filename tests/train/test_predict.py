@@ -75,7 +75,7 @@ def test_a_split_of_other_classes_is_refused(trained: Path, split: Split) -> Non
 
 
 def test_other_flow_than_in_training_is_refused(trained: Path, other_split: Split) -> None:
-    with pytest.raises(CheckpointError, match="test videos.*method.name.*'unknown'.*'known'"):
+    with pytest.raises(CheckpointError, match=r"test videos.*method.name.*'unknown'.*'known'"):
         score(trained, other_split)
 
 

@@ -144,7 +144,7 @@ def describe_network(checkpoint: Checkpoint, network: Classifier) -> dict[str, A
     rgb = {"values": "(RGB / 255 - mean) / std", "mean": normalise.mean, "std": normalise.std}
     flow = {"values": "flow in pixels / bound; dx right, dy down", "bound": recipe.bound}
     difference = {"values": "difference of RGB frames / 255 / std", "std": normalise.std}
-    rules = {"rgb": rgb, "flow": flow, "rgb_difference": difference}
+    rules: dict[str, dict[str, Any]] = {"rgb": rgb, "flow": flow, "rgb_difference": difference}
     inputs = make_inputs(network, count=1, seed=0)
     return {
         "flowstream": flowstream.__version__,
