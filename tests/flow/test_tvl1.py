@@ -215,7 +215,7 @@ def test_another_process_loads_the_compiled_kernel_from_disk() -> None:
         "import numpy; from flowstream import METHODS; "
         "from flowstream.flow.kernels.tvl1_numba import compiled_stages; "
         f"METHODS['tvl1']()({FRAME}, {FRAME}); "
-        "stats = compiled_stages().refine.stats; "
+        "stats = compiled_stages().refine_plain.dispatcher.stats; "
         "print(sum(stats.cache_hits.values()), len(stats.cache_misses))"
     )
     assert stats.split() == ["1", "0"]

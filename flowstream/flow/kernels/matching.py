@@ -31,6 +31,7 @@ from flowstream.flow.kernels.planes import (
 from flowstream.flow.kernels.simd import (
     LANES,
     counting,
+    inlined,
     kernel,
     load,
     maximum,
@@ -74,7 +75,9 @@ class Search(NamedTuple):
     running: Plane
     line: Plane
     square: Integers
-    """(displacements, 2), x and y, by increasing length."""
+    """(displacements, 2), x and y, by increasing length, of the coarse level."""
+    large_square: Integers
+    """The same for the finer level."""
     votes: Integers
     chosen: Integers
     labels: Integers
@@ -99,6 +102,7 @@ def make_search(size: tuple[int, int]) -> Search:
         running=rings[0],
         line=rings[1],
         square=make_square(REACH_COARSE),
+        large_square=make_square(REACH_FINE),
         votes=np.zeros((2 * REACH_COARSE + 1) ** 2, np.int32),
         chosen=np.zeros((CANDIDATES, 2), np.int32),
         labels=np.zeros(pixels, np.int32),
@@ -117,7 +121,6 @@ def make_square(reach: int) -> Integers:
     return np.ascontiguousarray(square[order], np.int32)
 
 
-@kernel
 def fill_matches(
     search: Search, backward: int, guide: Plane, found: tuple[Plane, Plane], grids: Grids
 ) -> None:
@@ -129,22 +132,57 @@ def fill_matches(
     here, there = search.forward, search.backward
     if backward:
         here, there = there, here
-    _complete(search, here, there, guide[start:], found, rows, columns)
+    step = stride(columns)
+    labels = search.labels
+    for row in range(rows):
+        for column in range(columns):
+            agreed = _agree(here, there, rows, columns, row, column)
+            labels[row * columns + column] = -1 if agreed else -2
+    _drop_small_groups(search, here, rows, columns)
+    _spread_labels(labels, search.distance, guide[start:], rows, columns)
+    for row in range(rows):
+        for column in range(columns):
+            source = max(labels[row * columns + column], 0)
+            i = origin(row, step) + column
+            j = origin(source // columns, step) + source % columns
+            known = labels[row * columns + column] >= 0
+            found[0][i] = here.x[j] if known else np.float32(0)
+            found[1][i] = here.y[j] if known else np.float32(0)
 
 
-@kernel
 def choose_candidates(
     search: Search, rows: int, columns: int, ratio_x: float, ratio_y: float
 ) -> int:
     """Choose displacements of the finer level from the matches on the coarser one.
 
-    Returns their number; they are written to `search.chosen`.
+    Those with most votes, and their neighbours, are written to `search.chosen`, by increasing
+    length. Returns their number.
     """
     _count_votes(search, rows, columns)
-    return _choose(search, ratio_x, ratio_y)
+    side, width = 2 * REACH_FINE + 1, 2 * REACH_COARSE + 1
+    votes = search.labels[: side * side]
+    votes[:] = 0
+    for k in range(width * width):
+        if search.votes[k] < 2 * VOTES:
+            continue
+        centre_x = int(np.rint((k % width - REACH_COARSE) * ratio_x)) + REACH_FINE
+        centre_y = int(np.rint((k // width - REACH_COARSE) * ratio_y)) + REACH_FINE
+        for y in range(max(centre_y - 1, 0), min(centre_y + 2, side)):
+            for x in range(max(centre_x - 1, 0), min(centre_x + 2, side)):
+                votes[y * side + x] += search.votes[k]
+    votes[REACH_FINE * side + REACH_FINE] += 2 * VOTES
+    least = _least_votes(votes)
+    count = 0
+    for k in range(side * side):
+        x, y = search.large_square[k]
+        if votes[(y + REACH_FINE) * side + x + REACH_FINE] >= least and count < CANDIDATES:
+            search.chosen[count, 0] = x
+            search.chosen[count, 1] = y
+            count += 1
+    return count
 
 
-@kernel
+@inlined
 def _count_votes(search: Search, rows: int, columns: int) -> None:
     """Count for each displacement, in both directions, the pixels on which directions agree."""
     search.votes[:] = 0
@@ -162,58 +200,22 @@ def _count_votes(search: Search, rows: int, columns: int) -> None:
                     search.votes[(y + REACH_COARSE) * width + x + REACH_COARSE] += 1
 
 
-@kernel
-def _choose(search: Search, ratio_x: float, ratio_y: float) -> int:
-    """Write displacements with most votes, and their neighbours, to `search.chosen`."""
-    side, width = 2 * REACH_FINE + 1, 2 * REACH_COARSE + 1
-    votes = search.labels[: side * side]
-    votes[:] = 0
-    for k in range(width * width):
-        if search.votes[k] < 2 * VOTES:
-            continue
-        centre_x = int(np.rint((k % width - REACH_COARSE) * ratio_x)) + REACH_FINE
-        centre_y = int(np.rint((k // width - REACH_COARSE) * ratio_y)) + REACH_FINE
-        for y in range(max(centre_y - 1, 0), min(centre_y + 2, side)):
-            for x in range(max(centre_x - 1, 0), min(centre_x + 2, side)):
-                votes[y * side + x] += search.votes[k]
-    votes[REACH_FINE * side + REACH_FINE] += 2 * VOTES
-    least = _least_votes(votes, search.queue)
-    count = 0
-    for length in range(2 * REACH_FINE * REACH_FINE + 1):
-        reach = min(int(np.sqrt(length)) + 1, REACH_FINE)
-        for y in range(-reach, reach + 1):
-            rest = length - y * y
-            if rest < 0:
-                continue
-            x = int(np.rint(np.sqrt(rest)))
-            if x * x != rest or x > REACH_FINE:
-                continue
-            for sign in range(-1, 2, 2):
-                if x == 0 and sign > 0:
-                    continue
-                place = (y + REACH_FINE) * side + sign * x + REACH_FINE
-                if votes[place] >= least and count < CANDIDATES:
-                    search.chosen[count, 0] = sign * x
-                    search.chosen[count, 1] = y
-                    count += 1
-    return count
+@inlined
+def _least_votes(votes: Integers) -> int:
+    """Return the least number of votes, at least 1, that at most CANDIDATES displacements have."""
+    low, high = 0, 2**30
+    while high - low > 1:
+        middle = (low + high) // 2
+        count = 0
+        for k in range(votes.size):
+            count += votes[k] >= middle
+        if count <= CANDIDATES:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
-@kernel
-def _least_votes(votes: Integers, memory: Integers) -> int:
-    """Return the number of votes that the CANDIDATES first displacements have, at least 1."""
-    count = 0
-    for k in range(votes.size):
-        if votes[k] > 0:
-            memory[count] = votes[k]
-            count += 1
-    if count <= CANDIDATES:
-        return 1
-    ordered = np.sort(memory[:count])
-    return int(ordered[count - CANDIDATES])
-
-
-@kernel
 def match_blocks(
     search: Search,
     first: Plane,
@@ -240,7 +242,7 @@ def match_blocks(
         fill_plane(best.y, rows, columns, 0.0)
     forward, backward = search.forward, search.backward
     for k in range(count):
-        dx, dy = displacements[k, 0], displacements[k, 1]
+        dx, dy = int(displacements[k, 0]), int(displacements[k, 1])
         low, high = max(0, -dy), min(rows, rows - dy)
         if low < high:
             sum_columns(
@@ -297,7 +299,7 @@ def sum_columns(
             store(sums, here + x, value)
 
 
-@kernel
+@inlined
 def _start(sums: Plane, running: Plane, columns: int, low: int, high: int, radius: int) -> None:
     """Store the sums over 2 radius + 1 rows around row `low`."""
     step = stride(columns)
@@ -309,7 +311,7 @@ def _start(sums: Plane, running: Plane, columns: int, low: int, high: int, radiu
         store(running, x, value)
 
 
-@kernel
+@inlined
 def _compare(
     forward_cost: Plane,
     forward_x: Plane,
@@ -367,37 +369,8 @@ def _agree(here: Best, there: Best, rows: int, columns: int, row: int, column: i
     return abs(x + int(there.x[j])) <= 1 and abs(y + int(there.y[j])) <= 1
 
 
-@kernel
-def _complete(
-    search: Search,
-    here: Best,
-    there: Best,
-    guide: Plane,
-    target: tuple[Plane, Plane],
-    rows: int,
-    columns: int,
-) -> None:
-    """Write the displacements of one direction, completed where the directions disagree."""
-    step = stride(columns)
-    labels = search.labels
-    for row in range(rows):
-        for column in range(columns):
-            agreed = _agree(here, there, rows, columns, row, column)
-            labels[row * columns + column] = -1 if agreed else -2
-    _drop_small_groups(search, here, rows, columns)
-    _spread_labels(labels, search.distance, guide, rows, columns)
-    for row in range(rows):
-        for column in range(columns):
-            source = max(labels[row * columns + column], 0)
-            i = origin(row, step) + column
-            j = origin(source // columns, step) + source % columns
-            known = labels[row * columns + column] >= 0
-            target[0][i] = here.x[j] if known else np.float32(0)
-            target[1][i] = here.y[j] if known else np.float32(0)
-
-
-@kernel
-def _drop_small_groups(search: Search, here: Best, rows: int, columns: int) -> None:
+@inlined
+def _drop_small_groups(search: Search, here: Best, rows: int, columns: int, least: int) -> None:
     """Label pixels in groups of at least GROUP by their own index, all others by -2.
 
     A group are neighbours that agree and whose displacements differ by at most one pixel. Labels of
@@ -430,7 +403,7 @@ def _drop_small_groups(search: Search, here: Best, rows: int, columns: int) -> N
                 labels[queue[k]] = -2
 
 
-@kernel
+@inlined
 def _spread_labels(
     labels: Integers, distance: NDArray[np.float32], guide: Plane, rows: int, columns: int
 ) -> None:
@@ -489,7 +462,8 @@ def window_cost(
             x, y = column + flow[0][i], row + flow[1][i]
             if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
                 warped[i] = np.float32(LARGE)
-    sum_columns(first, warped, sums, lines, columns, 0, rows, 0, 0, radius)
+    zero = np.int64(0)  # a literal would have sum_columns compiled again
+    sum_columns(first, warped, sums, lines, columns, zero, rows, zero, zero, radius)
     share = spread(1.0 / (2 * radius + 1) ** 2)
     for row in range(rows):
         for x in range(0, columns, LANES):

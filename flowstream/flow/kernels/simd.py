@@ -47,6 +47,16 @@ def kernel(function: Function) -> Function:
     return cast(Function, numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function))
 
 
+def inlined(function: Function) -> Function:
+    """Compile as part of the calling function, because each function of its own takes a second.
+
+    The compiler optimises the code of a function again for each function that calls it. Functions
+    with one or two callers are therefore inlined before.
+    """
+    options: Any = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+    return cast(Function, numba.njit(inline="always", **options)(function))
+
+
 class _Lanes(types.Type):
     def __init__(self) -> None:
         super().__init__(name=f"Lanes({LANES})")

@@ -6,6 +6,8 @@ al., "An improved algorithm for TV-L1 optical flow" (2009), section 4, match the
 
 from __future__ import annotations
 
+import numpy as np
+
 from flowstream.flow.kernels.planes import Plane, fill_plane, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
@@ -62,7 +64,7 @@ def keep_texture(
                     _ascend(duals, ring, rows, columns, row - 1, k, share)
         done += count
     for row in range(rows):
-        _structure(image, duals, ring, columns, row, 0)
+        _structure(image, duals, ring, columns, row, np.int64(0))
         start = origin(row, step)
         line = (row % 2) * step
         for x in range(0, columns, LANES):

@@ -10,19 +10,16 @@ pass over pixels are in the other kernel files.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.errors import FlowstreamError
+from flowstream.flow.kernels.compilation import Stage
 from flowstream.flow.kernels.data_term import (
     central_differences,
     conductance,
@@ -53,7 +50,7 @@ from flowstream.flow.kernels.planes import (
     resample,
     stride,
 )
-from flowstream.flow.kernels.simd import LANES, kernel
+from flowstream.flow.kernels.simd import LANES, inlined
 from flowstream.flow.kernels.sweeps import (
     RING,
     Duals,
@@ -139,7 +136,6 @@ def make_workspace(grids: Grids, numbers: Numbers) -> Workspace:
     )
 
 
-@kernel
 def _build(work: Workspace, grids: Grids, numbers: Numbers, frame: int) -> None:
     """Compute the pyramids of one of the two frames."""
     rows, columns = grids.sizes[0]
@@ -171,102 +167,18 @@ def _build(work: Workspace, grids: Grids, numbers: Numbers, frame: int) -> None:
         start, rows, columns = end, new_rows, new_columns
 
 
-@kernel
-def _prepare(work: Workspace, level: Level, numbers: Numbers) -> None:
-    """Prepare what all warps of a level share: duals, edge weights, frames of the warped images."""
-    rows, columns = level.rows, level.columns
-    for dual in work.duals:
-        fill_plane(dual, rows, columns, 0.0)
-    conductance(level.guide, work.weight, rows, columns, numbers.contrast)
-    if not numbers.blended:
-        fill_sides(level.second, rows, columns)
-        central_differences(level.second, work.slopes[0], work.slopes[1], rows, columns)
-        for slope in work.slopes:
-            fill_frame(slope, rows, columns, numbers.black != 0)
-    fill_frame(level.second, rows, columns, numbers.black != 0)
+@inlined
+def _select(work: Workspace, grids: Grids, earlier: int, number: int) -> Level:
+    """Return the images of a level, the first of them from frame `earlier`."""
+    start = 0
+    for k in range(number):
+        start += plane_size(grids.sizes[k, 0], grids.sizes[k, 1])
+    rows, columns = grids.sizes[number]
+    first, second = work.matched[earlier][start:], work.matched[1 - earlier][start:]
+    return Level(first, second, work.guides[earlier][start:], rows, columns, number)
 
 
-@kernel
-def _linearise(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> None:
-    """Warp the second image by u and linearise the data term there."""
-    size = (level.rows, level.columns)
-    beyond = 1 if numbers.black else 0
-    warp(level.second, u, work.warped, size, numbers.cubic, beyond, work.lines, work.places)
-    if numbers.blended:
-        linearise(level.first, work.warped, work.mean, work.linear, size)
-    else:
-        for k in range(2):
-            target = work.linear[k]
-            warp(work.slopes[k], u, target, size, numbers.cubic, beyond, work.lines, work.places)
-    finish(level.first, work.warped, u, work.linear, size, numbers.black != 0)
-
-
-@kernel
-def _refine(
-    work: Workspace, level: Level, numbers: Numbers, u: Flow, spare: Flow
-) -> tuple[int, int]:
-    """Warp and iterate on one level.
-
-    Returns the number of iterations, and whether the result is in `spare`.
-    """
-    rows, columns = level.rows, level.columns
-    _prepare(work, level, numbers)
-    weighted = numbers.weighted_radius > 0 and level.number < numbers.weighted_levels
-    warps = min(numbers.warps, numbers.finest_warps + level.number)
-    made = moved = 0
-    for k in range(warps):
-        _linearise(work, level, numbers, u)
-        change = np.inf
-        for _ in range(numbers.outer_iterations):
-            if change <= numbers.tolerance * numbers.tolerance:
-                break
-            if numbers.joint:
-                made += _iterate(work, level, numbers, u)
-                if weighted and k >= warps - numbers.weighted_warps:
-                    confidence(u, work.linear, work.mean, rows, columns)
-                    radius = numbers.weighted_radius
-                    weighted_median(
-                        u, spare, level.guide, work.mean, rows, columns, radius, work.window
-                    )
-                    u, spare, moved = spare, u, 1 - moved
-                    continue
-            if numbers.median:
-                for j in range(2):
-                    median_5x5(u[j], spare[j], rows, columns, work.lines)
-                u, spare, moved = spare, u, 1 - moved
-            if not numbers.joint:
-                count, change = _alternate(work, level, numbers, u)
-                made += count
-    return made, moved
-
-
-@kernel
-def _iterate(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> int:
-    """Run the iterations of the "joint" scheme between two filters; returns their number."""
-    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
-    size, count = (level.rows, level.columns), numbers.inner_iterations
-    iterate_joint(u, work.duals, work.linear, work.weight, size, count, steps, work.lines)
-    return count
-
-
-@kernel
-def _alternate(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> tuple[int, float]:
-    """Run the "separate" scheme until the flow changes less than the tolerance.
-
-    Returns the number of iterations, at most `inner_iterations`, and the last change.
-    """
-    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
-    size = (level.rows, level.columns)
-    change = np.inf
-    made = 0
-    while made < numbers.inner_iterations and change > numbers.tolerance * numbers.tolerance:
-        count = min(CHECKED, numbers.inner_iterations - made)
-        change = iterate_separate(u, work.duals, work.linear, size, count, steps, work.lines)
-        made += count
-    return made, change
-
-
-@kernel
+@inlined
 def _enlarge(
     work: Workspace, grids: Grids, numbers: Numbers, level: int, u: Flow, target: Flow
 ) -> None:
@@ -288,51 +200,159 @@ def _enlarge(
         )
 
 
-@kernel
-def _select(work: Workspace, grids: Grids, earlier: int, number: int) -> Level:
-    """Return the images of a level, the first of them from frame `earlier`."""
-    start = 0
-    for k in range(number):
-        start += plane_size(grids.sizes[k, 0], grids.sizes[k, 1])
-    rows, columns = grids.sizes[number]
-    first, second = work.matched[earlier][start:], work.matched[1 - earlier][start:]
-    return Level(first, second, work.guides[earlier][start:], rows, columns, number)
+@inlined
+def _prepare(work: Workspace, level: Level, numbers: Numbers) -> None:
+    """Prepare what all warps of a level share: duals, edge weights, frames of the warped images."""
+    rows, columns = level.rows, level.columns
+    for dual in work.duals:
+        fill_plane(dual, rows, columns, 0.0)
+    conductance(level.guide, work.weight, rows, columns, numbers.contrast)
+    if not numbers.blended:
+        fill_sides(level.second, rows, columns)
+        central_differences(level.second, work.slopes[0], work.slopes[1], rows, columns)
+        for slope in work.slopes:
+            fill_frame(slope, rows, columns, numbers.black != 0)
+    fill_frame(level.second, rows, columns, numbers.black != 0)
 
 
-@kernel
-def _refine_levels(
+@inlined
+def _linearise(work: Workspace, level: Level, numbers: Numbers, u: Flow) -> None:
+    """Warp the second image by u and linearise the data term there."""
+    size = (level.rows, level.columns)
+    beyond = 1 if numbers.black else 0
+    warp(level.second, u, work.warped, size, numbers.cubic, beyond, work.lines, work.places)
+    if numbers.blended:
+        linearise(level.first, work.warped, work.mean, work.linear, size)
+    else:
+        for k in range(2):
+            target = work.linear[k]
+            warp(work.slopes[k], u, target, size, numbers.cubic, beyond, work.lines, work.places)
+    finish(level.first, work.warped, u, work.linear, size, numbers.black != 0)
+
+
+@inlined
+def _filter(work: Workspace, level: Level, u: Flow, target: Flow) -> None:
+    """Store the plain median of each component of the flow."""
+    for j in range(2):
+        median_5x5(u[j], target[j], level.rows, level.columns, work.lines)
+
+
+# The stages that refine a level differ in few lines. They are separate functions because each is
+# compiled when it is first called, and a preset needs one of them only.
+
+
+def _refine_plain(
     work: Workspace,
     grids: Grids,
     numbers: Numbers,
     earlier: int,
-    top: int,
-    bottom: int,
+    number: int,
     enlarged: int,
     u: Flow,
     spare: Flow,
-) -> tuple[int, float]:
-    """Refine the flow `u` on the levels from `top` down to `bottom`.
+) -> tuple[int, int]:
+    """Warp and iterate on one level, by the "joint" scheme with the plain median filter.
 
-    `enlarged` says that `u` is the flow of the level above `top`. Returns whether the result is in
-    `spare`, and the number of iterations; those of coarser levels count by their share of pixels.
+    `enlarged` says that `u` is the flow of the next coarser level. Returns the number of
+    iterations, and whether the result is in `spare`.
     """
-    effort = 0.0
-    swapped = 0
-    for number in range(top, bottom - 1, -1):
-        level = _select(work, grids, earlier, number)
-        if number < top or enlarged:
-            _enlarge(work, grids, numbers, number, u, spare)
-            u, spare = spare, u
-            swapped = 1 - swapped
-        made, moved = _refine(work, level, numbers, u, spare)
-        if moved:
-            u, spare = spare, u
-            swapped = 1 - swapped
-        effort += made * level.rows * level.columns
-    return swapped, effort / (grids.sizes[0, 0] * grids.sizes[0, 1])
+    level = _select(work, grids, earlier, number)
+    made = moved = 0
+    if enlarged:
+        _enlarge(work, grids, numbers, number, u, spare)
+        u, spare, moved = spare, u, 1
+    _prepare(work, level, numbers)
+    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
+    size, count = (level.rows, level.columns), numbers.inner_iterations
+    for _ in range(min(numbers.warps, numbers.finest_warps + number)):
+        _linearise(work, level, numbers, u)
+        for _ in range(numbers.outer_iterations):
+            iterate_joint(u, work.duals, work.linear, work.weight, size, count, steps, work.lines)
+            made += count
+            if numbers.median:
+                _filter(work, level, u, spare)
+                u, spare, moved = spare, u, 1 - moved
+    return made, moved
 
 
-@kernel
+def _refine_weighted(
+    work: Workspace,
+    grids: Grids,
+    numbers: Numbers,
+    earlier: int,
+    number: int,
+    enlarged: int,
+    u: Flow,
+    spare: Flow,
+) -> tuple[int, int]:
+    """Do what `_refine_plain` does, with the weighted median filter in the last warps."""
+    level = _select(work, grids, earlier, number)
+    made = moved = 0
+    if enlarged:
+        _enlarge(work, grids, numbers, number, u, spare)
+        u, spare, moved = spare, u, 1
+    _prepare(work, level, numbers)
+    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
+    rows, columns = level.rows, level.columns
+    size, count = (rows, columns), numbers.inner_iterations
+    warps = min(numbers.warps, numbers.finest_warps + number)
+    radius = numbers.weighted_radius
+    for k in range(warps):
+        _linearise(work, level, numbers, u)
+        weighted = number < numbers.weighted_levels and k >= warps - numbers.weighted_warps
+        for _ in range(numbers.outer_iterations):
+            iterate_joint(u, work.duals, work.linear, work.weight, size, count, steps, work.lines)
+            made += count
+            if weighted:
+                confidence(u, work.linear, work.mean, rows, columns)
+                guide, trust = level.guide, work.mean
+                weighted_median(u, spare, guide, trust, rows, columns, radius, work.window)
+                u, spare, moved = spare, u, 1 - moved
+            elif numbers.median:
+                _filter(work, level, u, spare)
+                u, spare, moved = spare, u, 1 - moved
+    return made, moved
+
+
+def _refine_separate(
+    work: Workspace,
+    grids: Grids,
+    numbers: Numbers,
+    earlier: int,
+    number: int,
+    enlarged: int,
+    u: Flow,
+    spare: Flow,
+) -> tuple[int, int]:
+    """Do what `_refine_plain` does, by the "separate" scheme; the median filter comes first."""
+    level = _select(work, grids, earlier, number)
+    made = moved = 0
+    if enlarged:
+        _enlarge(work, grids, numbers, number, u, spare)
+        u, spare, moved = spare, u, 1
+    _prepare(work, level, numbers)
+    steps = (numbers.primal_step, numbers.dual_step, numbers.attachment)
+    size, enough = (level.rows, level.columns), numbers.tolerance * numbers.tolerance
+    for _ in range(min(numbers.warps, numbers.finest_warps + number)):
+        _linearise(work, level, numbers, u)
+        change = np.inf
+        for _ in range(numbers.outer_iterations):
+            if change <= enough:
+                break
+            if numbers.median:
+                _filter(work, level, u, spare)
+                u, spare, moved = spare, u, 1 - moved
+            change, done = np.inf, 0
+            while done < numbers.inner_iterations and change > enough:
+                count = min(CHECKED, numbers.inner_iterations - done)
+                change = iterate_separate(
+                    u, work.duals, work.linear, size, count, steps, work.lines
+                )
+                done += count
+            made += done
+    return made, moved
+
+
 def _merge(
     work: Workspace,
     search: Search,
@@ -349,7 +369,8 @@ def _merge(
     for k in range(2):
         flow = u if k == 0 else found
         cost = work.mean if k == 0 else work.weight
-        warp(level.second, flow, work.warped, size, numbers.cubic, 0, work.lines, work.places)
+        beyond = 1 if numbers.black else 0
+        warp(level.second, flow, work.warped, size, numbers.cubic, beyond, work.lines, work.places)
         sums, line = search.sums, search.line
         window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, WINDOW_MERGED)
     for row in range(rows):
@@ -360,69 +381,39 @@ def _merge(
                 u[1][i] = found[1][i]
 
 
+class Stages(NamedTuple):
+    """Functions that Python calls; each is compiled when it is first called."""
+
+    build: Stage
+    refine_plain: Stage
+    refine_weighted: Stage
+    refine_separate: Stage
+    match: Stage
+    choose: Stage
+    fill: Stage
+    merge: Stage
+
+
 @cache
 def compiled_stages() -> Stages:
-    """Return the compiled stages of the solver.
-
-    They are separate functions because one function that calls `_refine` twice takes minutes to
-    compile. numba's cache notices changes of this file only, but the compiled code comes from
-    several files. Variables in the closure of a function are part of its cache key, so each closure
-    holds a digest of all source files.
+    """Return the stages of the solver.
 
     Raises
     ------
     FlowstreamError
         If no directory for compiled code is writable.
     """
-    kernels = sorted(Path(__file__).parent.glob("*.py"))
-    sources = [path for path in kernels if not path.stem.endswith(("_torch", "_triton"))]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-
-    def build(work, grids, numbers, frame):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return _build(work, grids, numbers, frame)
-
-    def refine(work, grids, numbers, earlier, top, bottom, enlarged, u, spare):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return _refine_levels(work, grids, numbers, earlier, top, bottom, enlarged, u, spare)
-
-    def match(search, first, second, rows, columns, displacements, count, radius):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return match_blocks(search, first, second, rows, columns, displacements, count, radius)
-
-    def choose(search, rows, columns, ratio_x, ratio_y):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return choose_candidates(search, rows, columns, ratio_x, ratio_y)
-
-    def fill(search, backward, guide, found, grids):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return fill_matches(search, backward, guide, found, grids)
-
-    def merge(work, search, grids, numbers, earlier, u, found):  # type: ignore[no-untyped-def]
-        digest  # noqa: B018
-        return _merge(work, search, grids, numbers, earlier, u, found)
-
-    options: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
-    try:
-        return Stages(
-            *(numba.njit(**options)(stage) for stage in (build, refine, match, choose, fill, merge))
-        )
-    except RuntimeError as error:
-        raise FlowstreamError(
-            f"flow method 'tvl1': no writable directory for compiled code ({error}); "
-            "set the environment variable NUMBA_CACHE_DIR to one"
-        ) from error
-
-
-class Stages(NamedTuple):
-    """Compiled functions."""
-
-    build: Any
-    refine: Any
-    match: Any
-    choose: Any
-    fill: Any
-    merge: Any
+    stages = (
+        _build,
+        _refine_plain,
+        _refine_weighted,
+        _refine_separate,
+        match_blocks,
+        choose_candidates,
+        fill_matches,
+        _merge,
+    )
+    return Stages(*(Stage(stage) for stage in stages))
 
 
 class Solver:
@@ -450,14 +441,11 @@ class Solver:
             component[: plane_size(*self.grids.sizes[top])] = 0
         effort = 0.0
         if self.search is not None:
-            fine = self.grids.fine
-            flow, effort = self._refine(earlier, top, fine, flow=flow)
-            found, made = self._refine_matches(earlier, matched)
-            stages, grids, numbers = compiled_stages(), self.grids, self.numbers
-            stages.merge(self.workspace, self.search, grids, numbers, earlier, flow[0], found)
-            effort += made
-            top = fine - 1
-        flow, made = self._refine(earlier, top, 0, flow=flow, enlarged=self.search is not None)
+            flow, effort = self._refine_with_matches(earlier, matched, flow)
+            top = self.grids.fine - 1
+        flow, made = self._refine(
+            earlier, range(top, -1, -1), self.numbers, flow=flow, enlarged=self.search is not None
+        )
         rows, columns = first.shape
         for plane, component in zip(flow[0], vectors, strict=True):
             component[:] = as_image(plane, rows, columns)
@@ -498,26 +486,48 @@ class Solver:
     def _refine(
         self,
         earlier: int,
-        top: int,
-        bottom: int,
+        levels: range,
+        numbers: Numbers,
         *,
         flow: tuple[Flow, Flow],
-        enlarged: bool = False,
+        enlarged: bool,
     ) -> tuple[tuple[Flow, Flow], float]:
-        """Refine the first of the two flows; returns both, the result first, and the iterations."""
-        swapped, effort = compiled_stages().refine(
-            self.workspace, self.grids, self.numbers, earlier, top, bottom, int(enlarged), *flow
-        )
-        return (flow[::-1] if swapped else flow), effort
+        """Refine the first of the two flows on levels from coarse to fine.
 
-    def _refine_matches(self, earlier: int, matched: bool) -> tuple[Flow, float]:
-        search = cast(Search, self.search)
+        `enlarged` says that the flow is that of the level above the first one. Returns both flows,
+        the result first, and the iterations; those of coarser levels count by their pixels.
+        """
+        stages = compiled_stages()
+        refine = stages.refine_weighted if numbers.weighted_radius else stages.refine_plain
+        if not numbers.joint:
+            refine = stages.refine_separate
+        effort = 0.0
+        for number in levels:
+            made, moved = refine(
+                self.workspace, self.grids, numbers, earlier, number, int(enlarged), *flow
+            )
+            flow = flow[::-1] if moved else flow
+            enlarged = True
+            effort += made * self.grids.sizes[number].prod() / self.grids.sizes[0].prod()
+        return flow, float(effort)
+
+    def _refine_with_matches(
+        self, earlier: int, matched: bool, flow: tuple[Flow, Flow]
+    ) -> tuple[tuple[Flow, Flow], float]:
+        """Refine the flow to the level of the block matches, and merge it with them."""
+        search, grids, numbers = cast(Search, self.search), self.grids, self.numbers
+        levels = range(len(grids.sizes) - 1, grids.fine - 1, -1)
+        flow, effort = self._refine(earlier, levels, numbers, flow=flow, enlarged=False)
         self._fill_matches(earlier, matched)
-        fine, numbers = self.grids.fine, limit_warps(self.numbers)
-        swapped, effort = compiled_stages().refine(
-            self.workspace, self.grids, numbers, earlier, fine, fine, 0, search.found, search.spare
+        found, made = self._refine(
+            earlier,
+            levels[-1:],
+            limit_warps(numbers),
+            flow=(search.found, search.spare),
+            enlarged=False,
         )
-        return (search.spare if swapped else search.found), effort
+        compiled_stages().merge(self.workspace, search, grids, numbers, earlier, flow[0], found[0])
+        return flow, effort + made
 
     def _fill_matches(self, earlier: int, matched: bool) -> None:
         """Search for block matches, unless they are known, and complete those of one direction."""

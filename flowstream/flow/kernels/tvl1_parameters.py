@@ -42,8 +42,8 @@ _DEFAULT: dict[str, Any] = {
     "weighted_levels": 0,
     "weighted_warps": 0,
     "edge_contrast": 8.0,
-    "texture": 0.9,
-    "texture_iterations": 40,
+    "texture": 1.0,
+    "texture_iterations": 28,
     "gradients": "blended",
     "outside": "ignored",
     "cubic": -0.75,
@@ -55,7 +55,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         **_DEFAULT,
         "finest_warps": 1,
         "inner_iterations": 24,
-        "texture_iterations": 20,
+        "texture_iterations": 12,
     },
     "accurate": {
         **_DEFAULT,
@@ -67,6 +67,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "weighted_median": 11,
         "weighted_levels": 4,
         "weighted_warps": 3,
+        "texture_iterations": 40,
     },
     "opencv": {
         "scheme": "separate",
