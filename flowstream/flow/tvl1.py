@@ -163,7 +163,7 @@ class TVL1(TensorMethod):
     weighted_warps: int = 0
     edge_contrast: float = 8.0
     texture: float = 1.0
-    texture_iterations: int = 28
+    texture_iterations: int = 40
     gradients: Gradients = "blended"
     outside: Outside = "ignored"
     cubic: float = -0.75

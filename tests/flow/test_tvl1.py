@@ -174,7 +174,7 @@ def test_a_parameter_outside_its_range_is_refused(parameter: str, value: Any, me
 
 
 def test_every_preset_has_a_value_for_every_parameter() -> None:
-    computing = {"preset", "threads", "device", "engine", "acceleration"}
+    computing = {"preset", "threads", "device", "engine", "acceleration", "precision", "graphs"}
     names = {field.name for field in dataclasses.fields(TVL1)} - computing
     assert all(set(numbers) == names for numbers in PRESETS.values())
 

@@ -370,7 +370,7 @@ def _agree(here: Best, there: Best, rows: int, columns: int, row: int, column: i
 
 
 @inlined
-def _drop_small_groups(search: Search, here: Best, rows: int, columns: int, least: int) -> None:
+def _drop_small_groups(search: Search, here: Best, rows: int, columns: int) -> None:
     """Label pixels in groups of at least GROUP by their own index, all others by -2.
 
     A group are neighbours that agree and whose displacements differ by at most one pixel. Labels of
