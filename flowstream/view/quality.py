@@ -166,7 +166,7 @@ def stack_quality(stack: Stack, chosen: Iterable[int] | None = None) -> Iterator
         yield FieldQuality(field=k, frame=frames[k], time=times[k], clipped=clipped, **measured)
 
 
-def measure_field(k: int, first: Images, second: Images, vectors: Vectors) -> FieldQuality:
+def measure_field(k: int, first: Images, second: Images, *, vectors: Vectors) -> FieldQuality:
     """Return the quality of one field between two luma images `(H, W)`."""
     measured = _measure(first, second, vectors, back=None)
     return FieldQuality(field=k, frame=k, time=0.0, clipped=0.0, **measured)

@@ -28,7 +28,7 @@ def check(change: Callable[[Vectors, int], Vectors]) -> Quality:
     fields: list[FieldQuality] = []
     for k in range(FIELDS):
         first, second, truth = scene(k)
-        fields.append(measure_field(k, first, second, change(truth, k)))
+        fields.append(measure_field(k, first, second, vectors=change(truth, k)))
     return summarise(fields)
 
 
