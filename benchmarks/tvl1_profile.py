@@ -74,7 +74,8 @@ def time_stages(solver: Solver, first: Image, second: Image) -> tuple[float, dic
 
         return call
 
-    watched = plain._replace(**{name: timed(name, getattr(plain, name)) for name in plain._fields})
+    stages: Any = {name: timed(name, getattr(plain, name)) for name in plain._fields}
+    watched = plain._replace(**stages)
     best, fastest = np.inf, dict(spent)
     compiled = tvl1_numba.compiled_stages
     for _ in range(REPEATS):
