@@ -22,6 +22,7 @@ BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", flags=re.DOTALL | re.MULTILINE
 SKIPPED = ("make ", "pip ", "git ", "cd ")
 # What makes commands for real data small enough for a test. Worker processes have tests elsewhere.
 SHORT = {
+    "plan": ["--backend=sequential"],
     "extract": ["--backend=sequential"],
     "train": [
         "--set=extract.size=96x80",
