@@ -26,7 +26,7 @@ from flowstream.interrupts import Stop, stop_once
 GROUPS = {
     "Flow": {
         "plan": ("flowstream.cli.plan:plan", "Estimate time and disk space of an extraction."),
-        "extract": ("flowstream.cli.extract:extract", "Estimate the flow of videos as stacks."),
+        "extract": ("flowstream.cli.extract:extract", "Compute the flow stacks of videos."),
         "status": ("flowstream.cli.status:status", "Show the progress of an extraction."),
         "verify": ("flowstream.cli.verify:verify", "Check every byte of stacks."),
         "pack": ("flowstream.cli.pack:pack", "Combine many stacks into one file."),
@@ -47,10 +47,10 @@ GROUPS = {
         "fuse": ("flowstream.cli.fuse:fuse", "Fuse score files and show the weight curve."),
         "predict": ("flowstream.cli.predict:predict", "Predict the classes of new videos."),
         "export": ("flowstream.cli.export:export", "Export a trained network to ONNX or torch."),
-        "report": ("flowstream.cli.report:report", "Compare runs on a page, with clips."),
+        "report": ("flowstream.cli.report:report", "Write a page that compares runs."),
         "runs": ("flowstream.cli.runs:runs", "List the runs below a directory."),
         "recipes": ("flowstream.cli.recipes:recipes", "List the included recipes or print one."),
-        "features": ("flowstream.cli.features:features", "Compute features of a frozen CNN once."),
+        "features": ("flowstream.cli.features:features", "Cache the features of a frozen CNN."),
     },
     "Reference": {
         "list": (
@@ -67,7 +67,7 @@ GROUPS = {
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 """Location (`"module:command"`) and summary of each verb."""
 
-_SURROUNDINGS = frozenset(
+_SYSTEM_ERRORS = frozenset(
     {
         errno.EACCES,
         errno.EDQUOT,
@@ -172,7 +172,7 @@ def _report(error: BaseException) -> int | str | None:
         # The reader has exited, as in `flowstream ... | head`; flushing at exit would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+    if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _report_error(f"{where}{error.strerror}", 1)
     if isinstance(error, MemoryError):
@@ -186,7 +186,7 @@ def _report_stop(stop: Stop) -> int:
 
 
 def _report_error(message: str, code: int) -> int:
-    """Print an error in one line, and the lines of its list with two leading spaces."""
+    """Print an error in one line, and each line of its list with two leading spaces."""
     lines = [escape_controls(" ".join(line.split())) for line in message.split("\n  ")]
     click.echo("Error: " + "\n  ".join(lines), err=True)
     return code

@@ -23,7 +23,7 @@ _video = options_of(_VIDEOS)
 
 
 def estimate_options(command: Any) -> Any:
-    """Add the options by which the flow of a video is estimated on the fly."""
+    """Add the options for estimating the flow of a video on the fly."""
     command = frame_options(_VIDEOS)(command)
     command = _video("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1.")(command)
     command = _video(
@@ -55,17 +55,17 @@ def open_any(
     ----------
     path : Path
     options : mapping
-        Of `estimate_options`; they are for videos only.
+        Values of the options that `estimate_options` adds; used for videos only.
     selection : Selection
     ahead : int
         Number of fields that a style needs after the selected ones.
     name : str, optional
-        For captions.
+        Name for captions.
 
     Yields
     ------
     clip, chosen : Clip, range
-        The fields of the clip that are selected.
+        The clip and its selected fields.
     """
     from flowstream.view.clip import FLOW_SUFFIXES, open_clip
 
@@ -76,13 +76,13 @@ def open_any(
         return
     with (
         tempfile.TemporaryDirectory(prefix="flowstream-") as directory,
-        _estimated(path, Path(directory), options, selection, ahead, name) as found,
+        _open_estimated(path, Path(directory), options, selection, ahead, name) as found,
     ):
         yield found
 
 
 @contextmanager
-def _estimated(
+def _open_estimated(
     path: Path, directory: Path, options: Mapping[str, Any], *rest: Any
 ) -> Iterator[tuple[Clip, range]]:
     from flowstream.view.clip import open_clip

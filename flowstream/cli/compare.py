@@ -47,7 +47,7 @@ _output = options_of("Output")
 @_methods(
     "--methods",
     metavar="NAME[:KEY=VALUE],...",
-    help="Flow methods, with parameters where wanted.  [default: tvl1,dis,farneback]",
+    help="Flow methods, each with optional parameters.  [default: tvl1,dis,farneback]",
 )
 @_methods("--device", metavar="NAME", help="Device: auto, cpu, cuda, cuda:1.")
 @frame_options("Methods on a video")
@@ -75,10 +75,10 @@ _output = options_of("Output")
 def compare(paths: tuple[Path, ...], **options: Any) -> None:
     """Compare flow methods on a video, or estimates of the same motion.
 
-    PATH is one video (or a directory of numbered images), on which the methods are run, or two or
-    more stacks or flow fields. The columns are: the median time of a pair; the warp error, which is
-    the mean difference between a frame and the next one warped to it; the mean end-point difference
-    to the first row; and the end-point error relative to --truth.
+    PATH is one video or directory of numbered images, for which each method estimates the flow, or
+    two or more stacks or flow fields. The columns are: the median time of a pair; the warp error,
+    which is the mean difference between a frame and the next one warped to it; the mean end-point
+    difference to the first row; and the end-point error relative to --truth.
     """
     from flowstream.view.picture import PICTURES, write_picture
     from flowstream.view.side_by_side import score_candidates
@@ -103,14 +103,14 @@ def compare(paths: tuple[Path, ...], **options: Any) -> None:
 def _collect(
     paths: Sequence[Path], options: Mapping[str, Any]
 ) -> tuple[list[Candidate], list[Images] | None]:
-    """Return the candidates, and the frames where they are known."""
+    """Return the candidates, and the frames if they are known."""
     from flowstream.video import is_video
 
     if len(paths) == 1 and is_video(paths[0]):
         return _run_methods(paths[0], options)
     found = find_inputs(paths)
     if len(found) == 1 and not options["truth"] and not _is_field(found[0]):
-        raise click.UsageError("one stack has nothing to be compared with; name two, or --truth.")
+        raise click.UsageError("PATH: got one stack, expected at least two, or --truth FLO.")
     if options["methods"]:
         raise click.UsageError("--methods is for one video, but PATH names stacks or fields.")
     frames: list[Images] | None = None
@@ -134,7 +134,7 @@ def _read_fields(path: Path, name: str, at: str) -> tuple[Candidate, list[Images
     from flowstream.view.side_by_side import Candidate
 
     if not (_is_field(path) or is_stack(path)):
-        raise click.UsageError(f"{path}: expected a stack or a flow field, beside the others.")
+        raise click.UsageError(f"{path}: expected a stack or a flow field, like the other inputs.")
     with open_clip(path) as clip:
         if clip.stack is None:
             return Candidate(name, [clip.field(0)]), None
@@ -175,7 +175,7 @@ def _build_method(text: str, options: Mapping[str, Any]) -> FlowMethod:
             f"--methods: unknown flow method {name!r}; known: {', '.join(METHODS)}."
             f"{did_you_mean(name, METHODS)}"
         )
-    # a method on the CPU alone has no parameter `device`
+    # a method that runs only on the CPU has no parameter `device`
     fields = dataclasses.fields(METHODS[name])  # type: ignore[arg-type]
     device = options["device"] if "device" in {field.name for field in fields} else None
     with usage_errors():
@@ -185,7 +185,7 @@ def _build_method(text: str, options: Mapping[str, Any]) -> FlowMethod:
 def _name_method(text: str) -> str:
     """Return `raft variant=small` for `raft:variant=small:weights=path/file.pth`."""
     name, *settings = text.split(":")
-    # a path would widen the table, and what it names follows from the other parameters
+    # a path would make the table too wide, and the other parameters identify the variant
     return " ".join([name, *(setting for setting in settings if "/" not in setting)])
 
 

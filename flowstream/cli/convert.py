@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Source:
-    """Stack or directory of raw frames, and its name below what was given."""
+    """Stack or directory of raw frames, and its name relative to the given path."""
 
     path: Path
     name: str
@@ -60,7 +60,7 @@ class _Source:
     "--bound",
     type=float,
     metavar="PIXELS",
-    help="Displacement that codes 0 and 255 of raw frames stand for; needed to read raw frames.",
+    help="Displacement in pixels of the codes 0 and 255; required to read raw frames.",
 )
 @click.option("--fps", type=float, default=0.0, help="Frames per second of raw frames, if known.")
 @json_option
@@ -153,7 +153,7 @@ def _import(
         )
     if bound is None:
         raise click.UsageError(
-            "--bound: missing; raw frames do not hold it (TSN and mmaction2: 20, denseflow: 32)."
+            "--bound: missing; raw frames do not store it (TSN and mmaction2: 20, denseflow: 32)."
         )
     target = target.with_name(target.name + ".h5")
     compression = form.compression or "lz4hc"

@@ -24,7 +24,7 @@ flowstream evaluate runs/ucf101/spatial/best.pt --crops full --part validation""
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--segments", type=int, metavar="N", help="Number of moments of each video.")
+@click.option("--segments", type=int, metavar="N", help="Number of segments of each video.")
 @click.option("--crops", metavar="N", help="1 (centre), 3, 5, 10, or full (the whole frame).")
 @click.option(
     "--average",
@@ -57,11 +57,11 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Evaluate trained runs, by their own protocol or by another one.
+    """Evaluate trained runs with their own protocol or another one.
 
     RUNS are directories of runs (the `out` of a recipe), or checkpoints in them. Nothing is
     trained, and the scores and the report of the run are not changed: new scores are written to
-    `RUN/evaluations/PROTOCOL/`. Streams are fused as the recipe says.
+    `RUN/evaluations/PROTOCOL/`. Streams are fused with the fusion of the recipe.
     """
     share_cores()
     results = {

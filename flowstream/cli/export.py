@@ -25,10 +25,10 @@ PATH = click.Path(dir_okay=False, path_type=Path)
 def export(checkpoint: Path, onnx: Path | None, torch_export: Path | None, as_json: bool) -> None:
     """Export the network of a checkpoint to ONNX or to a program of torch.export.
 
-    The file takes clips (N, C, T, H, W) of float32, normalised as its metadata says, and returns
-    scores (N, K) before the softmax. Its scores are compared with those of the network; the file
-    is written only if they differ by at most 0.0001. An ONNX file is compared by onnxruntime,
-    where that is installed: pip install 'flowstream[export]'.
+    The exported network takes float32 clips (N, C, T, H, W) and returns scores (N, K) before the
+    softmax; the metadata of the file describe the normalisation of the clips. The file is written
+    only if its scores differ from those of the original network by at most 0.0001. An ONNX file is
+    compared if onnxruntime is installed: pip install 'flowstream[export]'.
     """
     from flowstream.train.export import export_checkpoint
 

@@ -123,7 +123,7 @@ def _table(summary: Summary) -> str:
 
 
 def _remarks(summary: Summary, settings: ExtractSettings) -> list[str]:
-    """Return what a user should know about the new stacks, one line each."""
+    """Return warnings and notes about the new stacks, one line each."""
     from flowstream.codec import below_step_warning
 
     made = [outcome for outcome in (*summary.done, *summary.skipped) if outcome.pairs]

@@ -79,7 +79,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     _frames(
         "--allow-truncated",
         is_flag=True,
-        help="Accept a video that holds clearly fewer frames than its header says.",
+        help="Accept a video that has clearly fewer frames than its header states.",
     ),
     _frames(
         "--max-corrupt",
@@ -111,7 +111,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     _stacks(
         "--compression",
         type=NameIn("compression", "flowstream.store:COMPRESSIONS"),
-        help="Compression of the flow; 'gzip' can be read without a plug-in.  [default: zstd]",
+        help="Compression of the flow; 'gzip' can be read without a plug-in.  [default: lz4hc]",
     ),
     _stacks(
         "--rgb/--no-rgb",
@@ -162,13 +162,13 @@ def extract_options(command: Any) -> Any:
 
 
 def read_settings(options: dict[str, Any], sources: tuple[Path, ...]) -> ExtractSettings:
-    """Build the settings that the options describe; values that do not fit are usage errors."""
+    """Build the settings that the options describe; an invalid value is a usage error."""
     if options["scheduler"] and options["backend"] not in ("dask", "ray"):
         raise click.UsageError("--scheduler needs --backend dask or ray.")
     if options["stabiliser_settings"] and options["stabilise"] == "none":
         raise click.UsageError("--stabilise-set needs --stabilise homography.")
     with usage_errors():
-        # Of several devices the first; each worker gets its own later.
+        # The first of several devices; each worker gets its own device later.
         device = next(iter(_device_names(options)), None)
         if options["device"] == "auto" and device == "cpu" and not options.get("quiet"):
             click.echo("--device auto: no GPU was found; flow is computed on the CPU.", err=True)
@@ -176,7 +176,7 @@ def read_settings(options: dict[str, Any], sources: tuple[Path, ...]) -> Extract
 
 
 def read_run_options(options: dict[str, Any]) -> RunOptions:
-    """Build the options of a run; values that do not fit are usage errors."""
+    """Build the options of a run; an invalid value is a usage error."""
     from flowstream.extract import RunOptions
 
     with usage_errors():
@@ -200,7 +200,7 @@ def read_run_options(options: dict[str, Any]) -> RunOptions:
 
 def _device_names(options: dict[str, Any]) -> tuple[str, ...]:
     names = [name.strip() for name in (options["device"] or "").split(",") if name.strip()]
-    if all(name == "cpu" for name in names):  # without torch
+    if all(name == "cpu" for name in names):  # torch is not needed
         return tuple(names)
     try:
         from flowstream.device import list_devices

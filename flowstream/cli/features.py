@@ -27,9 +27,9 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
 def features(
     recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
 ) -> None:
-    """Compute the features of a frozen CNN once, and measure the time that this saves.
+    """Compute and cache the features of a frozen CNN, and measure the time that the cache saves.
 
-    RECIPE is a recipe of `flowstream train`, which then uses the features. STREAM is a
+    RECIPE is a recipe of `flowstream train`, which then uses the cached features. STREAM is a
     stream with model = "cnn_rnn", fixed_clips = true and cache_features = true; the default is all
     such streams. Missing stacks are extracted first.
     """

@@ -75,10 +75,10 @@ def frame_options(group: str) -> Callable[[Any], Any]:
 
 
 def read_recipe(options: Mapping[str, Any], *, sources: Iterable[Path] = ()) -> ExtractRecipe:
-    """Fill the `[extract]` recipe from options whose names are its fields.
+    """Build the `[extract]` recipe from options that have the names of its fields.
 
-    `settings` are those of `--set`, `stabiliser_settings` those of `--stabilise-set`; options that
-    were not given keep the recipe's defaults.
+    `settings` are the values of `--set`, and `stabiliser_settings` those of `--stabilise-set`.
+    Missing options have the defaults of the recipe.
     """
     from flowstream.extract import ExtractRecipe
     from flowstream.recipe import build, read_settings
@@ -105,7 +105,7 @@ def read_flow(options: Mapping[str, Any]) -> tuple[FlowMethod, Sampling]:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn values that do not fit into usage errors."""
+    """Convert errors of invalid values to usage errors."""
     try:
         yield
     except (ParameterError, RecipeError) as error:

@@ -36,8 +36,8 @@ flowstream fuse run/*/scores.npz --method svm --fit run/*/scores-validation.npz 
     "--fit",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Scores to fit on, one for each stream; may be given several times. By default the "
-    "scores-validation.npz beside each file, where it exists.",
+    help="Scores to fit on, one file per stream; may be given several times. The default is the "
+    "scores-validation.npz in the directory of each file, if all of them exist.",
 )
 @click.option("--curve/--no-curve", default=True, help="Print top-1 for each weight.")
 @click.option(
@@ -96,7 +96,7 @@ def fuse(
 
 
 def _read(paths: tuple[Path, ...]) -> list[Scores]:
-    """Read score files; streams of one name are told apart by their directories."""
+    """Read score files; streams with the same name are renamed after their directories."""
     from dataclasses import replace
 
     from flowstream.scores import read_scores

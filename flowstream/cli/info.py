@@ -39,11 +39,12 @@ _COLUMNS = {
 @click.option("--count", is_flag=True, help="Count the frames of videos by decoding them.")
 @json_option
 def info(paths: tuple[Path, ...], count: bool, as_json: bool) -> None:
-    """Print what a file is and what made it.
+    """Print the kind, the facts and the origin of files.
 
     PATH is a video or a directory of numbered images, a stack, a checkpoint, a score file, a
-    report or a flow field; the content decides. A directory of stacks is printed as one row per
-    stack. The header of a video may state a wrong number of frames; --count decodes the video.
+    report or a flow field; its kind is detected from the content. A directory of stacks is printed
+    as one row per stack. The header of a video may state a wrong number of frames; --count decodes
+    the video.
     """
     found = _find(paths)
     records: list[dict[str, Any]] = []
@@ -99,7 +100,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _format(record: Mapping[str, Any]) -> str:
-    """Return the facts as text: shares with their intervals, nested tables below."""
+    """Format the facts as text: shares with their intervals, then nested tables."""
     flat: dict[str, Any] = {}
     sections = []
     for name, value in record.items():

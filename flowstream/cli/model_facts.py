@@ -39,7 +39,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     least = "x".join(map(str, facts["smallest"]))
     order = "sees" if facts["sees_order"] else "does not see"
     return [
-        f"takes {facts['streams']}, TxHxW from {least}; {order} the order of frames",
+        f"takes {facts['streams']}, TxHxW at least {least}; {order} the order of frames",
         f"{facts['parameters'] / 1e6:.3g} M parameters, {facts['flops'] / 1e9:.3g} GFLOPs for "
         f"{given}",
         str(facts["paper"]),

@@ -1,4 +1,4 @@
-"""`flowstream pack` and `unpack`: many stacks in one file, and out of it again."""
+"""`flowstream pack` and `unpack`: combine stacks into one file, and extract them from it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from flowstream.escapes import escape_controls
     "--out",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The pack to write.",
+    help="Path of the new pack.",
 )
 def pack(paths: tuple[Path, ...], out: Path) -> None:
-    """Put many stacks into one HDF5 file, which training reads like a directory of stacks.
+    """Combine many stacks into one HDF5 file, which training reads like a directory of stacks.
 
-    PATH is a stack, a directory or a pattern; names are kept relative to a directory. A stack in
-    the pack is called PACK/NAME.h5, and every verb takes that as a path.
+    PATH is a stack, a directory or a pattern; names of stacks are relative to the directory. Every
+    verb accepts PACK/NAME.h5 as the path of a stack in the pack.
     """
     from flowstream.store import write_pack
 
@@ -34,7 +34,7 @@ def pack(paths: tuple[Path, ...], out: Path) -> None:
         for stack in find_stacks([path]):
             inside = Path(os.path.relpath(stack, path)) if path.is_dir() else Path(stack.name)
             if inside.as_posix() in stacks:
-                raise click.UsageError(f"{stack}: a stack of this name is given twice.")
+                raise click.UsageError(f"{stack}: another stack has the same name.")
             stacks[inside.as_posix()] = stack
     write_pack(stacks, out)
     click.echo(f"{out}: {len(stacks)} stacks")

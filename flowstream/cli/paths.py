@@ -25,21 +25,21 @@ def paths_argument(metavar: str) -> Callable[[Any], Any]:
 
 
 def find_stacks(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the stacks that paths name, without repeats, in natural order within a directory.
+    """Return the stacks that paths name, without duplicates, each directory in natural order.
 
     Parameters
     ----------
     paths : paths
-        A file is returned whatever its name. A directory is searched recursively for `*.h5`
-        files; hidden names are skipped. Anything else with `*`, `?` or `[` is a glob pattern
-        (`**` matches directories).
+        A file is returned regardless of its name. A directory is searched recursively for `*.h5`
+        files; hidden names are skipped. A path that does not exist and contains `*`, `?` or `[` is
+        a glob pattern (`**` matches directories).
 
     Raises
     ------
     click.UsageError
         If a path does not exist or a pattern matches nothing.
     ParameterError
-        If a directory holds no stack.
+        If a directory contains no stack.
     """
     return _find(paths, _is_stack_name, "stacks (*.h5)")
 
@@ -55,7 +55,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
     """Return the stacks, videos and `.flo`/`.pfm` fields that paths name, as `find_stacks` does.
 
-    In a directory that holds stacks, only the stacks are returned.
+    If a directory contains stacks, only the stacks are returned.
     """
     found: list[Path] = []
     for path in _expand(paths):
@@ -72,7 +72,7 @@ def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def is_stack(path: Path) -> bool:
-    """Return True if a file starts as HDF5 files do.
+    """Return True if a file starts with the signature of HDF5.
 
     Raises
     ------

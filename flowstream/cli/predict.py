@@ -1,4 +1,4 @@
-"""`flowstream predict`: the classes of new videos, by a trained run."""
+"""`flowstream predict`: predict the classes of new videos with a trained run."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     help="Time to record from a camera or a stream.",
 )
 @click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Videos extracted in parallel.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of videos processed in parallel.")
 @quiet_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the predictions as CSV.")
@@ -157,7 +157,7 @@ def _find_source(source: str, temporary: Path, seconds: float) -> Path:
 
 
 def describe(one: Prediction, top: int) -> str:
-    """Return the classes of a video as a table; over time with one row for each moment."""
+    """Format the classes of a video as a table, and over time as one row for each moment."""
     lines = [str(one.video)]
     rows = [[name, f"{value:.3f}"] for name, value in one.top(top)]
     lines.append(format_table(rows))

@@ -1,4 +1,4 @@
-"""`flowstream report`: runs side by side, with the clips that flow rescued and the failures."""
+"""`flowstream report`: compare runs side by side, with rescued and misclassified clips."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ flowstream report runs/tvl1 runs/raft runs/dis -o comparison/"""
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Directory of the page.  [default: RUN/report of one run, or comparison/]",
+    help="Directory of the page.  [default: RUN/report for one run, comparison/ for several]",
 )
 @click.option(
     "--clips",
@@ -41,16 +41,15 @@ flowstream report runs/tvl1 runs/raft runs/dis -o comparison/"""
     default=6,
     show_default=True,
     metavar="N",
-    help="Number of rescued and of misclassified clips that are shown of each run.",
+    help="Number of clips of each group that are shown for each run.",
 )
 @click.option("--pages", is_flag=True, help="Write a page of each shown clip, and link to it.")
 def report(runs: tuple[Path, ...], out: Path | None, clips: int, pages: bool) -> None:
     """Compare runs: accuracy, McNemar's test, classes, differences of the recipes, and clips.
 
-    RUN is the directory of a complete run of 'flowstream train'. Two groups of
-    clips are shown: those that the first stream misclassifies and the final scores do not, and
-    those that the final scores misclassify.
-    The path of the page is printed.
+    RUN is the directory of a complete run of 'flowstream train'. Two groups of clips are shown:
+    clips that the first stream misclassifies and the final scores do not (rescued clips), and clips
+    that the final scores misclassify. The path of the page is printed.
     """
     from flowstream.report.runs import read_run, write_runs
 
@@ -76,7 +75,7 @@ def _add_clips(run: Run, target: Path, *, most: int, pages: bool, bar: Progress)
 
     try:
         differences = tuple(list_differences(load_run(run.path)))
-    except RecipeError:  # of another version, whose settings have no defaults now
+    except RecipeError:  # a run of another version, with settings that no longer exist
         differences = ()
     stacks = Path(str(run.recipe.get("stacks") or run.path / "stacks"))
     source = CardSource(stacks, target if pages else None, back="runs.html")

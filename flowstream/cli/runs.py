@@ -24,7 +24,7 @@ flowstream runs runs/ --json"""
 )
 @json_option
 def runs(directory: Path, as_json: bool) -> None:
-    """List the runs below DIRECTORY, the latest first: epochs and test accuracy of each stream."""
+    """List the runs below DIRECTORY with epochs and test accuracy of each stream, latest first."""
     from flowstream.stages.runs import list_runs
 
     found = list_runs(directory)

@@ -40,8 +40,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _FILMS = (".mp4", ".gif", ".webp")
 _SUFFIXES = dict.fromkeys((*_PICTURES, *_FILMS))
 
-_what = options_of("Selection")
-_where = options_of("Output")
+_selection = options_of("Selection")
+_destination = options_of("Output")
 
 
 class _Output(click.Path):
@@ -57,7 +57,7 @@ class _Output(click.Path):
 
 
 class _Scale(click.ParamType):  # type: ignore[type-arg]
-    """`auto`, or the value of full colour."""
+    """`auto`, or the value that is drawn in full colour."""
 
     name = "auto|VALUE"
 
@@ -76,41 +76,43 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @paths_argument("PATH")
-@_what(
+@_selection(
     "--at",
     metavar="K|T.Ts|A:B|all",
     help="Field number, time in seconds, or a range of either.  [default: 0; all for a film]",
 )
-@_what(
+@_selection(
     "--style",
     default="wheel",
     show_default=True,
     type=NameIn("style", "flowstream.view:STYLES"),
     help=f"Style of the drawing: {', '.join(STYLES)}.",
 )
-@_what("--with-rgb", is_flag=True, help="Show the frame beside the drawing.")
-@_what(
+@_selection("--with-rgb", is_flag=True, help="Show the frame beside the drawing.")
+@_selection(
     "--scale",
     type=_Scale(),
     default="auto",
     show_default=True,
-    help="Value of full colour; auto: the 99th percentile over all selected fields.",
+    help="Value that is drawn in full colour; auto: 99th percentile of all selected fields.",
 )
-@_where(
+@_destination(
     "-o",
     "--out",
     type=_Output(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Picture (.png .jpg .webp) or film (.mp4 .gif .webp).  [default: the terminal]",
 )
-@_where(
+@_destination(
     "--sheet",
     type=_Output(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Contact sheet of all clips, one row each.",
 )
-@_where("--speed", type=float, default=1.0, show_default=True, help="Speed of a film; 0.5 is half.")
-@_where(
+@_destination(
+    "--speed", type=float, default=1.0, show_default=True, help="Relative speed of a film."
+)
+@_destination(
     "--terminal",
     type=click.Choice(KINDS),
     default="auto",
@@ -121,10 +123,10 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
 def show(paths: tuple[Path, ...], **options: Any) -> None:
     """Draw flow as a picture, a film or a contact sheet, or in the terminal.
 
-    PATH is a stack, a video (its flow is then estimated and not kept), a flow field (.flo, .pfm,
-    KITTI .png), or a directory of these. Hue is direction, saturation is speed; the legend shows
-    the scale, and the caption the fraction of the field above it. The paths of written files are
-    printed.
+    PATH is a stack, a video (its flow is then estimated and not stored), a flow field (.flo, .pfm,
+    KITTI .png), or a directory of these. By default, hue is direction and saturation is speed. The
+    legend shows the scale, and the caption shows the fraction of the field above the scale. The
+    paths of written files are printed.
     """
     found = find_inputs(paths)
     if options["speed"] <= 0:
@@ -139,7 +141,7 @@ def show(paths: tuple[Path, ...], **options: Any) -> None:
         )
     for path, name in zip(found, distinct_names(found), strict=True):
         if out is not None and out.exists() and out.samefile(path):
-            raise click.UsageError("--out is the file to be drawn; name another.")
+            raise click.UsageError("--out: the file is also an input; choose another file.")
         _show_clip(path, name if len(found) > 1 else None, options)
 
 
@@ -209,7 +211,7 @@ def _draw_here(
 
 
 def _explain(kind: str, moment: Moment, style: str, *, scale: float) -> str:
-    """Return what the colours or characters of a drawing in the terminal mean."""
+    """Explain the colours or characters of a drawing in the terminal."""
     from flowstream.view import STYLES
     from flowstream.view.ansi import STILL
     from flowstream.view.legends import format_scale

@@ -1,4 +1,4 @@
-"""`flowstream stats`: the motion in stacks, as tables, sparklines, a plot or CSV."""
+"""`flowstream stats`: summarise the motion in stacks as tables, sparklines, a plot or CSV."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _output = options_of("Output")
 
 @dataclass
 class _Row:
-    """The motion of a stack: its record, its counter, and the mean speed of each field."""
+    """Motion of a stack: its record, its counter, and the mean speed of each field."""
 
     record: dict[str, Any]
     counter: MotionCounter
@@ -74,7 +74,7 @@ class _Row:
 @_shape("--per-frame", is_flag=True, help="One row per field.")
 @_shape("--by-class", is_flag=True, help="One row per class, which is the directory of a stack.")
 @_output("--csv", "as_csv", is_flag=True, help="Print CSV: one row per video, for R or pandas.")
-@_output("--json", "as_json", is_flag=True, help="Print JSON, in pixels per second too.")
+@_output("--json", "as_json", is_flag=True, help="Print JSON, also with pixels per second.")
 @_output(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -84,13 +84,13 @@ class _Row:
 def stats(paths: tuple[Path, ...], **options: Any) -> None:
     """Summarise the motion in stacks: speeds, direction, stillness, losses.
 
-    STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step: p95 is the
-    speed that 95 % of the vectors do not exceed, to 1/128 px; max is exact. 'camera' is the length
-    of the median vector, which is the motion of the camera if most of the picture is background.
-    'still' is the share of the vectors slower than 0.1 px, 'clipped' the share at the codec's bound
-    (above 2 %, extract with a larger --bound), 'below step' the share of the moving vectors that
-    the codec stores as zero (above 20 %, use --codec fixed16). Memory does not grow with the
-    stacks.
+    STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step. p95 is the 95th
+    percentile of the speed, rounded to 1/128 px; max is exact. 'camera' is the length of the median
+    vector, which is the motion of the camera if most of the frame is background. 'still' is the
+    share of the vectors slower than 0.1 px. 'clipped' is the share of the vectors at the codec's
+    bound; if it is above 2 %, extract with a larger --bound. 'below step' is the share of the
+    moving vectors that the codec stores as zero; if it is above 20 %, use --codec fixed16. Memory
+    does not grow with the size of the stacks.
     """
     found = find_stacks(paths)
     names = distinct_names(found)
@@ -160,7 +160,7 @@ def _read(path: Path, *, per_frame: bool, quiet: bool) -> _Row:
 def _print(
     rows: Mapping[Path, _Row], options: Mapping[str, Any], *, in_rows: bool, widths: Sequence[int]
 ) -> None:
-    """Print what was not printed while the stacks were read."""
+    """Print all output that was not printed while the stacks were read."""
     total = _total(rows.values()) if rows else None
     if options["as_json"]:
         classes = {"classes": _by_class(rows.values())} if options["by_class"] else {}
@@ -207,7 +207,7 @@ def _by_class(rows: Iterable[_Row]) -> list[dict[str, Any]]:
 
 
 def _as_csv(rows: Iterable[_Row], options: Mapping[str, Any]) -> str:
-    """Return one line per video, class or field, with names that R and pandas read as columns."""
+    """Format one line per video, class or field, with column names for R and pandas."""
     records: list[dict[str, Any]] = []
     if options["by_class"]:
         records = [_flatten(record) for record in _by_class(rows)]

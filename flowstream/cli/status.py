@@ -23,7 +23,7 @@ _SHOWN = 10
 @click.argument(
     "directory", metavar="DIR", type=Directory(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--failed", is_flag=True, help="List the videos that failed, and why.")
+@click.option("--failed", is_flag=True, help="List the videos that failed, with the reasons.")
 @click.option(
     "--source",
     "sources",
@@ -44,8 +44,8 @@ def status(
 ) -> None:
     """Show the progress of an extraction: done, failed by reason, remaining, speed, time left.
 
-    DIR is the --out of 'flowstream extract'. The journals of shards that are running are included.
-    Speed and time left are those of the last hour.
+    DIR is the --out of 'flowstream extract'. The journals of running shards are included. Speed and
+    time left are computed from the last hour.
     """
     from flowstream.extract.status import read_status
 

@@ -1,4 +1,4 @@
-"""Abilities of the terminal: graphics, colours, or characters only."""
+"""Capabilities of the terminal: graphics, colours, or characters only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowstream.types import Images, Vectors
 
 KINDS = ("auto", "kitty", "sixel", "truecolour", "256", "arrows")
-"""Ways to draw in a terminal, from the finest to the coarsest."""
+"""Kinds of drawing in a terminal, from the finest to the coarsest."""
 
 _WIDEST = 120
 _REPLY_SECONDS = 0.2
@@ -41,7 +41,7 @@ def choose_kind() -> str:
 
 
 def draw(kind: str, picture: Images, vectors: Vectors, *, scale: float) -> str:
-    """Return a field for the terminal: its picture, or arrows where no colour is shown."""
+    """Format a field for the terminal: its picture, or arrows if colour is not supported."""
     from flowstream.view import ansi
     from flowstream.view.resizing import fit_columns, resize_picture
 
@@ -61,7 +61,7 @@ def draw(kind: str, picture: Images, vectors: Vectors, *, scale: float) -> str:
 
 
 def _has_sixel() -> bool:
-    """Ask the terminal for its attributes, of which 4 means sixel; False without an answer."""
+    """Return True if the terminal reports attribute 4, sixel; False if it does not answer."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:

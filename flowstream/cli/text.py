@@ -15,7 +15,7 @@ import click
 
 from flowstream.escapes import escape_controls
 
-# A line of a wide terminal is hard to read; a narrow one is used as it is.
+# A line over the whole width of a wide terminal is hard to read.
 _MAX_WIDTH = 100
 
 _SHARES = frozenset(
@@ -42,7 +42,7 @@ def colour_is_wanted() -> bool:
 
 
 def paint(text: str, **style: Any) -> str:
-    """Style text as `click.style` does where colour is wanted; elsewhere return it unchanged."""
+    """Style text with `click.style` if colour is wanted; otherwise return it unchanged."""
     return click.style(text, **style) if colour_is_wanted() else text
 
 
@@ -57,7 +57,7 @@ def text_width(text: str) -> int:
 
 
 def sparkline(values: Sequence[float], columns: int) -> str:
-    """Return values as a line of bars that start at 0, at most so many characters wide."""
+    """Format values as a line of bars that start at 0, at most `columns` characters wide."""
     bars = "▁▂▃▄▅▆▇█" if _is_unicode() else "_.-=+*%#"
     if not values:
         return ""
@@ -133,7 +133,7 @@ def _pad(text: str, width: int, *, right: bool = False) -> str:
 
 
 def format_value(name: str, value: Any) -> str:
-    """Write a value for people; its name decides the unit."""
+    """Format a value for people; its name determines the unit."""
     if value is None:
         return "unknown"
     if isinstance(value, Mapping):

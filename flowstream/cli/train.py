@@ -84,7 +84,7 @@ _checks = options_of("Checks")
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Check the training: train on N videos, without augmentation, until they are learnt.",
+    help="Check the training: train on N videos without augmentation until they are memorised.",
 )
 @_checks(
     "--find-lr",
@@ -95,7 +95,7 @@ _checks = options_of("Checks")
 @click.option(
     "--retrain",
     is_flag=True,
-    help="Train streams again whose recipe, videos or flow changed; keep the others.",
+    help="Retrain the streams whose recipe, videos or flow changed; keep the others.",
 )
 @quiet_option
 @json_option
@@ -161,7 +161,7 @@ def _repeat(recipe: Recipe, kinds: dict[str, Any], *, progress: bool, retrain: b
 
 
 def _check(recipe: Recipe, *, overfit: int | None, progress: bool) -> str:
-    """Run the check that was asked for, and return its result as text."""
+    """Run the requested check and return its result as text."""
     from flowstream.stages.trials import find_rates, overfit_streams
 
     if overfit:
@@ -170,7 +170,7 @@ def _check(recipe: Recipe, *, overfit: int | None, progress: bool) -> str:
             for name, one in overfit_streams(recipe, overfit, progress=progress).items()
         ]
         table = format_table(rows, head=[["stream", "videos", "epochs", "loss", "top-1"]])
-        return f"{table}\ntop-1 of a stream that can learn is 1, unless its videos look the same"
+        return f"{table}\na stream that can learn reaches top-1 1, unless its videos look the same"
     rates = find_rates(recipe, progress=progress)
     rows = [
         [name, f"{one.suggestion:.1e}", f"{one.steepest:.1e}", f"{one.diverged:.1e}"]

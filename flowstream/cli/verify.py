@@ -1,4 +1,4 @@
-"""`flowstream verify`: check every byte of stacks, and that a set of them is complete."""
+"""`flowstream verify`: check every byte of stacks, and the completeness of a set of stacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="Videos, directory or manifest that the stacks come from; may be repeated.",
+    help="Videos, directory or manifest of the extraction; may be given several times.",
 )
 @click.option(
     "--jobs",
@@ -51,10 +51,10 @@ def verify(
 ) -> None:
     """Check stacks completely: layout, counts, values, images and every checksum.
 
-    PATH is a stack, a directory or a pattern. Stacks whose settings differ from
-    those of the majority are reported as well. With --sources, videos without a stack and stacks
-    without a video are also reported; PATH must then be the directory that was given to 'flowstream
-    extract --out'. The exit code is 1 if anything is reported.
+    PATH is a stack, a directory or a pattern. Stacks whose settings differ from those of the
+    majority are reported as well. With --sources, videos without a stack and stacks without a video
+    are also reported; PATH must then be the --out directory of 'flowstream extract'. The exit code
+    is 1 if anything is reported.
     """
     from flowstream.store.audit import Finding, check_stacks, compare_paths, compare_settings
 

@@ -1,4 +1,4 @@
-"""`flowstream view`: pages to look at flow in a browser, or to send to others."""
+"""`flowstream view`: write HTML pages that show flow in a browser."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _page = options_of("Pages")
     "--out",
     type=click.Path(path_type=Path),
     metavar="PAGE|DIR",
-    help="File of one clip, or directory of several.  [default: NAME.html, or flow-pages/]",
+    help="File for one clip, or directory for several.  [default: NAME.html, or flow-pages/]",
 )
 @_page(
     "--fields",
@@ -45,13 +45,13 @@ _page = options_of("Pages")
     default=300,
     show_default=True,
     metavar="N",
-    help="Largest number of fields in a page; longer clips are sampled evenly.",
+    help="Maximum number of fields in a page; longer clips are sampled evenly.",
 )
 @_page(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),
     metavar="PX",
-    help="Speed of full colour.",
+    help="Speed that is drawn in full colour.",
 )
 @_page("--serve", is_flag=True, help="Serve the pages on this machine until Ctrl-C.")
 @_page("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
@@ -59,7 +59,7 @@ _page = options_of("Pages")
 def view(paths: tuple[Path, ...], out: Path | None, serve: bool, **options: Any) -> None:
     """Write a page per clip that plays frames and flow and shows the values under the pointer.
 
-    PATH is a stack, a video (its flow is then estimated and not kept), a flow field, or a
+    PATH is a stack, a video (its flow is then estimated and not stored), a flow field, or a
     directory of these. Each page is one HTML file of at most 3 MB that needs no network. Several
     clips get an index with thumbnails by class. The path of the first page is printed.
     """
@@ -88,7 +88,7 @@ def _write(found: list[Path], out: Path, options: Mapping[str, Any]) -> Path:
         return _write_index(found, out, options)
     page = out / f"{found[0].stem}.html" if out.is_dir() else out
     if page.exists() and page.samefile(found[0]):
-        raise click.UsageError("--out is the file to be shown; name another.")
+        raise click.UsageError("--out: the file is also the input; choose another file.")
     _write_page(found[0], page, options, name=found[0].stem)
     return page
 
@@ -101,7 +101,7 @@ def _write_page(
     name: str,
     index: tuple[str, str] | None = None,
 ) -> Entry | None:
-    """Write the page of one clip; return its entry where there is an index of (class, address)."""
+    """Write the page of one clip; return its entry if there is an index of (class, address)."""
     from flowstream.view.index import make_entry
     from flowstream.view.selection import parse_selection
     from flowstream.view.viewer import build_page
@@ -195,7 +195,7 @@ def _serve(directory: Path, page: str, *, port: int) -> None:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(Quiet, directory=str(directory)))
     except OSError as error:
         raise ParameterError(
-            f"--port {port}: cannot listen there: {error.strerror}. Name another port."
+            f"--port {port}: cannot use this port: {error.strerror}. Choose another port."
         ) from error
     with server:
         click.echo(f"http://127.0.0.1:{server.server_port}/{page}  (Ctrl-C stops)", err=True)

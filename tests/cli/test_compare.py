@@ -90,7 +90,7 @@ def test_stacks_are_compared_with_the_first_one(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused(video: Path, truth: Path, tmp_path: Path) -> None:
     stack = make_stack(tmp_path / "one.h5")
-    assert "nothing to be compared with" in refusal(2, "compare", stack)
+    assert "got one stack, expected at least two" in refusal(2, "compare", stack)
     assert "Did you mean 'farneback'?" in refusal(2, "compare", video, "--methods", "farnback")
     assert "presett" in refusal(2, "compare", video, "--methods", "tvl1:presett=fast")
     small = tmp_path / "small.flo"

@@ -180,7 +180,7 @@ def test_the_file_that_is_drawn_is_not_overwritten(tmp_path: Path) -> None:
     flow = tmp_path / "flow.png"
     write_flow(flow, np.zeros((2, 6, 8), np.float32))
     before = flow.read_bytes()
-    assert "the file to be drawn" in refusal(2, "show", flow, "-o", flow)
+    assert "also an input" in refusal(2, "show", flow, "-o", flow)
     assert flow.read_bytes() == before
 
 

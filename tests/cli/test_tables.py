@@ -91,7 +91,7 @@ def test_models_are_measured_if_they_are_named() -> None:
     assert "c3d" not in orderless
     text = " ".join(listed("models").split())
     assert "78.4 M parameters, 77.1 GFLOPs for 3x16x112x112" in text
-    assert "takes RGB or flow, TxHxW from 1x16x16; sees the order of frames" in text
+    assert "takes RGB or flow, TxHxW at least 1x16x16; sees the order of frames" in text
     assert "Tran et al. 2015, arXiv:1412.0767, section 3.2" in text
 
 
