@@ -85,7 +85,7 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
     """Summarise the motion in stacks: speeds, direction, stillness, losses.
 
     STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step. p95 is the 95th
-    percentile of the speed, rounded to 1/128 px; max is exact. 'camera' is the length of the median
+    percentile of the speed, precise to 1/128 px; max is exact. 'camera' is the length of the median
     vector, which is the motion of the camera if most of the frame is background. 'still' is the
     share of the vectors slower than 0.1 px. 'clipped' is the share of the vectors at the codec's
     bound; if it is above 2 %, extract with a larger --bound. 'below step' is the share of the
