@@ -1,7 +1,7 @@
-"""Datasets: split files and stacks give labelled clips, with motion-aware transforms.
+"""Datasets: labelled clips from split files and stacks, with motion-aware transforms.
 
-`read_split` matches the videos of a split with the stacks on disk; `StackClips` cuts clips out of
-those stacks; `train_transform` and `test_transform` crop, flip and normalise them. Clips are numpy
+`read_split` matches the videos of a split with the stacks on disk; `StackClips` reads clips from
+those stacks; `train_transform` and `test_transform` crop, flip and normalise them. Clips are NumPy
 arrays: torch is not needed before they are batched. Everything is imported on first use.
 """
 

@@ -37,8 +37,9 @@ def compute_strain(vectors: Vectors) -> NDArray[np.float32]:
     """Return the magnitude of the optical strain of a field, in 1 / frame step.
 
     The strain tensor is the symmetric part of the gradient; its magnitude is the square root of
-    the sum of its four squared entries. Micro-expressions deform the face by it (Shreve et al.
-    2011, doi:10.1109/FG.2011.5771451; Liong et al. 2014, doi:10.1109/ISPACS.2014.7024448).
+    the sum of its four squared entries. It measures the deformation of the face in
+    micro-expressions (Shreve et al. 2011, doi:10.1109/FG.2011.5771451; Liong et al. 2014,
+    doi:10.1109/ISPACS.2014.7024448).
     """
     gradient = motion.gradient(vectors)
     along_x, along_y = gradient[..., 0, 0, :, :], gradient[..., 1, 1, :, :]

@@ -1,7 +1,7 @@
 """Clips, and the three geometric operations on them: crop, mirror and resize.
 
 Flow is not an image: mirroring negates a component and resizing scales both. These functions
-look at the kind of a clip, so that a transform written with them is right for every kind.
+depend on the kind of a clip, so a transform that uses them is correct for every kind.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from flowstream.flow import motion
 from flowstream.types import Size
 
 Kind = Literal["rgb", "flow", "difference"]
-"""Kind of a clip, which decides how its values change when it is resized or mirrored."""
+"""Kind of a clip, which determines how its values change when it is resized or mirrored."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A piece of a video on its way to a model.
+    """Part of a video as input of a model.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def crop(clip: Clip, corner: tuple[int, int], size: Size) -> Clip:
     Raises
     ------
     ShapeError
-        If that part is not inside the clip.
+        If the part is not inside the clip.
     """
     for axis, start, length, whole in zip(
         ("rows", "columns"), corner, size, clip.size, strict=True
@@ -70,7 +70,7 @@ def mirror(clip: Clip, axis: Literal["x", "y"]) -> Clip:
     Raises
     ------
     ShapeError
-        If a flow clip has derived channels already: those are computed after the geometry.
+        If a flow clip already has derived channels, which must be computed after mirroring.
     """
     if clip.kind == "flow":
         fields = motion.flip(clip.values.swapaxes(0, 1), axis=axis)
@@ -82,8 +82,8 @@ def mirror(clip: Clip, axis: Literal["x", "y"]) -> Clip:
 def resize(clip: Clip, size: Size) -> Clip:
     """Resample a clip to another size, and scale flow vectors accordingly.
 
-    All kinds are resampled alike, as in `flow.motion.resize_field`: averaged over areas along an
-    axis that shrinks, interpolated linearly along one that grows.
+    All kinds are resampled in the same way, as in `flow.motion.resize_field`: by area averages
+    along an axis that shrinks, and by linear interpolation along an axis that grows.
     """
     if clip.size == tuple(size):
         return clip

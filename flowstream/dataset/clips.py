@@ -16,7 +16,7 @@ from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, SplitError, StackError
 from flowstream.store import FlowSpec, Stack, open_stack
 
-# Which of an item's random streams: one for moments, one for transforms.
+# Purposes of an item's two random streams: one draws moments, one transforms.
 _MOMENT, _TRANSFORM = 0, 1
 
 Shape = tuple[int, int, int, int]
@@ -26,8 +26,8 @@ class Item(NamedTuple):
     """Element of a dataset; torch's default collation makes batches of it.
 
     `inputs` holds one float32 array for each input, by name: `(C, T, H, W)` for training on one
-    segment, else `(V, C, T, H, W)`, the views of one video, segment by segment and crop by crop in
-    each. `label` is that of the video, `sample` its index.
+    segment, otherwise `(V, C, T, H, W)`: the views of one video, ordered by segment and then by
+    crop. `label` is the label of the video, and `sample` its index.
     """
 
     inputs: dict[str, NDArray[np.float32]]
@@ -61,7 +61,7 @@ class StackClips:
     SplitError
         If there are no samples.
     ParameterError
-        If there is no input, or one does not fit the window.
+        If there is no input, or an input cannot be read from the window.
     StackError
         If a stack cannot be read, lacks an input, is too short for a window that refuses short
         videos, or was made with other settings than the first.
@@ -93,7 +93,7 @@ class StackClips:
         self._stacks = tuple(self._open_all())
         self.spec: FlowSpec = self._stacks[0].spec
         self.shapes: dict[str, Shape] = {}
-        # Once with empty clips, so that what does not fit fails here and not in an epoch.
+        # Run once with empty clips, so that an unsuitable transform fails here, not in an epoch.
         for name, one in self.inputs.items():
             blank = one.make_blank(window, self.spec.size)
             views = apply(transform, blank, np.random.default_rng(seed))
@@ -122,7 +122,7 @@ class StackClips:
         return (self[index] for index in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the moments, crops and flips of that epoch from now on.
+        """Draw the moments, crops and flips of this epoch from now on.
 
         Call it before the workers of an epoch start: persistent workers would not see the change,
         because they hold a copy.
@@ -154,9 +154,9 @@ class StackClips:
         return values
 
     def _open_all(self) -> Iterator[Stack]:
-        """Yield the samples' stacks, checked against the first and closed again."""
+        """Yield the stacks of the samples, each compared with the first, and close them again."""
         if not self.samples:
-            raise SplitError("no videos to take clips from; look at the summary of the split")
+            raise SplitError("no videos to read clips from; check the summary of the split")
         first: Stack | None = None
         for sample in self.samples:
             with open_stack(sample.path) as stack:

@@ -21,14 +21,14 @@ PARTS: dict[str, Part] = {
 def read_folder(recipe: SplitRecipe, names: VideoNames) -> Listing:
     """Read the classes and parts from the tree of `names.root`.
 
-    The directories in it are the classes, in sorted order. If they are called train, validation
-    and test, the classes are one level below. Directories below a class belong to the names of its
-    videos.
+    The directories in `names.root` are the classes, in sorted order. If they are called train,
+    validation and test, the classes are one level below. Directories below a class are part of the
+    names of its videos.
 
     Raises
     ------
     SplitError
-        If a video is in no class, or parts and classes are mixed on one level.
+        If a video is not in the directory of a class, or one level has both parts and classes.
     """
     tops = {name.partition("/")[0] for name in names if "/" in name}
     strange = sorted(top for top in tops if top.casefold() not in PARTS)

@@ -61,9 +61,9 @@ def _read_class(path: Path, class_name: str, recipe: SplitRecipe) -> Iterator[En
 def source_film(clip: str, class_name: str) -> str:
     """Return the film that a clip was cut from: its name up to the class.
 
-    The class is searched from the end, because films may be named like a class. Without a class in
-    it, the whole name is the film. One film can give clips to several classes, which then share the
-    group.
+    The class is searched from the end, because a film may have the name of a class. If the name
+    does not contain the class, the whole name is the film. One film can have clips in several
+    classes, which are then in one group.
     """
     film, found, _ = clip.casefold().rpartition(f"_{class_name.casefold()}_")
     return clip[: len(film)] if found else clip

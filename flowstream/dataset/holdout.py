@@ -11,11 +11,11 @@ def hold_out(clips: Iterable[tuple[str, str]], fraction: float, seed: int) -> fr
     """Choose groups so that they contain about `fraction` of each class's videos.
 
     Videos of one group look alike (one source video, one film), so a group is held out as a whole
-    or not at all. Each class in turn adds groups in an order shuffled by `seed`, as long as that
-    brings it closer to its fraction; a class that would get nothing adds its smallest group. A
+    or not at all. Each class in turn adds groups in an order shuffled by `seed`, as long as a group
+    brings the class closer to its fraction; a class without such a group adds its smallest group. A
     group is never held out if one of its classes would have no videos left, so a class with a
-    single group keeps it. The order depends on the seed and the group's name alone: adding a class
-    or a video does not reshuffle the others.
+    single group keeps it. The order depends only on the seed and the name of the group: adding a
+    class or a video does not reshuffle the others.
 
     Parameters
     ----------
@@ -64,6 +64,6 @@ def hold_out(clips: Iterable[tuple[str, str]], fraction: float, seed: int) -> fr
 
 
 def shuffle_key(group: str, seed: int) -> bytes:
-    """Return a sort key that depends on the seed and the group's name alone."""
+    """Return a sort key that depends only on the seed and the name of the group."""
     text = f"{seed}/{group}".encode("utf-8", errors="surrogateescape")
     return hashlib.blake2b(text, digest_size=16).digest()

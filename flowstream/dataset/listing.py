@@ -1,4 +1,4 @@
-"""The videos and classes that a split layout lists, before anything is searched on disk.
+"""The videos and classes that a split layout lists, before the videos are searched on disk.
 
 A layout is one file with one function `(recipe, names) -> Listing` and one line in
 `flowstream.dataset.split.LAYOUTS`.
@@ -24,7 +24,7 @@ MAX_BYTES = 2**26
 
 @dataclass(frozen=True)
 class SplitRecipe:
-    """The `[split]` table of a recipe: which dataset, and how it is divided.
+    """The `[split]` table of a recipe: the dataset and its division into parts.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class SplitRecipe:
         Number of the official split, from 1.
     validation : float
         Fraction of the training videos to hold out for validation, in whole groups and class by
-        class; not used where the layout itself lists validation videos. 0 holds out none.
+        class; not used if the layout lists validation videos. 0 holds out none.
     test : float
-        Fraction to hold out for testing where the layout does not list test videos: a directory
-        without train and test in it, a manifest without a split column. The default is HMDB51's
-        proportion, 70 training and 30 test videos of each class.
+        Fraction to hold out for testing if the layout does not list test videos: a directory tree
+        without train and test directories, a manifest without a split column. The default is the
+        proportion of HMDB51, 70 training and 30 test videos of each class.
     seed : int
         Seed of the choice of groups that are held out.
     group : str, optional
@@ -102,8 +102,8 @@ class SplitRecipe:
 class Entry:
     """Video as a split lists it.
 
-    `part` is None where the layout leaves it to the recipe; `where` is for messages: a file and
-    line, or a directory.
+    `part` is None if the recipe determines it; `where` is a file and line, or a directory, for
+    messages.
     """
 
     video: str
@@ -126,7 +126,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file that are not blank, stripped, with their numbers from 1.
 
     Any line ending is accepted, with or without a byte-order mark. Bytes that are not UTF-8 are
-    kept as Python keeps them in file names, so that they still match the file on disk.
+    decoded as Python decodes file names, so that they still match the file on disk.
 
     Raises
     ------
@@ -178,12 +178,12 @@ def video_name(text: str) -> str:
 
 
 def group_of(video: str, recipe: SplitRecipe, *, otherwise: str, where: str) -> str:
-    """Return the group of a video by the recipe's expression, or `otherwise` without one.
+    """Return the group of a video by the recipe's expression, or `otherwise` if there is none.
 
     Raises
     ------
     SplitError
-        If the expression does not match: such a video could be in training and in test.
+        If the expression does not match, because related videos could be in training and in test.
     """
     if recipe.group is None:
         return otherwise
@@ -196,12 +196,12 @@ def group_of(video: str, recipe: SplitRecipe, *, otherwise: str, where: str) -> 
 def find_directory(files: Path, pattern: str, *, archives: tuple[str, ...]) -> Path:
     """Return the directory with files that match `pattern`.
 
-    It is `files`, or the directory in it that the official archive unpacks to.
+    This is `files`, or the directory in it to which the official archive is unpacked.
 
     Raises
     ------
     SplitError
-        If there is no such file.
+        If no file matches.
     """
     candidates = [files, *(files / archive for archive in archives)]
     for directory in candidates:

@@ -1,7 +1,7 @@
 """CSV files as datasets: columns `video,label,split`, and optionally `group`.
 
-The columns `start` and `end`, or `first` and `second`, select a part of a video, as they do in an
-extraction: each row then is a sample of its own, whose stack is `VIDEO@PART.h5`.
+The columns `start` and `end`, or `first` and `second`, select a part of a video, as in an
+extraction. Each row is then a separate sample, whose stack is `VIDEO@PART.h5`.
 `data/README.md` describes the format.
 """
 
@@ -23,7 +23,7 @@ from flowstream.errors import ParameterError, SplitError
 def read_manifest(recipe: SplitRecipe, names: VideoNames) -> Listing:
     """Read the manifest `recipe.files`; its sorted labels are the classes.
 
-    Labels are names. Where all of them are integers, they are sorted as numbers.
+    Labels are names. If all of them are integers, they are sorted as numbers.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _entry(path: Path, line: int, row: Mapping[str, str], *, recipe: SplitRecipe
 
 
 def _part_suffix(row: Mapping[str, str], where: str) -> str:
-    """Return what distinguishes the stack of a part of a video; empty for a whole video."""
+    """Return the suffix of the stack's name for a part of a video; empty for a whole video."""
     if not any(row.get(name) for name in ("start", "end", "first", "second")):
         return ""
     # Imported here, because reading a list of whole videos must not load a decoder.

@@ -1,4 +1,4 @@
-"""The videos or stacks below a directory, found by name whatever their suffix."""
+"""The videos or stacks below a directory, found by name regardless of their suffix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VideoNames:
     suffixes : collection of str
         `.h5` finds stacks.
     paths : mapping from name to Path, optional
-        Files to use instead of those below `root`, such as stacks that are still to be made.
+        Files to use instead of those below `root`, such as stacks that do not exist yet.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class VideoNames:
     def find(self, video: str) -> str | None:
         """Return the name below `root` that is `video`, or None.
 
-        It is the same name, or else one that differs by leading directories only: `a/Class/clip`
+        The name is equal to `video`, or differs only by leading directories: `a/Class/clip`
         and `clip` are both found for `Class/clip`.
 
         Raises

@@ -41,7 +41,7 @@ def train_transform(
 ) -> tuple[Step, ...]:
     """Return the transform of training: mean flow, augmentations, channels, normalisation.
 
-    It is the same for every kind of clip, because each step knows what to do with each kind.
+    It is the same for every kind of clip, because each step handles all kinds.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def test_transform(
         As in training.
     crops : 0, 1, 3, 5 or 10
         1 is the centre; 3 are spread along the longer side; 5 are the centre and the corners; 10
-        are those and their mirror images; 0 is the whole frame, for a network that is run fully
-        convolutionally.
+        are these five and their mirror images; 0 is the whole frame, for a network that is run
+        fully convolutionally.
     """
     size = (size, size) if isinstance(size, int) else size
     if crops and crops not in CROPS:

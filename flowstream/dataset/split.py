@@ -29,9 +29,9 @@ LAYOUTS: Plugins[Callable[[SplitRecipe, VideoNames], Listing]] = Plugins(
 class Sample:
     """Video of a split that is on disk.
 
-    `video` is its name as the split lists it, with `/` between directories and no suffix: the same
-    for stacks of any method, so that scores of several streams can be matched. `label` is an index
-    into `Split.classes`; `path` is the path of its stack.
+    `video` is its name as the split lists it, with `/` between directories and no suffix. The name
+    is the same for stacks of any method, so scores of several streams can be matched. `label` is an
+    index into `Split.classes`; `path` is the path of its stack.
     """
 
     video: str
@@ -44,9 +44,10 @@ class Sample:
 class Split:
     """Dataset divided into parts.
 
-    `classes` are those with a video on disk, in official order. `missing` lists, for each part, the
-    videos of the split that are not on disk; those that validation would be taken from count as
-    `train`. `heads` has the number of classes of each dataset where several are trained on at once.
+    `classes` are the classes with a video on disk, in official order. `missing` lists, for each
+    part, the videos of the split that are not on disk; missing videos that could be held out for
+    validation are in `train`. `heads` has the number of classes of each dataset if a network is
+    trained on several datasets at once.
     """
 
     classes: tuple[str, ...]
@@ -95,8 +96,8 @@ def read_split(
     ----------
     recipe : SplitRecipe
     stacks : Path
-        Directory of the stacks. They are matched by name whatever the suffix in the list, with or
-        without the directory of their class.
+        Directory of the stacks. They are matched by name, regardless of the suffix in the list,
+        with or without the directory of their class.
     suffixes : collection of str
         Suffixes to search for.
     paths : mapping from name to Path, optional
@@ -169,7 +170,7 @@ def _look_up(
 
 
 def _divide(found: list[tuple[Entry, Path]], recipe: SplitRecipe) -> Iterable[tuple[Entry, Path]]:
-    """Fill in the parts of the entries: first test where the layout has none, then validation."""
+    """Assign the missing parts of the entries: first test, then validation."""
     found = _assign_part(found, None, "test", fraction=recipe.test, seed=recipe.seed)
     found = [(replace(e, part="train") if e.part is None else e, path) for e, path in found]
     if any(entry.part == "validation" for entry, _ in found):

@@ -41,9 +41,9 @@ class Stacking:
     ----------
     read : ReadFields
     both_ways : bool
-        True if it needs backward flow, and an even number of fields.
+        True if the variant needs backward flow and an even number of fields.
     in_runs : bool
-        True if it can be read from a window that is spread over the video.
+        True if the variant can be read from a window that is spread over the video.
     """
 
     read: ReadFields
@@ -84,9 +84,9 @@ def _read_trajectory(
 ) -> Vectors:
     """Return the fields sampled along the trajectories of the first frame's pixels (equation 2).
 
-    A trajectory passes through all fields of the window, also those between two that are selected.
-    In a video that is looped, it starts again with the video. Where the camera's motion was removed
-    from the fields, it still moves the pixels.
+    A trajectory passes through all fields of the window, also those between selected fields. In a
+    video that is looped, it starts again with the video. If the camera's motion was removed from
+    the fields, the trajectories still include it.
     """
     fields = _read_span(stack, window, start, camera_added=camera_added)
     carried_by = None
@@ -100,8 +100,9 @@ def _read_bidirectional(
 ) -> Vectors:
     """Return half of the fields forward from the window's middle frame, half backward from it.
 
-    Of L fields, with t the middle frame: t to t + 1, and on to t + L/2; then t to t - 1, and back
-    to t - L/2. The paper leaves their order open: both halves lead away from the middle.
+    With L fields and the middle frame t, the fields are t to t + 1, and so on up to t + L/2; then t
+    to t - 1, and so on down to t - L/2. The paper does not specify their order; here, both halves
+    start at the middle.
     """
     if camera_added:
         raise ParameterError(
@@ -163,7 +164,7 @@ def _add_camera(stack: Stack, fields: Vectors, start: int) -> Vectors:
 
 
 def _select(fields: Vectors, window: Window) -> Vectors:
-    """Return the fields that the window takes; those of a shorter video more than once."""
+    """Return the fields that the window selects; fields of a shorter video are repeated."""
     number = len(fields)
     if number < window.span:
         return fields[window.indices(0, window.length, step=window.step, num_fields=number)]

@@ -1,4 +1,4 @@
-"""Stacks as a dataset of torch, for training loops of your own."""
+"""Stacks as a dataset of torch, for other training loops."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class StackDataset(Dataset[Item]):
     """Clips of stacks with their labels: `inputs, label = dataset[index]`.
 
     `inputs` is a dictionary by name. RGB is a `tv_tensors.Video` `(T, 3, H, W)`, uint8; flow is a
-    `flowstream.dataset.tv_flow.Flow` `(L, 2, H, W)`, float32, in pixels. Both are transformed
-    alike by a transform of `torchvision.transforms.v2`. Batches are made by the default collation
-    of a DataLoader. The dataset holds no file open: it can be pickled and used by any number of
-    workers, forked or spawned, and with a `DistributedSampler`.
+    `flowstream.dataset.tv_flow.Flow` `(L, 2, H, W)`, float32, in pixels. A transform of
+    `torchvision.transforms.v2` transforms both in the same way. The default collation of a
+    DataLoader makes batches. The dataset keeps no file open: it can be pickled and used by any
+    number of workers, forked or spawned, and with a `DistributedSampler`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class StackDataset(Dataset[Item]):
     length : int
         L, the number of flow fields of a clip.
     step : int
-        Fields from one to the next.
+        Distance between successive fields of a clip.
     segments : int
         Number of clips of a video. More than 1 adds a first dimension to each input.
     training : bool
@@ -52,7 +52,7 @@ class StackDataset(Dataset[Item]):
     transform : callable, optional
         Called with the dictionary of inputs; random parameters are drawn from torch's generator.
     bound : float, optional
-        Pixels by which flow is divided after the transform; None leaves pixels.
+        Number of pixels by which flow is divided after the transform; None keeps pixels.
     seed : int
 
     Raises
@@ -76,7 +76,7 @@ class StackDataset(Dataset[Item]):
         seed: int = 0,
     ) -> None:
         if bound is not None and not bound > 0:
-            raise ParameterError(f"bound: got {bound}, expected pixels, above 0")
+            raise ParameterError(f"bound: got {bound}, expected a number of pixels above 0")
         options = inputs if isinstance(inputs, dict) else {name: {} for name in inputs}
         samples, self.classes = _find_samples(source, part)
         self.clips = StackClips(
@@ -103,7 +103,7 @@ class StackDataset(Dataset[Item]):
         return [sample.label for sample in self.samples]
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other moments from now on; call it before the workers of an epoch start."""
+        """Draw new moments from now on; call it before the workers of an epoch start."""
         self.clips.set_epoch(epoch)
 
     def __len__(self) -> int:

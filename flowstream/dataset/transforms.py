@@ -72,8 +72,8 @@ class Resize(Transform):
 class Cover(Transform):
     """Resize to the size at which the frame just covers `margin` times `size`.
 
-    The aspect is kept. With the default margin a centre crop of `size` then shows 7/8 of the
-    shorter side: the 224 of 256 of ImageNet's and TSN's test crops.
+    The aspect ratio is kept. With the default margin, a centre crop of `size` then shows 7/8 of the
+    shorter side, as do the test crops of ImageNet and TSN (224 of 256).
     """
 
     size: Size
@@ -145,8 +145,8 @@ class TenCrop(Views):
 class SubtractMeanFlow(Transform):
     """Subtract the mean vector of each field from flow; leave other kinds as they are.
 
-    A rough removal of the camera's motion: Simonyan & Zisserman 2014 (arXiv:1406.2199), section
-    3.1, where it brought 1.1 % on UCF101. It belongs before any crop, which has another mean.
+    This roughly removes the camera's motion: Simonyan & Zisserman 2014 (arXiv:1406.2199), section
+    3.1, where it gained 1.1 % on UCF101. Apply it before any crop, because a crop has another mean.
     """
 
     def __call__(self, clip: Clip, generator: Generator) -> Clip:
@@ -161,8 +161,8 @@ class SubtractMeanFlow(Transform):
 class AddChannels(Transform):
     """Append derived channels to flow; leave other kinds as they are.
 
-    It belongs after all geometric transforms, and before `Normalise`, which divides the derived
-    channels by the bound, too.
+    Apply it after all geometric transforms and before `Normalise`, which also divides the derived
+    channels by the bound.
 
     Parameters
     ----------
@@ -187,8 +187,8 @@ class Normalise(Transform):
 
     RGB becomes `(values / 255 - mean) / std` with ImageNet's statistics, which every pretrained
     backbone expects; differences of frames become `values / 255 / std`. Flow becomes
-    `values / bound`: zero motion stays exactly zero, left and right stay opposite, and the codec's
-    range becomes -1 to 1 (only a resize can give more).
+    `values / bound`: zero motion remains exactly zero, left and right remain opposite, and the
+    codec's range becomes -1 to 1 (larger values are possible only after a resize).
     """
 
     bound: float = 20.0
@@ -197,7 +197,7 @@ class Normalise(Transform):
 
     def __post_init__(self) -> None:
         if not self.bound > 0:
-            raise ParameterError(f"bound: got {self.bound}, expected pixels, above 0")
+            raise ParameterError(f"bound: got {self.bound}, expected a number of pixels above 0")
 
     def __call__(self, clip: Clip, generator: Generator) -> Clip:
         """Return the clip as float32."""

@@ -16,33 +16,33 @@ Short = Literal["loop", "hold", "refuse"]
 
 @dataclass(frozen=True)
 class Window:
-    """L fields, `step` apart, from each of `segments` places in a video.
+    """Windows of L fields, `step` apart, at `segments` positions of a video.
 
-    Time is counted in fields: field i leads from sampled frame i to frame i + 1. A window that
-    starts at s has the fields s, s + step, ...
+    Time is counted in fields: field i is the flow from sampled frame i to frame i + 1. A window
+    that starts at s has the fields s, s + step, ...
 
     Parameters
     ----------
     length : int
-        L, the number of fields. 10: Simonyan & Zisserman 2014 found no gain beyond.
+        L, the number of fields. 10: Simonyan & Zisserman 2014 found no gain with more fields.
     step : int
-        Fields from one to the next.
+        Distance between successive fields of the window.
     segments : int
         Number of windows of each video.
     sampling : "segments", "dense" or "spread"
         "segments" divides the possible starts into equal segments; training draws one start in
-        each segment, testing takes its middle (Wang et al. 2016, TSN, arXiv:1608.00859, section
-        3.1). "dense" draws every start from the whole video in training, and spaces them evenly
-        from the first possible one to the last in testing (Wang et al. 2018, arXiv:1711.07971,
-        section 4.1). "spread" takes one window that covers the whole video, always the same: it
-        has runs of `run` successive fields, each from the middle of an equal part of the video.
+        each segment, testing uses its middle (Wang et al. 2016, TSN, arXiv:1608.00859, section
+        3.1). "dense" draws every start from the whole video in training; in testing, the starts are
+        evenly spaced from the first possible one to the last (Wang et al. 2018, arXiv:1711.07971,
+        section 4.1). "spread" uses one fixed window that covers the whole video: it has runs of
+        `run` successive fields, each from the middle of an equal part of the video.
     run : int
         Number of successive fields in a run, with "spread".
     short : "loop", "hold" or "refuse"
         Treatment of a video with fewer fields than the window. "loop" starts the video again,
-        as in Hara et al. 2018 (arXiv:1711.09577), section 4.1: repeating one field would invent
-        motion, and zeros would look like rest. "hold" repeats the last field; "refuse" raises an
-        error that names the video.
+        as in Hara et al. 2018 (arXiv:1711.09577), section 4.1, because a repeated field would show
+        motion that does not exist, and zeros would mean no motion. "hold" repeats the last field;
+        "refuse" raises an error that names the video.
     """
 
     length: int = 10
@@ -97,9 +97,8 @@ class Window:
     def frame_offset(self, frames: int) -> int:
         """Return the number of fields from a window's start to the first of `frames` frames.
 
-        The frames are in the middle of the window. A single frame is the middle one of those that
-        the window moves between; L frames begin with the window, each the frame that its field
-        starts from.
+        The frames are in the middle of the window. A single frame is the middle one of all frames
+        of the window. L frames begin with the window: each is the first frame of its field.
 
         Raises
         ------

@@ -272,7 +272,7 @@ def test_invalid_datasets_are_refused_before_the_first_item(stacks: Stacks) -> N
         rgb_clips(samples, Window(5), PLAIN, training=False)
     with pytest.raises(ShapeError, match=r"crop: got rows 0 to 13.*12 rows"):
         flow_clips(samples, Window(5), (RandomCrop((13, 4)),), training=True)
-    with pytest.raises(SplitError, match="no videos to take clips from"):
+    with pytest.raises(SplitError, match="no videos to read clips from"):
         flow_clips((), Window(5), PLAIN, training=True)
     samples[0].path.write_bytes(b"")
     with pytest.raises(StackError, match=r"0\.h5"):

@@ -38,8 +38,8 @@ def build_augmentations(tables: Iterable[Mapping[str, Any]], size: Size) -> tupl
     Raises
     ------
     ParameterError
-        If a table has no name, an unknown one, or a parameter that does not fit; or if none of the
-        augmentations gives clips the size of the input.
+        If a table has no name, an unknown name or an invalid parameter; or if none of the
+        augmentations makes clips of the size of the input.
     """
     steps: list[Transform] = []
     for table in tables:

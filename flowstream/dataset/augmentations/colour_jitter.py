@@ -13,11 +13,12 @@ from flowstream.errors import ParameterError
 
 @dataclass(frozen=True)
 class ColourJitter(Transform):
-    """Change brightness, contrast and saturation of RGB at random; leave other kinds as they are.
+    """Change brightness, contrast and saturation of RGB randomly; do not change other kinds.
 
-    Each is multiplied by a number drawn from 1 - x to 1 + x: all values; their distance from the
-    clip's mean grey; their distance from each pixel's grey (ITU-R BT.601). uint8 or float32 of 0 to
-    255, before normalising; the result is float32, clipped to that range.
+    For each of the three, a factor is drawn from 1 - x to 1 + x. Brightness multiplies all values,
+    contrast their distance from the clip's mean grey, and saturation their distance from each
+    pixel's grey (ITU-R BT.601). The clip is uint8 or float32 from 0 to 255, before normalisation;
+    the result is float32, clipped to that range.
     """
 
     brightness: float = 0.4

@@ -15,11 +15,11 @@ from flowstream.types import Size
 class CornerCrop(Transform):
     """Crop a part at a corner or the centre, of random scale and aspect, and resize it to `size`.
 
-    The largest part of the aspect of `size` that fits the frame is shrunk along rows and columns by
-    two of the `scales` that are at most `distortion` apart in their list; then one of five places
-    is chosen. Wang et al. 2016 (TSN, arXiv:1608.00859), section 3.2, with the scales and the
-    distortion of their code. In contrast to that code, flow vectors are scaled when the part is
-    resized, so that they are displacements of the pixels that the model sees.
+    The largest part with the aspect ratio of `size` that fits into the frame is shrunk along rows
+    and columns by two of the `scales`, whose positions in the list differ by at most `distortion`;
+    then one of five places is chosen. Wang et al. 2016 (TSN, arXiv:1608.00859), section 3.2, with
+    the scales and the distortion of their code. In contrast to that code, flow vectors are scaled
+    when the part is resized, so that they are displacements of the pixels that the model sees.
     """
 
     size: Size

@@ -22,13 +22,14 @@ class Flow(ClipInput):
     Parameters
     ----------
     stacking : str
-        A key of `STACKINGS`: "flow" takes the fields as they are, "trajectory" follows the first
-        frame's pixels through them, "bidirectional" takes half of them back from the middle frame.
+        A key of `STACKINGS`: "flow" uses the unchanged fields, "trajectory" samples them along the
+        paths of the first frame's pixels, "bidirectional" uses forward flow after the middle frame
+        and backward flow before it.
     camera : "stored", "removed" or "added"
-        "stored" takes the fields as the stack has them. "removed" is the warped flow of TSN
-        (arXiv:1608.00859, section 3.2): it requires stacks that were extracted without the
-        camera's motion. "added" adds the camera's motion to such stacks again, so that one set of
-        stacks serves both streams.
+        "stored" uses the stored fields. "removed" is the warped flow of TSN (arXiv:1608.00859,
+        section 3.2): it requires stacks that were extracted without the camera's motion. "added"
+        adds the camera's motion to the fields of such stacks, so that both streams can use the same
+        stacks.
     """
 
     name: ClassVar[str] = "flow"

@@ -22,8 +22,8 @@ class Rgb(ClipInput):
     Parameters
     ----------
     frames : int
-        T. 1, for a spatial stream, is the middle frame of the window; L, for 3D models, are the
-        frames that the window's fields start from.
+        T. 1, for a spatial stream, selects the middle frame of the window. L, for 3D models,
+        selects the first frame of each field of the window.
     """
 
     name: ClassVar[str] = "rgb"

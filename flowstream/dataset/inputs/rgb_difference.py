@@ -19,8 +19,8 @@ from flowstream.store import Stack
 class RgbDifference(ClipInput):
     """Differences of RGB frames: clips of C = 3 and T = `frames`.
 
-    The difference of a frame and the next is a rough picture of motion that needs no flow (Wang et
-    al. 2016, TSN, arXiv:1608.00859, section 3.2).
+    The difference between successive frames shows motion roughly and needs no flow (Wang et al.
+    2016, TSN, arXiv:1608.00859, section 3.2).
 
     Parameters
     ----------
