@@ -1,4 +1,4 @@
-"""Training of one stream, and its scores.
+"""Training and scoring of one stream.
 
 `flowstream.train.recipe.StreamRecipe` describes a stream, `flowstream.train.fit.fit` trains it,
 `flowstream.train.predict.predict` scores the videos of a part, `flowstream.train.checkpoint` reads
@@ -18,6 +18,6 @@ TRAINERS: Plugins[type[Trainer]] = Plugins(
         "multi_task": "flowstream.train.multi_task:MultiTaskTrainer",
     },
 )
-"""Ways to train a stream, by name: `TRAINERS[name](**options).fit(recipe, split, out, ...)`."""
+"""Trainers of a stream by name: `TRAINERS[name](**options).fit(recipe, split, out, ...)`."""
 
 __all__ = ["TRAINERS", "Trainer"]

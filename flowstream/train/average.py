@@ -13,8 +13,8 @@ from flowstream.models.model import Classifier
 class WeightAverage:
     """Exponential moving average of the weights of a network.
 
-    The decay grows with the number of steps up to its limit, so that the random weights of the
-    start are forgotten soon (Tarvainen & Valpola 2017, arXiv:1703.01780, let it grow, too).
+    The decay grows with the number of steps up to its limit, so that the average soon no longer
+    depends on the random initial weights (as in Tarvainen & Valpola 2017, arXiv:1703.01780).
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class WeightAverage:
                 value.copy_(current[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that resuming needs, on the CPU."""
+        """Return the state for continuing a run, on the CPU."""
         weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         return {"weights": weights, "steps": self.steps}
 

@@ -37,7 +37,7 @@ def training_batches(
     seed: int,
     processes: Processes = Processes(),  # noqa: B008  frozen
 ) -> DataLoader[Batch]:
-    """Return the batches of one epoch, in an order that `seed` fixes."""
+    """Return the batches of one epoch, in an order that `seed` determines."""
     workers = choose_workers(recipe, clips, device)
     order = ShuffledOrder(len(clips), processes, seed=seed)
     return DataLoader(
@@ -64,9 +64,10 @@ def viewed_batches(
     *,
     indices: Sequence[int] | None = None,
 ) -> DataLoader[Batch]:
-    """Return videos with all their views, in order, about as many views at once as in training.
+    """Return batches of videos with all their views, in order.
 
-    With `indices`, only those videos.
+    A batch has about as many views as a batch in training. With `indices`, only these videos are
+    returned.
     """
     workers = choose_workers(recipe, clips, device)
     dataset: Any = clips if indices is None else Subset(clips, indices)  # type: ignore[arg-type]
@@ -75,7 +76,7 @@ def viewed_batches(
         batch_size=max(1, recipe.batch // clips.views),
         num_workers=workers,
         worker_init_fn=_start_worker,
-        # 250 views of a 20-channel clip are a gigabyte.
+        # 250 views of a 20-channel clip take a gigabyte.
         prefetch_factor=1 if workers else None,
         pin_memory=device.type == "cuda",
     )
@@ -113,10 +114,10 @@ def _free_shared_memory() -> int:
 
 
 def _leaves_one(videos: int, batch: int) -> bool:
-    """Return whether a last batch of one clip is dropped: batch norm cannot train on it."""
+    """Return True if the last batch has one clip, on which batch norm cannot train."""
     return videos > 1 and batch > 1 and videos % batch == 1
 
 
 def _start_worker(_: int) -> None:
-    # Parallel over clips, not within one; and OpenCV's threads do not survive a fork.
+    # Workers are parallel over clips, not within a clip; OpenCV's threads do not survive a fork.
     cv2.setNumThreads(0)

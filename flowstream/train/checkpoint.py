@@ -1,8 +1,8 @@
-"""Checkpoints: a model's recipe, classes, weights and the flow that it was trained on.
+"""Checkpoints: a model's recipe, classes, weights and flow spec.
 
-A file has torch's format and holds plain data and tensors only. It is read with
-`weights_only=True`, so nothing in it is ever executed. A digest of its whole content is checked, so
-a checkpoint with a flipped bit is refused.
+A file has torch's format and contains only plain data and tensors. It is read with
+`weights_only=True`, so no code in it is executed. A digest of its whole content is checked, so a
+checkpoint with a flipped bit is rejected.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Checkpoint:
     measures : mapping from name to number
         Measures of the last of these epochs.
     resume : mapping or None
-        State that continues training; only in `last.pt`.
+        State for continuing the training; only in `last.pt`.
     """
 
     recipe: StreamRecipe
@@ -87,7 +87,7 @@ class Checkpoint:
             If the weights do not belong to the model of the recipe.
         """
         architecture, clip = self.recipe.architecture, self.recipe.clip
-        # compared without values first: a recipe may claim a network of any size
+        # shapes are compared before memory is allocated: a recipe may claim a network of any size
         with refuse_huge_tensors():
             expected = build_on_meta(architecture, clip, len(self.classes)).state_dict()
         self._check_shapes(expected)
@@ -121,13 +121,13 @@ class Checkpoint:
 def check_spec(checkpoint: Checkpoint, spec: FlowSpec, *, where: str = "these stacks") -> None:
     """Raise `CheckpointError` if stacks differ from those of the training.
 
-    A flow stream is bound to method, sampling, size and codec. An RGB stream is bound to sampling
-    and size only, because its frames do not depend on the flow.
+    For a flow stream, method, sampling, size and codec must be equal. For an RGB stream, only
+    sampling and size must be equal, because its frames do not depend on the flow.
 
     Raises
     ------
     CheckpointError
-        With all differences.
+        The message lists all differences.
     """
     refuse_other_stacks(checkpoint.spec, spec, stream=checkpoint.recipe.stream, where=where)
 
@@ -139,7 +139,7 @@ def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where
     differences = spec.list_differences(trained, names=("stacks", "training"))
     if differences:
         raise CheckpointError(
-            f"{where}: not what the {stream} stream was trained on: {'; '.join(differences)}; "
+            f"{where}: the {stream} stream was trained on other stacks: {'; '.join(differences)}; "
             "extract with the settings of training"
         )
 

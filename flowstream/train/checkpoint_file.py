@@ -1,6 +1,6 @@
-"""Files of tensors and plain data, read with bounded memory and time, and a digest of them.
+"""Files of tensors and plain data, read with bounded memory and time, and their digests.
 
-torch checks neither the checksums of a file nor the sizes that it claims, so this module does.
+This module checks the checksums and the claimed sizes of a file, because torch does not.
 """
 
 from __future__ import annotations

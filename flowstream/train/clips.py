@@ -20,7 +20,7 @@ from flowstream.train.streams import BOTH
 
 
 class Clips(Protocol):
-    """Input of training and scoring: `StackClips`, or cached features of them."""
+    """Input of training and scoring: `StackClips`, or their cached features."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -43,11 +43,11 @@ class Clips(Protocol):
     def __getitem__(self, index: int) -> Item: ...
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the random moments and crops of that epoch."""
+        """Draw the random moments and crops of this epoch."""
 
 
 def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClips:
-    """Return clips from random moments, cropped and flipped at random; or fixed ones."""
+    """Return clips with random moments, crops and flips, or fixed clips if the recipe says so."""
     if recipe.fixed_clips:
         return viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
     transform = train_transform(
@@ -61,7 +61,7 @@ def training_clips(recipe: StreamRecipe, samples: Sequence[Sample]) -> StackClip
 
 
 def viewed_clips(recipe: StreamRecipe, samples: Sequence[Sample], views: Evaluation) -> StackClips:
-    """Return all views of each video, always the same."""
+    """Return all views of each video, which are fixed."""
     transform = test_transform(
         recipe.rows_columns,
         crops=views.num_crops,

@@ -38,19 +38,20 @@ def top_k(scores: Tensor) -> Tensor:
 
 
 def weighted(scores: Tensor) -> Tensor:
-    """Return the mean weighted by how sure each segment is: its highest probability.
+    """Return the mean weighted by the confidence of each segment, its highest probability.
 
-    A segment without anything of the class, such as a title, is unsure and counts less.
+    A segment that does not show the class, such as a title, has a low confidence.
     """
     weights = scores.softmax(dim=2).amax(dim=2, keepdim=True)
     return (weights * scores).sum(dim=1) / weights.sum(dim=1)
 
 
 def attention(scores: Tensor) -> Tensor:
-    """Return the mean weighted by attention: the softmax of how much segments agree.
+    """Return the mean weighted by attention, the softmax of the agreement of segments.
 
-    Scaled dot products (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1) of the centred
-    scores of each segment with their mean; without parameters, so any number of segments will do.
+    The agreement is the scaled dot product (Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1)
+    of the centred scores of each segment with their mean. It has no parameters, so the number of
+    segments can be any.
     """
     centred = scores - scores.mean(dim=2, keepdim=True)
     query = centred.mean(dim=1, keepdim=True)

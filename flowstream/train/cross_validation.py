@@ -1,4 +1,4 @@
-"""Choice of a linear classifier by cross-validation of blocks of groups, or of groups."""
+"""Selection of a linear classifier by cross-validation over blocks of groups, or over groups."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 FEW_VIDEOS = 500
-"""Up to this number of videos the cross-validation is repeated with other folds."""
+"""Largest number of videos for which the cross-validation is repeated with other folds."""
 
 REPEATS = 6
 
@@ -49,8 +49,8 @@ class Chosen:
     held_out: Array
     """(N, K) calibrated scores, before the softmax, of the first of the divisions into folds.
 
-    Not their mean over the divisions: that is the score of an ensemble, which is better than the
-    one classifier that the checkpoint holds.
+    They are not averaged over the divisions, because this would give the scores of an ensemble,
+    which is better than the single classifier in the checkpoint.
     """
     best: Tried
     table: tuple[Tried, ...]
@@ -125,7 +125,7 @@ def cross_validate(
             continue
         fitted = fit_logistic(features[~inside], labels[~inside], classes, cost=cost)
         held = fitted(features[inside])
-        # a class that only this fold has cannot be known: it gets the mean score
+        # a class that only this fold has cannot be learned: it gets the mean score
         missing = np.setdiff1d(np.arange(classes), labels[~inside])
         if len(missing) < classes:
             held[:, missing] = np.delete(held, missing, axis=1).mean(axis=1, keepdims=True)

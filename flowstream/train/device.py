@@ -14,6 +14,6 @@ def half_precision(device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, amp: bool) -> AbstractContextManager[None]:
-    """Return a context of half precision on CUDA if `amp`, of float32 elsewhere."""
+    """Return a context of half precision on CUDA if `amp` is true, otherwise of float32."""
     enabled = amp and device.type == "cuda"
     return torch.autocast(device.type, dtype=half_precision(device), enabled=enabled)

@@ -1,4 +1,4 @@
-"""Training and scoring by several processes that `torchrun` starts."""
+"""Training and scoring with several processes that `torchrun` starts."""
 
 from __future__ import annotations
 

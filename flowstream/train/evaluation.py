@@ -1,4 +1,4 @@
-"""The clips of a video that are scored, and how their scores are averaged."""
+"""Protocol of a test: selection of the clips of a video, and average of their scores."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class Checked:
 
 @dataclass(frozen=True)
 class Evaluation(Checked):
-    """Protocol of a test: the clips of a video, and how their scores are averaged.
+    """Protocol of a test: selection of the clips of a video, and average of their scores.
 
     Parameters
     ----------
     segments : int
-        Moments, evenly spaced.
+        Number of moments, which are evenly spaced.
     crops : 1, 3, 5, 10 or "full"
-        Crops of each: the centre; three along the longer side; the centre and the corners; those
-        and their mirror images. "full" is the whole frame, on which the network is run fully
-        convolutionally (Simonyan & Zisserman 2015, arXiv:1409.1556, section 3.2).
+        Crops at each moment: the centre; three along the longer side; the centre and the corners;
+        these five and their mirror images. "full" is the whole frame, on which the network is run
+        fully convolutionally (Simonyan & Zisserman 2015, arXiv:1409.1556, section 3.2).
     average : "probabilities" or "logits"
         Quantity that is averaged over the clips: softmax scores (Simonyan & Zisserman 2014,
-        arXiv:1406.2199, section 5), or the scores before it (TSN, arXiv:1608.00859). With logits
-        one confident clip outweighs many others; they are right for a linear classifier that was
-        fitted to features averaged over the clips.
+        arXiv:1406.2199, section 5), or the scores before the softmax (TSN, arXiv:1608.00859). With
+        logits, one confident clip can outweigh many others. Use logits for a linear classifier that
+        was fitted to features averaged over the clips.
     """
 
     segments: int = 25

@@ -34,7 +34,7 @@ class FromFeatures(nn.Module):
     """Network from the features of a `FeatureClassifier`'s CNN to its scores.
 
     Features are clips of one pixel, `(N, D, T, 1, 1)`: they are batched, split into views and
-    averaged like any others.
+    averaged like other clips.
     """
 
     def __init__(self, network: FeatureClassifier) -> None:
@@ -110,11 +110,11 @@ def cached_features(
     Parameters
     ----------
     path : Path
-        HDF5 file with `/features` (N, V, T, D) float32; written whole or not at all.
+        HDF5 file with `/features` (N, V, T, D) float32; written completely or not at all.
     network : FeatureClassifier
-        On `device`; left in evaluation mode if it had to be run.
+        Network on `device`; in evaluation mode afterwards if it had to be run.
     clips : StackClips
-        Fixed ones, not drawn at random.
+        Fixed clips, not random ones.
     recipe : StreamRecipe
     device : torch.device
     progress : function of an int
@@ -123,12 +123,12 @@ def cached_features(
     Raises
     ------
     CheckpointError
-        If the file cannot be read or written, or holds features of another CNN, of other videos,
-        clips or flow: the message says which.
+        If the file cannot be read or written, or contains features of another CNN, or of other
+        videos, clips or flow. The message names the difference.
     """
     wanted = description(network, clips, recipe)
     if not path.exists():
-        # a name of its own, because two runs that share a directory may compute the same features
+        # a unique name, because two runs that share a directory may compute the same features
         own = path.with_name(f"{path.stem}.{os.getpid()}.h5")
         _fill(own, network, clips, recipe=recipe, device=device, wanted=wanted, progress=progress)
         _rename(own, path)
@@ -160,7 +160,7 @@ def _rename(own: Path, path: Path) -> None:
 
 
 def _check(features: h5py.Dataset, clips: StackClips) -> None:
-    """Read all features once, which checks their sums, and refuse other shapes and values."""
+    """Read all features once to verify their checksums, and check their shapes and values."""
     if features.ndim != 4 or features.shape[:2] != (len(clips), clips.views):
         raise ValueError(f"got shape {features.shape}")
     for one in features:
@@ -171,7 +171,7 @@ def _check(features: h5py.Dataset, clips: StackClips) -> None:
 def description(
     network: FeatureClassifier, clips: StackClips, recipe: StreamRecipe
 ) -> Mapping[str, Any]:
-    """Return everything that features depend on, by a name for messages, as plain data."""
+    """Return all dependencies of the features as plain data, by their names in messages."""
     cnn = hashlib.blake2b(repr(network.extractor).encode(), digest_size=16)
     for name, value in sorted(network.extractor.state_dict().items()):
         cnn.update(name.encode())

@@ -65,17 +65,17 @@ def fit(
     Raises
     ------
     CheckpointError
-        If `out` holds a run of another recipe, other videos or other flow, or a damaged one, or
+        If `out` contains a run of another recipe, other videos or other flow, or a damaged run, or
         cannot be written.
     SplitError, StackError, ShapeError
         If there are no training videos, or their stacks do not fit the recipe.
     ParameterError
-        If the loss is no longer a number.
+        If the loss is not finite.
     """
     out, place = Path(out), choose_local_device(choose_device(device))
     processes = join_processes(place)
     progress = progress and processes.is_main
-    # The caller's random numbers continue as if nothing had been drawn here.
+    # The state of the caller's random number generators is restored afterwards.
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
         run = start_run(recipe, split, out, device=place, processes=processes)
         log = None
@@ -113,7 +113,7 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
     batches = training_batches(
         run.recipe, run.clips, run.device, seed=seed, processes=run.processes
     )
-    # With the head alone in training, the norms of the rest keep their statistics.
+    # If only the head is trained, the norms of the other layers keep their statistics.
     run.model.train(run.recipe.layers == "all")
     run.model.head.train()
     loss_sum, right, seen, waited = 0.0, 0, 0, 0.0
@@ -122,7 +122,7 @@ def train_epoch(run: Run, epoch: int, *, progress: bool) -> Epoch:
     bar = Progress(steps, title=title, unit="step", enabled=progress, keep=False)
     with bar:
         for step, (group, seconds) in enumerate(_grouped(batches, run.recipe.accumulate)):
-            # the middle of the step: neither the first nor the last has a rate of zero
+            # rate at the middle of the step, so that neither the first nor the last rate is zero
             rate = learning_rate(run.recipe, epoch + (step + 0.5) / steps)
             loss, count = train_step(run, group, rate=rate, key=(seed, step))
             if not math.isfinite(loss):
@@ -200,7 +200,7 @@ def train_step(
 
 
 def validate(run: Run, epoch: int) -> tuple[float | None, float | None]:
-    """Return mean log-loss and top-1 of the validation videos; None and None if not due."""
+    """Return mean log-loss and top-1 of the validation videos; (None, None) if not due."""
     due = (epoch + 1) % run.recipe.validate_every == 0 or epoch + 1 == run.recipe.epochs
     if run.validation is None or not due:
         return None, None
@@ -238,7 +238,7 @@ def _compute_loss(run: Run, batch: Batch, generator: np.random.Generator) -> tup
 
 
 def _grouped(batches: DataLoader[Batch], size: int) -> Iterator[tuple[list[Batch], float]]:
-    """Yield lists of `size` batches, with the seconds that were spent waiting for them."""
+    """Yield lists of `size` batches, with the time spent waiting for them, in seconds."""
     iterator = iter(batches)
     while True:
         started = time.perf_counter()

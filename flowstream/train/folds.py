@@ -1,4 +1,4 @@
-"""Cross-validation folds of whole groups, single ones or blocks of neighbours."""
+"""Cross-validation folds of whole groups, either single groups or blocks of neighbours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Division = Callable[..., NDArray[np.int64]]
 DIVISIONS: Plugins[Division] = Plugins(
     "division", {"blocks": f"{__name__}:make_blocks", "groups": f"{__name__}:make_folds"}
 )
-"""Ways to divide videos into the folds of a cross-validation."""
+"""Divisions of videos into the folds of a cross-validation."""
 
 
 def make_folds(
@@ -25,9 +25,9 @@ def make_folds(
 ) -> NDArray[np.int64]:
     """Assign whole groups to folds so that each class is spread over them evenly.
 
-    The groups are taken from the largest to the smallest, those of one size in an order drawn from
-    the seed; each goes to the fold that has the fewest videos of the group's classes, and of those
-    the fold with the fewest videos.
+    The groups are assigned from the largest to the smallest; groups of equal size are in an order
+    drawn from the seed. Each group is added to the fold that has the fewest videos of the group's
+    classes. If several folds have equally few, the fold with the fewest videos is chosen.
 
     Parameters
     ----------
@@ -71,13 +71,13 @@ def make_blocks(
     """Assign runs of neighbouring groups to folds, so that related groups are held out together.
 
     Groups with neighbouring names often resemble each other: sources that were cut one after the
-    other, subjects of one session. Folds of single groups then promise more than other data will
-    give (spatial blocking; Roberts et al. 2017, doi:10.1111/ecog.02881).
+    other, subjects of one session. Folds of single groups then give scores that are too high for
+    other data (spatial blocking; Roberts et al. 2017, doi:10.1111/ecog.02881).
 
-    The groups of each class (of its most frequent class, if a group has several) are put in natural
-    order and cut into runs of about equal numbers of videos. Where most groups have several
-    classes, as subjects do, all are put in one order. The seed draws where the first run begins
-    (the order is closed to a ring) and which fold each run belongs to.
+    The groups of each class are sorted in natural order and cut into runs of about equal numbers of
+    videos. A group with several classes is sorted with its most frequent class; but if most groups
+    have several classes, as subjects do, all groups are sorted together. The seed determines the
+    start of the first run (the order is circular) and the fold of each run.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Several heads in one last layer: each dataset has classes of its own."""
+"""Several heads in one last layer, one for the classes of each dataset."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from torch import Tensor
 def mask_other_heads(scores: Tensor, labels: Tensor, heads: Sequence[int]) -> Tensor:
     """Return scores (N, K) whose classes of other heads than that of the label are -inf.
 
-    The softmax of each video then goes over the classes of its own dataset, so that the last
-    layer is one head for each (Simonyan & Zisserman 2014, arXiv:1406.2199, section 3.3).
+    The softmax of each video then covers only the classes of its own dataset, so the last layer
+    has one head per dataset (Simonyan & Zisserman 2014, arXiv:1406.2199, section 3.3).
 
     Parameters
     ----------
     scores : (N, K)
     labels : (N,)
     heads : sequence of int
-        Number of classes of each head, in their order; one head, or none, masks nothing.
+        Number of classes of each head, in their order; with fewer than two heads, nothing is
+        masked.
     """
     if len(heads) < 2:
         return scores
@@ -34,7 +35,7 @@ def mask_other_heads(scores: Tensor, labels: Tensor, heads: Sequence[int]) -> Te
 def keep_first_head(
     probabilities: NDArray[np.float32], heads: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Return the probabilities (N, K) among the classes of the first head."""
+    """Return the probabilities (N, K) of the classes of the first head."""
     if len(heads) < 2:
         return probabilities
     first = np.maximum(probabilities[:, : heads[0]], np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""Training of a linear classifier on features that are not trained, regularised by validation."""
+"""Training of a linear classifier on frozen features, with cross-validated regularisation."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ class LinearTrainer(Trainer):
     """Multinomial logistic regression on the cached features of a frozen network.
 
     A cross-validation of the training videos, which leaves out blocks of neighbouring groups,
-    selects the strength of the regularisation with the least log-loss. Its scores also calibrate
-    the classifier by one temperature, and the fusion of streams is fitted on them. All of this
-    becomes part of the last layer of the network, so that the checkpoint has the usual form.
+    selects the strength of the regularisation with the lowest log-loss. Its scores are also used to
+    calibrate the classifier with one temperature and to fit the fusion of streams. Classifier and
+    temperature become the last layer of the network, so the checkpoint has the usual form.
 
     Parameters
     ----------
     costs : numbers
-        Costs C of an error to choose from, for features scaled as below and divided by the square
-        root of their number.
+        Candidates for the cost C of an error, for features that are scaled as below and divided by
+        the square root of their number.
     folds : int
         Number of folds of the cross-validation. It is repeated with other folds if there are few
         videos: six times for up to 500.
     division : "blocks" or "groups"
-        Content of a fold; a key of `flowstream.train.folds.DIVISIONS`. Use "groups" if the sources
-        of future videos are as close to the training videos as these are to each other. On 82
-        training clips of UCF101, whose test groups are a separate block, flow has 84 % with five
-        folds of groups, 75 % with two blocks, and 53 % on the test clips.
+        Content of a fold; a key of `flowstream.train.folds.DIVISIONS`. Use "groups" if new videos
+        will be as similar to the training videos as these are to each other. On 82 training clips
+        of UCF101, whose test groups are a separate block, flow has 84 % with five folds of groups,
+        75 % with two blocks, and 53 % on the test clips.
     scale : "each" or "together"
         "each" divides each feature by its own standard deviation. "together" divides all features
-        by one number, which suits histograms, because their rare bins are mostly noise.
+        by one number. Use it for histograms, because their rare bins are mostly noise.
     """
 
     name: ClassVar[str] = "linear"
@@ -92,7 +92,7 @@ class LinearTrainer(Trainer):
         out: Path,
         **options: Unpack[FitOptions],
     ) -> Path:
-        """Compute the features that are missing, fit the classifier and write its checkpoint."""
+        """Compute missing features, fit the classifier and write its checkpoint."""
         import torch
 
         from flowstream.device import choose_device
@@ -228,7 +228,7 @@ def _set_linear(network: VectorClassifier, classifier: Linear) -> None:
 
 
 def _write_table(path: Path, table: tuple[Tried, ...]) -> None:
-    """Write the log of the choice, which the report draws like that of a training."""
+    """Write the log of the selection, which the report draws like the log of a training."""
     from flowstream.disk import whole_file
 
     lines = ["log10_cost,validation_loss,validation_top1"]

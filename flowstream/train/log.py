@@ -15,7 +15,7 @@ from flowstream.disk import whole_file
 
 @dataclass(frozen=True)
 class Epoch:
-    """Measures of one epoch; the validation measures are None if it was not validated."""
+    """Measures of one epoch; the validation measures are None if there was no validation."""
 
     epoch: int
     """Number of the epoch, from 1."""
@@ -38,7 +38,7 @@ class Epoch:
         return self.validation_top1, -self.validation_loss
 
     def summary(self) -> str:
-        """Return the losses and the top-1 of validation in one line."""
+        """Format the losses and the validation top-1 in one line."""
         text = f"loss {self.train_loss:.3f}"
         if self.validation_top1 is not None:
             text += f", validation {self.validation_loss:.3f}, top-1 {self.validation_top1:.3f}"
@@ -46,7 +46,7 @@ class Epoch:
 
 
 def is_best(history: Sequence[Epoch]) -> bool:
-    """Return True if the last epoch is the best one; without validation each epoch is."""
+    """Return True if the last epoch is the best one, or if there is no validation."""
     merits = [epoch.merit for epoch in history if epoch.merit is not None]
     if not merits:
         return True
@@ -60,7 +60,7 @@ class Log:
     ----------
     directory : Path
     done : int
-        Number of completed epochs; events after them, of a run that was killed, are hidden.
+        Number of completed epochs; later events, which a killed run wrote, are hidden.
     """
 
     def __init__(self, directory: Path, *, done: int) -> None:

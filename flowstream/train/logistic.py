@@ -41,8 +41,8 @@ def fit_logistic(
     classes : int
         K; classes without videos get low scores.
     cost : float
-        C of the support vector machine's and scikit-learn's notation: the larger, the less
-        regularised.
+        C in the notation of support vector machines and scikit-learn; larger values mean less
+        regularisation.
     """
     inputs, targets = torch.from_numpy(features), torch.from_numpy(labels)
     weight = torch.zeros(classes, features.shape[1], dtype=torch.float64, requires_grad=True)
@@ -59,7 +59,7 @@ def fit_logistic(
     def loss() -> Tensor:
         optimiser.zero_grad()
         scores = inputs @ weight.T + bias
-        # divided by the cost and the number of videos: gradients of order 1 for all costs
+        # divided by the cost and the number of videos, so that gradients have order 1 for all costs
         value = nn.functional.cross_entropy(scores, targets)
         value = value + weight.square().sum() / (2 * cost * len(targets))
         torch.autograd.backward(value)
@@ -71,10 +71,11 @@ def fit_logistic(
 
 
 def rotate_features(features: Array) -> tuple[Array, Array]:
-    """Return features (N, R) with R <= N and the basis (R, D) that leads back to D dimensions.
+    """Return features (N, R) with R <= N, and the basis (R, D) that maps them back to D dimensions.
 
-    Weights that minimise `fit_logistic` lie in the span of the videos, so with more features than
-    videos the solution in that span, rotated back, is the solution.
+    Weights that minimise `fit_logistic` are in the span of the features of the videos. If there are
+    more features than videos, the problem can therefore be solved in this span, and the solution is
+    rotated back.
     """
     if features.shape[1] <= features.shape[0]:
         return features, np.eye(features.shape[1])
@@ -92,10 +93,10 @@ def compute_log_loss(scores: Array, labels: NDArray[np.int64]) -> float:
 
 
 def fit_temperature(scores: Array, labels: NDArray[np.int64]) -> float:
-    """Return the factor on the scores with the least log-loss, from 1/16 to 16.
+    """Return the factor of the scores, from 1/16 to 16, that minimises the log-loss.
 
-    Scores of videos that were not trained on become calibrated probabilities (Guo et al. 2017,
-    arXiv:1706.04599, section 4.2; the factor is the inverse of their temperature).
+    The scores must come from held-out videos. They become calibrated probabilities (Guo et al.
+    2017, arXiv:1706.04599, section 4.2; the factor is the inverse of their temperature).
     """
     factors = 2.0 ** np.linspace(-4, 4, 161)
     losses = [compute_log_loss(factor * scores, labels) for factor in factors]

@@ -15,7 +15,7 @@ from flowstream.train.recipe import StreamRecipe
 class Mixed:
     """A batch in which each video is mixed with another one.
 
-    The loss is `share` of that of `labels`, and the rest of that of `others`.
+    The loss is `share` times the loss for `labels`, plus `1 - share` times the loss for `others`.
     """
 
     inputs: dict[str, Tensor]
@@ -31,10 +31,11 @@ def mix_batch(
     *,
     generator: np.random.Generator,
 ) -> Mixed:
-    """Mix the videos of a batch in pairs, as the recipe says.
+    """Mix the videos of a batch in pairs with the parameters of the recipe.
 
-    Where it has both mixup and cutmix, one of them is drawn for each batch. All inputs and
-    segments of a video are mixed alike. Flow is mixed as it is, because its vectors add.
+    If the recipe has both mixup and cutmix, one of them is drawn for each batch. All inputs and
+    segments of a video are mixed in the same way. Flow vectors are mixed like other values, because
+    they are additive.
     """
     kinds = [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
     if not kinds or len(labels) < 2:
@@ -69,8 +70,8 @@ def drop_streams(
 ) -> dict[str, Tensor]:
     """Set one input of some videos to zero, so that a network does not rely on one stream alone.
 
-    Each video loses one of its inputs with `probability`, each with the same chance. Zero is the
-    mean colour of RGB, and no motion of flow.
+    With `probability`, one input of a video is set to zero; all inputs are equally likely. Zero is
+    the mean colour of RGB, and means no motion in flow.
     """
     if probability == 0 or len(inputs) < 2:
         return inputs

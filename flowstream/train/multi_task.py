@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from flowstream.train.recipe import StreamRecipe
 
 JOINT = "joint"
-"""Directory of the training of all heads, in that of the stream."""
+"""Name of the directory of the joint training, in the directory of the stream."""
 
 
 @dataclass(frozen=True)
 class OtherDataset:
-    """A dataset that a stream is trained on beside its own.
+    """Additional dataset that a stream is trained on.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ class MultiTaskTrainer(Trainer):
 
     Simonyan & Zisserman 2014 (arXiv:1406.2199), section 3.3: two softmax layers, one for UCF101
     and one for HMDB51, and the sum of their losses; each video has the loss of its own dataset.
-    Videos of all datasets are in one random order. The best epoch is chosen on the stream's own
-    validation videos, and the checkpoint holds the stream's own head only, like any other.
+    Videos of all datasets are shuffled together. The best epoch is chosen on the stream's own
+    validation videos. The checkpoint contains only the stream's own head, so it has the usual form.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class MultiTaskTrainer(Trainer):
         check_at_least("number of others", len(self.others), 1)
 
     def check_recipe(self, recipe: StreamRecipe) -> None:
-        """Raise `ParameterError` for what cannot be divided into heads."""
+        """Raise `ParameterError` for a recipe that cannot be divided into heads."""
         if recipe.stream == "both":
             raise ParameterError(
                 "trainer: got 'multi_task' with stream 'both', expected a stream of one input"
@@ -73,7 +73,7 @@ class MultiTaskTrainer(Trainer):
             )
 
     def checkpoint_bytes(self, recipe: StreamRecipe, classes: int) -> tuple[int, ...]:
-        """Return the bytes of both checkpoints of all heads, about, and of the own one."""
+        """Return the approximate bytes of both joint checkpoints and of the stream's own."""
         from flowstream.train.space import forecast_checkpoints
 
         own, last = forecast_checkpoints(recipe, classes)
@@ -86,7 +86,7 @@ class MultiTaskTrainer(Trainer):
         out: Path,
         **options: Unpack[FitOptions],
     ) -> Path:
-        """Train all heads in `out/joint`, and write the stream's own to `out/best.pt`."""
+        """Train all heads in `out/joint`, and write the stream's own head to `out/best.pt`."""
         from flowstream.dataset import read_split
         from flowstream.train.checkpoint import load_checkpoint, save_checkpoint
         from flowstream.train.fit import fit
@@ -106,9 +106,10 @@ class MultiTaskTrainer(Trainer):
 
 
 def join_splits(own: Split, others: list[Split]) -> Split:
-    """Return a split with the training videos of all, and the other parts of `own`.
+    """Return a split with the training videos of all splits, and the other parts of `own`.
 
-    Classes of the others get a prefix, `2/` for the second dataset, since names may be the same.
+    Classes of the others get a prefix, such as `2/` for the second dataset, because datasets may
+    have classes of the same name.
     """
     classes, train = list(own.classes), list(own.train)
     for number, other in enumerate(others, start=2):
@@ -119,7 +120,7 @@ def join_splits(own: Split, others: list[Split]) -> Split:
 
 
 def keep_own_head(joint: Checkpoint, classes: tuple[str, ...]) -> Checkpoint:
-    """Return the checkpoint of a network whose last layer has the first classes alone."""
+    """Return the checkpoint of the network with only the first classes in its last layer."""
     from flowstream.models.inspect.describe import build_on_meta
 
     recipe = joint.recipe
@@ -133,7 +134,7 @@ def keep_own_head(joint: Checkpoint, classes: tuple[str, ...]) -> Checkpoint:
 
 
 def _move(sample: Sample, offset: int, number: int) -> Sample:
-    """Return a video of another dataset, its name and group told from those of the first."""
+    """Return a video of another dataset, with prefixes that make its name and group unique."""
     return replace(
         sample,
         label=sample.label + offset,

@@ -117,8 +117,8 @@ def predict(
 def load_network(checkpoint: Checkpoint, clips: Clips) -> Classifier:
     """Return the trained network for the shape of the clips.
 
-    Clips of the whole frame are larger than those of training: the same weights are put into a
-    network that is built for the larger shape, which averages over space at its end.
+    Clips of the whole frame are larger than those of training. The same weights are therefore
+    loaded into a network that is built for the larger shape and averages over space at its end.
 
     Raises
     ------
@@ -133,8 +133,8 @@ def load_network(checkpoint: Checkpoint, clips: Clips) -> Classifier:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
         raise CheckpointError(
-            f"crops: got 'full', but model {checkpoint.recipe.model!r} works at the size of its "
-            "training only; use crops = 10"
+            f"crops: got 'full', but model {checkpoint.recipe.model!r} accepts only clips of the "
+            "size of its training; use crops = 10"
         ) from error
     return model.eval()
 
@@ -151,8 +151,8 @@ def score_videos(
 ) -> NDArray[np.float32]:
     """Return the (N, K) probabilities of the videos of `clips`, averaged over their views.
 
-    The model is put into evaluation mode and stays in it. Several processes share the videos, and
-    each returns the probabilities of all of them.
+    The model is set to evaluation mode. Several processes divide the videos among them, and each
+    process returns the probabilities of all videos.
     """
     model.eval()
     own = range(processes.rank, len(clips), processes.count)

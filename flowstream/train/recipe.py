@@ -1,4 +1,4 @@
-"""The recipe of one stream: a documented, checked, frozen dataclass."""
+"""Recipe of one stream: a documented frozen dataclass that checks its fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowstream.models.model import ClipShape, Model
 
 NOT_TRAINED = ("workers", "cache_features", "evaluation", "compile", "channels_last")
-"""Fields that change how a stream is computed or evaluated, not what it learns."""
+"""Fields that affect only the computation or evaluation of a stream, not its training result."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,11 @@ class StreamRecipe(Checked):
         on flow the temporal one.
     frames : int
         T of a clip: RGB frames, differences of frames, or flow fields (L). Simonyan & Zisserman
-        2014 (arXiv:1406.2199): 1 and 10. The default, with that of `size`, is the clip of 3D
-        networks, 16 x 112 x 112, with ten such clips to test on: C3D, Tran et al. 2015
+        2014 (arXiv:1406.2199): 1 and 10. The defaults of `frames` and `size` give the clip of 3D
+        networks, 16 x 112 x 112, with ten clips per test video: C3D, Tran et al. 2015
         (arXiv:1412.0767), section 3.
     step : int
-        Distance between successive frames or fields: 5 takes 5 frames per second of a video with
-        25.
+        Distance between successive frames or fields: 5 selects 5 of 25 frames per second.
     options : table
         Options of the model: backbone, pretrained, dropout, ....
     size : "WxH" or int
@@ -55,10 +54,10 @@ class StreamRecipe(Checked):
     bound : float
         Pixels of flow that become the value 1.
     mean_flow : bool
-        Subtract each field's mean vector, against camera motion. Simonyan & Zisserman 2014, section
-        3.1: +1.1 % at L = 10.
+        Subtract each field's mean vector to reduce camera motion. Simonyan & Zisserman 2014,
+        section 3.1: +1.1 % at L = 10.
     stacking : "flow", "trajectory" or "bidirectional"
-        Stacking of fields to a flow clip: as they are, along the trajectories of the first frame's
+        Stacking of fields to a flow clip: unchanged, along the trajectories of the first frame's
         pixels, or half of them backward from the middle frame, which requires stacks with backward
         flow. Simonyan & Zisserman 2014, table 1b: 81.0, 80.2 and 81.2 % on UCF101 at L = 10.
     camera : "stored", "removed" or "added"
@@ -81,37 +80,38 @@ class StreamRecipe(Checked):
         A key of `flowstream.train.TRAINERS`; `trainer_options` are its parameters. The fields from
         `layers` to `ema` belong to "gradient", the default.
     layers : "all" or "head"
-        Part that is trained: everything, or the last layer only, while all others stay in
-        evaluation mode.
+        Layers that are trained: all, or only the last layer, while all others stay in evaluation
+        mode.
     batch, accumulate : int
-        Videos in a batch on each process, and batches whose gradients one step adds up.
+        Videos in a batch on each process, and number of batches whose gradients are added per step.
     epochs : int
     optimiser : "sgd" or "adamw"
         SGD with Nesterov momentum, or AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
     learning_rate, momentum, weight_decay : float
-        Decay spares norms and biases (He et al. 2019, arXiv:1812.01187, section 3.1).
+        No decay of norms and biases (He et al. 2019, arXiv:1812.01187, section 3.1).
     backbone_rate : float
         Factor of the learning rate of all layers but the head.
     layer_decay : float
         Factor of the learning rate from one block of layers to the block before it, counted from
         the head (Howard & Ruder 2018, arXiv:1801.06146, section 3.2, divides by 2.6).
     schedule : "cosine" or "step"
-        Down to zero along a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or by `gamma` at
-        each of the `milestones` (epochs).
+        Decrease to zero along a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or by the
+        factor `gamma` at each of the `milestones` (epochs).
     warm_up : float
-        Epochs over which the learning rate grows from zero (Goyal et al. 2017, arXiv:1706.02677).
+        Number of epochs in which the learning rate grows from zero (Goyal et al. 2017,
+        arXiv:1706.02677).
     label_smoothing : float
-        Szegedy et al. 2016, arXiv:1512.00567, section 7, has 0.1.
+        Szegedy et al. 2016, arXiv:1512.00567, section 7, use 0.1.
     mixup, cutmix : float
         Parameters of the beta distribution from which the share of a second video is drawn; 0
-        mixes nothing (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
+        disables mixing (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
     drop_stream : float
-        Probability of leaving RGB or flow of a video out, for models of both (arXiv:1501.00102).
+        Probability of dropping RGB or flow of a video, for models of both (arXiv:1501.00102).
     clip_gradient : float or None
         Largest norm of the gradient.
     ema : float
-        Decay per step of the average of the weights that is validated and kept; 0 averages
-        nothing, 0.99 is about the last hundred steps.
+        Decay per step of the running average of the weights, which is validated and saved; 0
+        disables the average, 0.99 averages about the last hundred steps.
     amp : bool
         Half precision on CUDA; no effect on other devices.
     channels_last, compile : bool
@@ -123,14 +123,14 @@ class StreamRecipe(Checked):
         Train on the same clips in every epoch: the centre crops of evenly spaced moments, without
         augmentation.
     cache_features : bool
-        Compute the features of a CNN that is not trained (`cnn_rnn`) once, keep them in the run's
-        directory and train from those; requires `fixed_clips`. Changes no result but for rounding.
+        Compute the features of a CNN that is not trained (`cnn_rnn`) once, store them in the run's
+        directory and train on them; requires `fixed_clips`. Results change by rounding only.
     seed : int
         Seed of weights, order, crops and dropout.
     validate_every : int
-        Epochs from one validation to the next; the last is always validated.
+        Number of epochs between validations; the last epoch is always validated.
     validation : table
-        See `Evaluation`; few clips, because it is done often.
+        See `Evaluation`; the default has few clips, because validation is frequent.
     evaluation : table
         See `Evaluation`; 25 x 10 is Simonyan & Zisserman 2014, section 5, and TSN. It does not
         belong to the training: after a change the stream is evaluated again, but not trained again.
@@ -235,7 +235,7 @@ class StreamRecipe(Checked):
         """Shape of the clips that the network is built for."""
         from flowstream.models.model import ClipShape
 
-        # A network of both is built for the shape of its flow.
+        # A network of RGB and flow is built for the shape of its flow.
         channels = INPUTS[self.inputs[-1]].channels + len(self.channels)
         return ClipShape(channels, self.frames, *self.rows_columns)
 

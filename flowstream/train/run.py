@@ -1,4 +1,4 @@
-"""A training run between two epochs: its state, and how the state is saved and restored."""
+"""State of a training run between two epochs; saving and restoring this state."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Run:
     def save(self, out: Path) -> None:
         """Write `best.pt` if this epoch is the best, and `last.pt`.
 
-        `best.pt` comes first, because a run that is killed between the two writes then repeats the
-        epoch and writes both.
+        `best.pt` is written first: if a run is killed between the two writes, the next run repeats
+        the epoch and writes both files.
         """
         if self.processes.is_main:
             if is_best(self.history):
@@ -89,7 +89,8 @@ class Run:
     def restore(self, found: Checkpoint, out: Path) -> None:
         """Continue from `last.pt`, a checkpoint of the same run.
 
-        The number of epochs may have grown: the run continues with the schedule of the new number.
+        The number of epochs may have increased. The run then continues with the schedule for the
+        new number.
 
         Raises
         ------
@@ -154,7 +155,7 @@ def start_run(
 ) -> Run:
     """Start a new run, or continue the one whose `last.pt` is in `out`.
 
-    Its random weights are drawn from torch's global generator, which gets the recipe's seed.
+    Random weights are drawn from torch's global generator, which is seeded with the recipe's seed.
     """
     clips = training_clips(recipe, split.train)
     validation = None
@@ -217,7 +218,7 @@ def _make_scorer(model: Classifier, recipe: StreamRecipe) -> nn.Module:
 
 
 def _cache_features(run: Run, out: Path) -> None:
-    """Compute the features of the run's clips where they are missing, and train from them."""
+    """Compute missing features of the run's clips, and replace the clips by their features."""
     if not isinstance(run.model, FeatureClassifier):
         raise ParameterError(f"cache_features: model {run.recipe.model!r} has no features to cache")
     keep = partial(cached_features, network=run.model, recipe=run.recipe, device=run.device)

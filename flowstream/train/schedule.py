@@ -33,8 +33,8 @@ def learning_rate(recipe: StreamRecipe, epoch: float) -> float:
 def make_optimiser(recipe: StreamRecipe, model: Classifier) -> optim.Optimizer:
     """Return the optimiser of the parameters that are trained.
 
-    Weights decay, norms and biases do not. Each group has an entry `scale`, the factor of the
-    learning rate of its layers.
+    Weight decay is applied to weights, but not to norms and biases. Each group has an entry
+    `scale`, the factor of the learning rate of its layers.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     scales = _layer_scales(recipe, model)

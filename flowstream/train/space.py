@@ -1,4 +1,4 @@
-"""Disk space of checkpoints, forecast from the shapes of a network's weights."""
+"""Disk space of checkpoints, estimated from the shapes of a network's weights."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class FitOptions(TypedDict):
 
 
 class Trainer(ABC):
-    """Training method of a stream; subclasses are frozen dataclasses of its parameters."""
+    """Training method of a stream; subclasses are frozen dataclasses with its parameters."""
 
     name: ClassVar[str]
     """Its name in TRAINERS."""
@@ -35,13 +35,13 @@ class Trainer(ABC):
         """Raise `ParameterError` if the trainer cannot train the recipe's model."""
 
     def checkpoint_bytes(self, recipe: StreamRecipe, classes: int) -> tuple[int, ...]:
-        """Return about how many bytes each checkpoint takes that the trainer keeps."""
+        """Return the approximate number of bytes of each checkpoint that the trainer keeps."""
         from flowstream.train.space import forecast_checkpoints
 
         return forecast_checkpoints(recipe, classes)[:1]
 
     def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
-        """Return scores of the training videos by models that did not see them, if there are any.
+        """Return cross-validated scores of the training videos; None if there are none.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class Trainer(ABC):
         Raises
         ------
         ScoresError
-            If they are damaged, or belong to another checkpoint.
+            If the scores are damaged, or belong to another checkpoint.
         """
         return None
 
@@ -67,7 +67,7 @@ class Trainer(ABC):
     ) -> Path:
         """Train a stream and return the path of its checkpoint.
 
-        A run that was interrupted is continued. One that is complete returns at once.
+        An interrupted run is continued. For a complete run, the method returns immediately.
 
         Parameters
         ----------
@@ -81,5 +81,5 @@ class Trainer(ABC):
         Raises
         ------
         FlowstreamError
-            If `out` holds another run, or the stream cannot be trained.
+            If `out` contains another run, or the stream cannot be trained.
         """

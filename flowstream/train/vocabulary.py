@@ -1,4 +1,4 @@
-"""The vocabulary of a network's features, learnt once from the training clips and cached."""
+"""Vocabulary of a network's features, computed once from the training clips and cached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowstream.train.recipe import StreamRecipe
 
 CLIPS = 200
-"""Largest number of training videos that a vocabulary is learnt from, evenly spread."""
+"""Maximum number of training videos for a vocabulary; they are evenly spaced."""
 
 
 def prepare_vocabulary(
@@ -34,9 +34,9 @@ def prepare_vocabulary(
     device: torch.device,
     progress: bool,
 ) -> None:
-    """Learn the vocabulary of a network from training videos, or read it if it was learnt before.
+    """Compute the vocabulary of a network from training videos, or read it from its file.
 
-    The file is named by everything that it depends on: the network, the videos and their flow.
+    The name of the file depends on the network, the videos and their flow.
 
     Raises
     ------
