@@ -1,4 +1,4 @@
-"""Contract of a flow method: from pairs of frames to flow fields."""
+"""Interface of a flow method, which estimates flow fields of pairs of frames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FlowMethod(ABC):
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
-        """Return the values that each choice of the parameter `preset` gives to the others."""
+        """Return the values of the other parameters for each value of the parameter `preset`."""
         return {}
 
     @property
@@ -68,7 +68,7 @@ class FlowMethod(ABC):
     def both_directions(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
         """Estimate the flow from each first frame to its second frame, and in reverse.
 
-        The result is that of two calls, the second one with swapped frames, but intermediate
+        The result equals that of two calls, the second one with swapped frames, but intermediate
         results may be shared. The backward field is anchored on the second frame: the point at
         (x, y) there is at (x+dx, y+dy) in the first frame. Parameters and errors are those of
         `__call__`.

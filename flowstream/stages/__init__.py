@@ -1,4 +1,4 @@
-"""The stages of a recipe in their order, called by the command line and the pipelines."""
+"""Stages of a recipe in their order, for the command line and the pipelines."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def check_videos(recipe: Recipe) -> Split:
     SplitError
         As `check_split` does, or if the split cannot be read.
     RecipeError
-        If the stacks will lack what a stream needs.
+        If the stacks will not contain an input of a stream.
     ExtractionError
         If the sources cannot be read, or their videos would give fields of several sizes.
     """
@@ -76,7 +76,7 @@ def check_videos(recipe: Recipe) -> Split:
 def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> None:
     """Raise if the checkpoints of a recipe will not fit on the disk of its output directory.
 
-    Files that exist count as space, because new ones replace them.
+    The size of existing files counts as free space, because new files replace them.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> No
     classes : int
         Number of classes.
     runs : int
-        Number of trainings, each with checkpoints of its own.
+        Number of trainings, each with its own checkpoints.
 
     Raises
     ------
     CheckpointError
-        With the space that is needed and the space that is free.
+        The message states the required and the free space.
     """
     from flowstream.extract.forecast import readable_bytes
     from flowstream.extract.trial import free_bytes
@@ -104,7 +104,7 @@ def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> No
         existing = sum(path.stat().st_size for path in files if path.is_file())
         needed += max(0, sum(kept) - existing)
         largest = max(largest, *kept)
-    # A checkpoint is written completely before it replaces the one before.
+    # A new checkpoint is written completely before it replaces the old one.
     needed = runs * needed + largest
     free = free_bytes(recipe.out)
     if needed > free:
@@ -115,7 +115,7 @@ def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> No
 
 
 def check_split(split: Split, *, where: str) -> None:
-    """Raise for splits that cannot be trained or tested on, and warn of doubtful ones.
+    """Raise if a split cannot be used for training and testing; warn if parts share groups.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def check_split(split: Split, *, where: str) -> None:
 
 
 def _check_inputs(recipe: Recipe) -> None:
-    """Raise `RecipeError` if the table [extract] leaves out what a stream reads from stacks."""
+    """Raise `RecipeError` if a stream needs data that the table [extract] does not store."""
     from flowstream.train.clips import make_inputs
 
     extract = recipe.extract
@@ -191,7 +191,7 @@ def _check_sizes(recipe: Recipe, jobs: Sequence[Job]) -> None:
 
 
 def _field_size(recipe: Recipe, job: Job) -> Size | None:
-    """Return the size of a video's fields; None if it cannot be read, which extraction reports."""
+    """Return the size of a video's fields; None if it is unreadable, which extraction reports."""
     from flowstream.store import open_stack
     from flowstream.video import probe
 

@@ -1,4 +1,4 @@
-"""Scores of trained streams: computed once for each protocol, then read."""
+"""Scores of trained streams, computed once for each protocol and then read from files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Result of an evaluation: measures, and the scores that were measured, by stream."""
+    """Result of an evaluation: measures and scores by stream."""
 
     protocol: str
     part: str
@@ -44,7 +44,7 @@ def score_stream(
     path: Path | None = None,
     progress: bool = True,
 ) -> Scores:
-    """Return a stream's scores of a part; read them if this checkpoint gave them before.
+    """Return a stream's scores of a part, from their file if they belong to this checkpoint.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def score_stream(
     part : "train", "validation" or "test"
     checkpoint : Path
     views : Evaluation or None
-        None is the evaluation of the recipe.
+        None means the evaluation of the recipe.
     path : Path or None
-        File of the scores; None is the stream's own.
+        File of the scores; None means the default file of the stream.
     progress : bool
         Show a progress bar on stderr.
     """
@@ -96,9 +96,9 @@ def score_stream(
 
 
 def read_held_out(recipe: Recipe, name: str, split: Split, *, checkpoint: Path) -> Scores | None:
-    """Return a stream's cross-validated scores of the training videos, to fit the fusion on.
+    """Return a stream's cross-validated scores of the training videos, for fitting the fusion.
 
-    None if there are validation videos for that, or if the trainer does not cross-validate.
+    None if there are validation videos, or if the trainer does not cross-validate.
     """
     from flowstream.train import TRAINERS
 
@@ -113,7 +113,7 @@ def read_held_out(recipe: Recipe, name: str, split: Split, *, checkpoint: Path) 
 def fuse_streams(
     recipe: Recipe, fitting: Sequence[Scores], testing: Sequence[Scores]
 ) -> tuple[Scores | None, FittedFusion | None]:
-    """Fit the recipe's fusion and fuse; return None and None for a single stream."""
+    """Fit the recipe's fusion and fuse the scores; return (None, None) for a single stream."""
     if len(testing) < 2:
         return None, None
     fitted = recipe.make_fusion().fit(fitting)
@@ -128,10 +128,10 @@ def evaluate_run(
     streams: Sequence[str] = (),
     progress: bool = True,
 ) -> Evaluated:
-    """Score the streams of a trained run by any protocol, and fuse them.
+    """Score the streams of a trained run with any protocol, and fuse them.
 
     The scores and the report of the run are not changed. The new scores are written to a directory
-    of the protocol below `evaluations/`.
+    with the name of the protocol below `evaluations/`.
 
     Raises
     ------

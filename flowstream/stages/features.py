@@ -15,7 +15,7 @@ from flowstream.stages.recipe import Recipe
 if TYPE_CHECKING:
     from flowstream.train.run import Run
 
-# Steps that are timed each way, after a first one that allocates memory.
+# Number of steps that are timed with and without the cache, after a first step for allocation.
 _TIMED = 8
 
 
@@ -23,7 +23,8 @@ _TIMED = 8
 class KeptFeatures:
     """Cached features of a stream, and the time of an epoch with and without them.
 
-    `seconds` is the time of computing them, almost 0 if they existed; `steps` were timed each way.
+    `seconds` is the time for computing the features, about 0 if they existed. `steps` is the number
+    of steps that were timed with and without the features.
     """
 
     stream: str
@@ -42,7 +43,7 @@ class KeptFeatures:
 
 
 def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the streams of a recipe that cache features: those that were named, or all.
+    """Return the streams of a recipe that cache features, or those of them in `names`.
 
     Raises
     ------
@@ -52,13 +53,13 @@ def caching_streams(recipe: Recipe, names: Sequence[str] = ()) -> tuple[str, ...
     known = tuple(name for name, stream in recipe.streams.items() if stream.cache_features)
     if not known:
         raise RecipeError(
-            f"streams: none of {', '.join(recipe.streams)} keeps features; give one "
+            f"streams: none of {', '.join(recipe.streams)} caches features; set in one of them "
             "model = 'cnn_rnn', fixed_clips = true and cache_features = true"
         )
     for name in names:
         if name not in known:
             raise RecipeError(
-                f"streams.{name}: keeps no features; those that do: {', '.join(known)}"
+                f"streams.{name}: does not cache features; streams that do: {', '.join(known)}"
             )
     return tuple(names) or known
 
@@ -124,7 +125,7 @@ def _epoch_seconds(run: Run) -> tuple[int, float]:
         ends.append(time.perf_counter())
     if len(ends) < 2:
         raise RecipeError(
-            f"batch: got {run.recipe.batch}, one step an epoch; expected a smaller one, to time "
-            "steps by"
+            f"batch: got {run.recipe.batch}, which gives one step per epoch; expected a smaller "
+            "batch, because the timing needs several steps"
         )
     return len(ends) - 1, (ends[-1] - ends[0]) / (len(ends) - 1) * len(batches)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def write_overlay(prediction: Prediction, path: Path, *, top: int = 3) -> Path:
     """Write the video of a prediction with the most probable classes of each moment.
 
-    A class is drawn as its name on a bar whose length is its probability. Sides are cut to even
-    numbers, which most players need.
+    A class is drawn as its name on a bar whose length is its probability. The sides of the frames
+    are cropped to even lengths, which most players require.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Prediction of the classes of new videos by a trained run, with the flow of its training."""
+"""Prediction of the classes of new videos with a trained run and its flow spec."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Prediction:
         Probabilities of the whole video, fused if there are several streams.
     streams : mapping from stream to (K,)
     times : (M,)
-        Seconds, for the probabilities over time.
+        Moments of the probabilities over time, in seconds.
     over_time : (M, K)
-        Probabilities of the moments; empty unless they were asked for.
+        Probabilities at these moments; empty unless requested.
     """
 
     video: Path
@@ -66,8 +66,7 @@ class Predictor:
     Raises
     ------
     CheckpointError
-        If a stream is not trained, or the streams were trained on other flow or classes than the
-        first.
+        If a stream is not trained, or was trained on other flow or classes than the first stream.
     """
 
     def __init__(self, recipe: Recipe, *, streams: Sequence[str] = ()) -> None:
@@ -92,7 +91,7 @@ class Predictor:
         self._fitted = self._fit_fusion() if len(names) > 1 else None
 
     def settings(self) -> ExtractSettings:
-        """Return the settings that make stacks like those of training."""
+        """Return the settings for extracting stacks like those of the training."""
         from flowstream.codec import CODECS
         from flowstream.extract import ExtractSettings
         from flowstream.flow import METHODS, STABILISERS
@@ -208,7 +207,7 @@ class Predictor:
         return FUSIONS["average"]().fit([_make_placeholder(name, self.classes) for name in names])
 
     def _leading(self) -> Checkpoint:
-        """Return the checkpoint whose flow is computed: the first that sees flow, or the first."""
+        """Return the checkpoint whose flow spec is used: the first that sees flow, or the first."""
         every = list(self.checkpoints.values())
         return next((one for one in every if one.recipe.uses_flow), every[0])
 
@@ -234,14 +233,14 @@ def predict_videos(
     jobs: int | None = None,
     progress: bool = True,
 ) -> tuple[list[Prediction], list[str]]:
-    """Extract the flow of videos as in training, and predict them.
+    """Extract the flow of videos as in training, and predict their classes.
 
     Parameters
     ----------
     predictor : Predictor
     sources : paths of videos or directories
     stacks : Path
-        Directory for their stacks; those that exist are used.
+        Directory for their stacks; existing stacks are used.
     every : float, optional
         Seconds between the moments of the probabilities over time.
     jobs : int, optional

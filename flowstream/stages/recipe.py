@@ -1,4 +1,4 @@
-"""The recipe of one experiment, from its videos to its fused scores."""
+"""Recipe of one experiment, from its videos to its fused scores."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class DatasetRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(DatasetRecipe):
-    """One experiment: its videos, how they are split, and what is trained on them.
+    """One experiment: its videos, their split, and the streams that are trained on them.
 
     `DatasetRecipe` documents the other parameters.
 
@@ -90,10 +90,10 @@ class Recipe(DatasetRecipe):
         return self.features or self.out / "features"
 
     def check_networks(self) -> None:
-        """Raise for networks and a fusion that would otherwise fail after the extraction.
+        """Raise if a network or the fusion would otherwise fail after the extraction.
 
-        A stream whose training has begun no longer needs pretrained weights, because its directory
-        has a checkpoint.
+        A stream whose training has started does not need pretrained weights again, because its
+        directory has a checkpoint.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Recipe(DatasetRecipe):
 
 
 RESERVED = ("stacks", "report", "fused", "features", "pooled", "evaluations")
-"""Names of directories of a run, which no stream may have."""
+"""Names of directories of a run, which are not allowed as names of streams."""
 
 
 def check_names(names: Iterable[str], table: str) -> None:

@@ -1,4 +1,4 @@
-"""A piece of a live source, written to a file."""
+"""Recording of a live source to a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def record(source: str, path: Path, *, seconds: float) -> Path:
     path : Path
         File to write, with the time stamps at which the frames arrived.
     seconds : float
-        Length of the recording; a source that ends earlier gives less.
+        Length of the recording; it is shorter if the source ends earlier.
 
     Raises
     ------

@@ -26,7 +26,7 @@ REPEATS = "repeats.json"
 
 @dataclass(frozen=True)
 class Repeat:
-    """One training among several: a recipe with a directory of its own, and perhaps a split."""
+    """One of several trainings: a recipe with its own directory, and optionally a split."""
 
     name: str
     recipe: Recipe
@@ -41,7 +41,8 @@ class Repeated:
     ----------
     results : mapping from the name of the repeat to its Result
     pooled : mapping from stream to Measures
-        Of the test videos of all repeats together, where each video was tested once; else empty.
+        Measures of the test videos of all repeats together if each video was tested once;
+        otherwise empty.
     report : Path or None
         Report of the pooled scores.
     """
@@ -75,12 +76,12 @@ def make_repeats(
     """Return the trainings of a cross-validation, or one for each official split or seed.
 
     The directories of the repeats are below that of the recipe, and all share its stacks. Folds and
-    groups divide all videos of the dataset, those of the stacks or those that `split` lists.
+    groups divide all videos of the dataset: the videos of the stacks, or those that `split` lists.
 
     Raises
     ------
     ParameterError, SplitError
-        Unless exactly one kind of repetition is asked for; if there are fewer groups than folds.
+        If not exactly one kind of repetition is requested, or there are fewer groups than folds.
     """
     kinds = [bool(splits), bool(folds), leave_one_group_out, bool(seeds)]
     if sum(kinds) != 1:
@@ -134,7 +135,7 @@ def make_repeats(
 
 
 def check_repeats(recipe: Recipe, **kinds: Any) -> None:
-    """Check the split of each repeat, and the space of all, before any video is extracted."""
+    """Check the splits and the total disk space of all repeats, before any video is extracted."""
     split = check_videos(recipe)
     where = ", ".join(map(str, recipe.extract.sources))
     repeats = make_repeats(recipe, **kinds, split=split)
@@ -261,7 +262,7 @@ def _read(recipe: Recipe) -> Split:
 
 
 def _divide_groups(samples: Sequence[Sample], folds: int, *, seed: int) -> list[list[str]]:
-    """Divide the groups into folds with about equal numbers of each class; 0: a fold per group.
+    """Divide groups into folds with about equal numbers of each class; 0: one fold per group.
 
     The largest groups are placed first, each into the fold that has the fewest videos of the
     group's classes.

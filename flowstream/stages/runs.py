@@ -1,4 +1,4 @@
-"""The directory of a run: its recipe, written beside the results, and its summary."""
+"""Directory of a run: its recipe, which is stored with the results, and its summary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RECORD = "recipe.json"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Facts about a run that need no network.
+    """Facts about a run, collected without loading a network.
 
     `top1` is the accuracy of each stream on the test part; it is empty until the run is complete.
     """
@@ -60,12 +60,12 @@ def write_run(recipe: Recipe) -> None:
 
 
 def load_run(directory: Path, *, settings: Iterable[str] = ()) -> Recipe:
-    """Return the recipe of a run from its directory, with settings overridden.
+    """Return the recipe of a run from its directory, changed by `settings`.
 
     Raises
     ------
     RecipeError
-        If the directory holds no run, or a setting does not fit.
+        If the directory contains no run, or a setting is invalid.
     """
     path = directory / RECORD
     try:
@@ -90,7 +90,7 @@ def list_runs(directory: Path) -> list[RunSummary]:
 
 
 def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
-    """Move aside the streams whose training does not belong to this recipe, videos or flow.
+    """Rename the directories of streams that were trained on another recipe, videos or flow.
 
     A stream that does not depend on the change is kept. For example, RGB streams do not depend on
     the flow method.
@@ -98,7 +98,7 @@ def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
     Returns
     -------
     list of str
-        Names of the streams that were moved to `NAME.before-DATE`.
+        Names of the streams whose directory was renamed to `NAME.before-DATE`.
     """
     from flowstream.store import open_stack
     from flowstream.train.checkpoint import load_checkpoint, refuse_other_stacks
@@ -127,7 +127,7 @@ def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
             count += 1
             target = first.with_name(f"{first.name}-{count}")
         os.replace(directory, target)
-        Progress().say(f"{name}: trained otherwise before; moved to {target}, training again")
+        Progress().say(f"{name}: trained with other settings; moved to {target}, training again")
         moved.append(name)
     return moved
 

@@ -36,7 +36,7 @@ class Result:
     Parameters
     ----------
     measures : mapping from stream to Measures
-        Of the test part; `fused` where there are several streams.
+        Measures of the test part; with `fused` if there are several streams.
     weights : mapping from stream to float
         Weights of the fusion, if it has weights.
     most_frequent : float
@@ -45,7 +45,7 @@ class Result:
         Summary of the split.
     report : Path
     scores : mapping from stream to Scores
-        Scores that were measured.
+        Scores of the test part.
     """
 
     measures: Mapping[str, Measures]
@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, *, extract: bool = True, progress: bool = True) -> N
     Raises
     ------
     FlowstreamError
-        If the networks, the videos or their split do not fit, the disk is too small, or a video
+        If the networks, the videos or their split are invalid, the disk is too small, or a video
         failed.
     """
     recipe.check_networks()
@@ -92,7 +92,7 @@ def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = Tru
     Raises
     ------
     ExtractionError
-        If a video failed; the others are done.
+        If a video failed; all other videos are extracted.
     """
     from flowstream.extract import RunOptions, extract, plan
 
@@ -106,8 +106,8 @@ def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = Tru
         count = len(summary.failed)
         raise ExtractionError(
             f"{count} video{'s' if count > 1 else ''} failed, the first: "
-            f"{summary.failed[0].error}; all are in {directory / 'extract.jsonl'}. Repair or "
-            "remove them, or train on the stacks that were made: flowstream train --no-extract"
+            f"{summary.failed[0].error}; {directory / 'extract.jsonl'} lists all. Repair or "
+            "remove them, or train on the existing stacks: flowstream train --no-extract"
         )
     return summary
 
@@ -115,8 +115,9 @@ def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = Tru
 def train_streams(recipe: Recipe, *, progress: bool = True, retrain: bool = False) -> Result:
     """Train, evaluate and fuse the streams of a recipe on its stacks, and write the report.
 
-    Each stream's directory gets its checkpoints, logs and `scores.npz` of the test videos, and the
-    scores that the fusion is fitted on (validation, or training where nothing is held out).
+    The directory of each stream contains its checkpoints, logs and `scores.npz` of the test videos,
+    and the scores on which the fusion is fitted (of validation videos, or of training videos if
+    there are no validation videos).
 
     Raises
     ------
@@ -138,9 +139,9 @@ def train_checked(
 ) -> Result:
     """Train the streams of a recipe whose networks have been checked.
 
-    With `split`, the videos are divided by it and not by the recipe. With `retrain`, streams that
-    were trained on other flow, videos or by another recipe are moved aside and trained again; the
-    others keep their training.
+    If `split` is given, it replaces the split of the recipe. With `retrain`, the directories of
+    streams that were trained on other flow, other videos or with another recipe are renamed, and
+    these streams are trained again; the others are kept.
     """
     from flowstream.dataset import read_split
     from flowstream.device import choose_device
@@ -196,7 +197,7 @@ def train_checked(
 def _write_report(
     recipe: Recipe, split: Split, scores: Mapping[str, Scores], *, fitted: FittedFusion | None
 ) -> Path:
-    """Write the report of a run, with pages of the videos that it shows."""
+    """Write the report of a run, and pages of the videos in it."""
     from flowstream.report.cards import CardSource, make_cards
     from flowstream.report.write import write_report
 

@@ -1,4 +1,4 @@
-"""Short trials before a long training: learn a few videos by heart, and find a learning rate."""
+"""Short trials before a long training: memorise a few videos, and find a learning rate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Overfit:
-    """Result of learning a few videos by heart."""
+    """Result of a training that should memorise a few videos."""
 
     videos: int
     epochs: int
@@ -65,10 +65,10 @@ class RateSearch:
 def overfit_streams(
     recipe: Recipe, count: int, *, progress: bool = True, epochs: int = 60
 ) -> dict[str, Overfit]:
-    """Train each stream on `count` videos until it knows them, without augmentation.
+    """Train each stream on `count` videos without augmentation until it has memorised them.
 
-    A stream that cannot learn a few videos by heart has a fault (wrong labels, a learning rate that
-    is far off, a network without its input). The runs are in `out/overfit/`.
+    A stream that cannot memorise a few videos has a fault (wrong labels, an unsuitable learning
+    rate, a network without its input). The runs are in `out/overfit/`.
     """
     from flowstream.dataset import read_split
     from flowstream.train.checkpoint import load_checkpoint
@@ -105,7 +105,7 @@ def overfit_streams(
 def find_rates(
     recipe: Recipe, *, steps: int = 60, lowest: float = 1e-6, progress: bool = True
 ) -> dict[str, RateSearch]:
-    """Raise the learning rate of each stream step by step, and watch the loss.
+    """Increase the learning rate of each stream step by step, and record the loss.
 
     Nothing is written. The search of a stream ends when its loss is four times the lowest.
     """
@@ -181,7 +181,7 @@ def search_rate(
 
 
 def _as_gradient(stream: StreamRecipe) -> StreamRecipe:
-    """Return the stream with the trainer that has epochs and a learning rate."""
+    """Return the stream with the gradient trainer, which has epochs and a learning rate."""
     return replace(
         stream, trainer="gradient", trainer_options={}, augment=stream.augment or DEFAULT
     )

@@ -1,4 +1,4 @@
-"""Comparison of many models on one dataset at one budget: accuracy and cost."""
+"""Comparison of many models on one dataset with the same budget: accuracy and cost."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ class ZooRecipe(DatasetRecipe):
     Parameters
     ----------
     stream : table
-        Fields of `StreamRecipe` that all models share, among them the budget.
+        Fields of `StreamRecipe` that all models share, including the budget.
     models : table of tables by name
-        Fields of a single model: `model` where it is not the table's name, `options`, and other
-        fields of `StreamRecipe`.
+        Fields of a single model: `model` if it differs from the name of the table, `options`, and
+        other fields of `StreamRecipe`.
     toy : ToyRecipe or None
         Action set to render; None compares on existing videos.
     """
@@ -147,9 +147,9 @@ class ZooRecipe(DatasetRecipe):
 
 
 def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
-    """Train and test every model of a zoo, and write the comparison beside them.
+    """Train and test every model of a zoo, and write the comparison to the same directory.
 
-    Models that are complete are skipped; one that was interrupted is continued.
+    Complete models are skipped, and an interrupted one is continued.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def compare_models(recipe: ZooRecipe, *, progress: bool = True) -> Path:
 
 
 def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]) -> Comparison:
-    """Return the comparison: models that see no order first, and the accuracy without motion."""
+    """Make the comparison, with the models that do not see the order of frames first."""
     from flowstream.report.comparison import Comparison
 
     stream, toy = next(iter(recipe.streams.values())), recipe.toy

@@ -92,7 +92,7 @@ def test_an_epoch_of_one_step_cannot_be_timed(path: Path) -> None:
     extract_flow(recipe.extract, recipe.stack_directory, progress=False)
     stream = {**vars(recipe.streams["spatial"]), "batch": 4}
     recipe = loaded(path, streams={"spatial": stream}, stacks=str(recipe.stack_directory))
-    with pytest.raises(RecipeError, match="one step an epoch"):
+    with pytest.raises(RecipeError, match="one step per epoch"):
         keep_features(
             build(Recipe, {**vars(recipe), "out": path.parent / "one"}, where="test"), "spatial"
         )
