@@ -1,8 +1,8 @@
-"""Late fusion: the scores of several streams into one, aligned by the names of the videos.
+"""Late fusion: combination of the scores of several streams, aligned by the names of the videos.
 
-`FUSIONS[name](**parameters).fit(parts)` takes one `Scores` for each stream, of videos that may be
-learnt from, and returns a fitted fusion, which takes the same streams' scores of any part. All
-choices are made in `fit`, so that no test score can influence them.
+`FUSIONS[name](**parameters).fit(parts)` takes one `Scores` per stream, of videos that may be used
+for fitting, and returns a fitted fusion. The fitted fusion combines scores of the same streams for
+any part. All choices are made in `fit`, so test scores cannot influence them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Put the rows of several streams' scores into one order of videos."""
+"""Alignment of the scores of several streams to one order of videos."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def align(parts: Sequence[Scores]) -> tuple[Scores, ...]:
     Raises
     ------
     ScoresError
-        If there is no part, two are of one stream, a video occurs twice, or the parts differ in
-        their classes, their videos, a video's label or the part of the dataset.
+        If there are no scores, two belong to the same stream, a video occurs twice, or they differ
+        in classes, videos, the label of a video or the part of the dataset.
     """
     if not parts:
         raise ScoresError("no scores to fuse; expected those of at least one stream")
@@ -34,7 +34,7 @@ def align(parts: Sequence[Scores]) -> tuple[Scores, ...]:
 
 
 def shorten(names: Iterable[str], most: int = 3) -> str:
-    """Return the names in one line, such as `a, b, c and 5 more`."""
+    """Format names in one line, such as `a, b, c and 5 more`."""
     every = list(names)
     shown = ", ".join(every[:most])
     return shown if len(every) <= most else f"{shown} and {len(every) - most} more"

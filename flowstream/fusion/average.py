@@ -18,5 +18,5 @@ class Average(Fusion):
     name: ClassVar[str] = "average"
 
     def fit(self, parts: Sequence[Scores]) -> Mixture:
-        """Return equal weights; nothing is learnt."""
+        """Return the mixture with equal weights; nothing is fitted."""
         return average_streams(parts, mean="arithmetic")

@@ -18,19 +18,19 @@ F = TypeVar("F", bound="FittedFusion")
 
 
 class Fusion(ABC):
-    """Fusion of streams; subclasses are frozen dataclasses of its parameters."""
+    """Fusion of streams; subclasses are frozen dataclasses with its parameters."""
 
     name: ClassVar[str]
     """Its name in FUSIONS."""
 
     @abstractmethod
     def fit(self, parts: Sequence[Scores]) -> FittedFusion:
-        """Fit to one `Scores` for each stream, of videos that may be learnt from.
+        """Fit to one `Scores` per stream, of videos that may be used for fitting.
 
         Raises
         ------
         ScoresError
-            If `align` refuses the parts, or something would be learnt from test scores.
+            If `align` rejects the parts, or the fusion would be fitted on test scores.
         """
 
 
@@ -42,7 +42,7 @@ class FittedFusion(ABC):
     ----------
     streams : names of the streams, in the order of fitting
     fitted_on : str
-        Part of the dataset whose scores `fit` was given.
+        Part of the dataset on whose scores the fusion was fitted.
     """
 
     streams: tuple[str, ...]
@@ -53,7 +53,7 @@ class FittedFusion(ABC):
         """Return the fused probabilities (N, K) of scores (streams, N, K)."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Return what was fitted, as plain data for a report."""
+        """Return the fitted values as plain data for a report."""
         return {}
 
     def __call__(self, parts: Sequence[Scores]) -> Scores:
@@ -62,12 +62,13 @@ class FittedFusion(ABC):
         Returns
         -------
         Scores
-            Stream `fused`, its videos in the order of the first part's; rows sum to 1.
+            Scores of the stream `fused`, in the order of the videos of the first part; rows sum
+            to 1.
 
         Raises
         ------
         ScoresError
-            If the streams are not the fitted ones, or `align` refuses them.
+            If the streams are not the fitted ones, or `align` rejects their scores.
         """
         aligned = {part.stream: part for part in align(parts)}
         if set(aligned) != set(self.streams):
@@ -82,18 +83,18 @@ class FittedFusion(ABC):
 
 
 def fit_nothing(fitted: type[F], parts: Sequence[Scores]) -> F:
-    """Return a fusion of these streams that has no fitted values."""
+    """Return a fitted fusion of these streams that has no fitted values."""
     aligned = align(parts)
     return fitted(tuple(part.stream for part in aligned), aligned[0].part)
 
 
 def check_may_learn(name: str, parts: Sequence[Scores]) -> None:
-    """Raise `ScoresError` if parameters would be learnt from test scores or unlabelled videos."""
+    """Raise `ScoresError` if parameters would be fitted on test scores or unlabelled videos."""
     first = parts[0]
     if first.part == "test":
         raise ScoresError(
-            f"fusion {name!r}: got test scores, expected those of validation or training, because "
-            "something is learnt from them"
+            f"fusion {name!r}: got test scores, expected scores of validation or training videos, "
+            "because its parameters are fitted on them"
         )
     if unknown := int((first.labels < 0).sum()):
         raise ScoresError(

@@ -22,29 +22,29 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LogLinear(Fusion):
-    """Product of the streams' probabilities, each to its own power.
+    """Product of the streams' probabilities, each with its own exponent.
 
-    The logarithmic opinion pool (Genest & Zidek 1986, doi:10.1214/ss/1177013825). The exponents
-    are not negative and minimise the log-loss on held-out videos, so an overconfident or a poor
-    stream gets a small one, and 0 removes it. They need not sum to 1: their sum is the inverse of
-    a common temperature.
+    This is the logarithmic opinion pool (Genest & Zidek 1986, doi:10.1214/ss/1177013825). The
+    exponents are not negative and minimise the log-loss on held-out videos. An overconfident or
+    poor stream therefore gets a small exponent, and 0 removes it. The exponents need not sum to 1:
+    their sum is the inverse of a common temperature.
 
-    Held-out videos resemble the training videos more than those to come do, and a weaker stream
-    that was trusted too much makes the fusion worse than the best stream alone. So of all mixtures
-    between the best stream alone and the exponents that fit best, the one nearest to the best
-    stream is taken whose loss is within some standard errors of the least (the
-    one-standard-error rule; Breiman et al. 1984, "Classification and Regression Trees", section
-    3.4.3). The other streams are used only if the gain is larger than its own error.
+    Held-out videos are more similar to the training videos than new videos are, and a weaker stream
+    with too much weight makes the fusion worse than the best stream alone. Therefore the candidates
+    are all mixtures between the best stream alone and the exponents that fit best. Of those whose
+    loss is within `caution` standard errors of the lowest loss, the one nearest to the best stream
+    is chosen (the one-standard-error rule; Breiman et al. 1984, "Classification and Regression
+    Trees", section 3.4.3). The other streams are used only if the gain is larger than its error.
 
     Parameters
     ----------
     prior : float
-        Strength of the pull towards equal exponents that sum to 1, in videos: with as many
-        videos, the data weigh as much as the prior.
+        Weight of the prior towards equal exponents that sum to 1, as a number of videos: with as
+        many videos, data and prior have the same weight.
     caution : float
-        Number of standard errors; 0 takes the exponents that fit best. The errors are those of
-        the difference of two losses over independent groups of videos, so many videos leave
-        little of it.
+        Number of standard errors; 0 selects the exponents that fit best. The standard error is that
+        of the difference of two losses over independent groups of videos, so it is small if there
+        are many videos.
     """
 
     name: ClassVar[str] = "log_linear"
@@ -82,12 +82,12 @@ class LogLinear(Fusion):
             return float(value + self.prior / 2 * away @ away), gradient
 
         found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 20)] * len(equal))
-        # streams that know nothing: the product without factors would have no class
+        # all exponents are 0: a product without factors would not depend on the class
         exponents: Array = found.x if found.x.sum() > 1e-3 else equal
         return exponents
 
     def _stay_near_best(self, logs: Array, held: Scores, exponents: Array) -> Array:
-        """Return the exponents nearest to the best stream alone that are not surely worse."""
+        """Return the exponents nearest to the best stream alone, within `caution` errors."""
         alone = np.zeros((len(logs), len(logs)))
         for index in range(len(logs)):
             alone[index, index] = self._fit_exponents(logs[[index]], held.labels)[0]
@@ -106,7 +106,7 @@ class LogLinear(Fusion):
 
 @dataclass(frozen=True, eq=False)
 class FittedLogLinear(FittedFusion):
-    """Product of probabilities to known powers."""
+    """Product of probabilities with known exponents."""
 
     exponents: tuple[float, ...]
 
@@ -129,8 +129,8 @@ def compute_losses(logs: Array, exponents: Array, labels: NDArray[np.integer]) -
 def compute_error(values: Array, groups: Sequence[str]) -> float:
     """Return the standard error of the mean of values (N,), whose groups are independent.
 
-    The ratio estimator of cluster samples (Cochran 1977, "Sampling Techniques", section 9A.2).
-    Without groups, each value is one. NaN if there are fewer than two.
+    This is the ratio estimator of cluster samples (Cochran 1977, "Sampling Techniques", section
+    9A.2). Without groups, each value is a group. NaN if there are fewer than two groups.
     """
     numbers = np.unique(groups, return_inverse=True)[1] if groups else np.arange(len(values))
     sums = np.bincount(numbers, weights=values - values.mean())

@@ -16,7 +16,7 @@ from flowstream.scores import Scores
 
 @dataclass(frozen=True)
 class LogitSum(Fusion):
-    """Softmax of the sum of the streams' logits, as I3D fuses (arXiv:1705.07750, section 3).
+    """Softmax of the sum of the streams' logits, as in I3D (arXiv:1705.07750, section 3).
 
     Logits are recovered from probabilities up to a constant, which softmax ignores. The result is
     sharper than the product rule's mean of logits; both choose the same class.
@@ -25,7 +25,7 @@ class LogitSum(Fusion):
     name: ClassVar[str] = "logit_sum"
 
     def fit(self, parts: Sequence[Scores]) -> FittedLogitSum:
-        """Return the sum of these streams; nothing is learnt."""
+        """Return the sum of these streams; nothing is fitted."""
         return fit_nothing(FittedLogitSum, parts)
 
 

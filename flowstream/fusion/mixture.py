@@ -15,7 +15,7 @@ from flowstream.scores import Scores
 
 Mean = Literal["arithmetic", "geometric"]
 
-# Below any probability that float32 scores tell from zero; keeps logarithms finite.
+# Smaller than any nonzero probability in float32 scores; keeps logarithms finite.
 SMALLEST = 1e-12
 
 

@@ -22,5 +22,5 @@ class Product(Fusion):
     name: ClassVar[str] = "product"
 
     def fit(self, parts: Sequence[Scores]) -> Mixture:
-        """Return equal weights; nothing is learnt."""
+        """Return the mixture with equal weights; nothing is fitted."""
         return average_streams(parts, mean="geometric")

@@ -20,8 +20,8 @@ class SVM(Fusion):
     """Multi-class linear SVM on stacked L2-normalised scores.
 
     Simonyan & Zisserman 2014 (arXiv:1406.2199), section 5: 87.0 % on UCF101, split 1, where the
-    average has 85.9. It needs videos that the streams were not trained on; a class without one
-    gets its probability from the average.
+    average has 85.9. It needs videos that the streams were not trained on; a class without such
+    videos gets its probability from the average.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class FittedSVM(FittedFusion):
     bias: NDArray[np.float64]
 
     def combine(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the softmax (N, K) of the margins; unknown classes keep their average."""
+        """Return the softmax (N, K) of the margins; unknown classes have their average."""
         margins = stack_features(scores) @ self.weights.T + self.bias
         powers = np.exp(margins - margins.max(axis=1, keepdims=True))
         fused = scores.mean(axis=0)
@@ -96,7 +96,7 @@ class FittedSVM(FittedFusion):
 
 
 def stack_features(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return features (N, streams K) of scores (streams, N, K), each stream's of length 1."""
+    """Return features (N, streams K) of scores (streams, N, K), each stream with L2 norm 1."""
     lengths = np.linalg.norm(scores, axis=2, keepdims=True)
     features: NDArray[np.float64] = np.concatenate(
         list(scores / np.maximum(lengths, 1e-12)), axis=1

@@ -1,4 +1,4 @@
-"""The weighted mean of the probabilities, with weights that are given or chosen."""
+"""Weighted mean of the probabilities, with given or fitted weights."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from flowstream.scores import Scores
 LARGEST_GRID = 11_000
 """Largest number of weights in a grid: 20 steps for five streams.
 
-Measured: 45 s of a CPU for 3,783 videos of 101 classes, UCF101's first test list.
+Measured: 45 s on one CPU core for 3,783 videos of 101 classes, UCF101's first test list.
 """
 
 
 @dataclass(frozen=True)
 class Weighted(Fusion):
-    """Weighted mean of probabilities, with weights that are given or searched on a grid.
+    """Weighted mean of probabilities, with given weights or with weights from a grid search.
 
     Equal weights are always among the candidates.
 
