@@ -1,8 +1,8 @@
 """Stacks: one HDF5 file per video with its flow, its frames and the settings of both.
 
-`create_stack` writes one, `open_stack` reads it, `verify_stack` checks all of it, `copy_stack`
-rewrites it with another compression. Everything here is imported when first used, so that the names
-of the compressions are known without h5py.
+`create_stack` writes a stack, `open_stack` reads it, `verify_stack` checks it completely, and
+`copy_stack` rewrites it with another compression. Everything here is imported on first use, so that
+the names of the compressions are available without h5py.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a collection of stacks.
+    """Problem of one stack in a collection.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _settings(item: Checked) -> tuple[tuple[str, str], ...]:
         **item.header.spec.as_dict(),
         "compression": item.header.compression,
         "jpeg_quality": item.header.jpeg_quality,
-        # Corrupt frames are a matter of the video.
+        # Corrupt frames are a property of the video, not a setting.
         "outputs": sorted(item.outputs - {"corrupt"}),
     }
     return tuple((name, repr(value)) for name, value in sorted(settings.items()))

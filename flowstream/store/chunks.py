@@ -1,4 +1,4 @@
-"""Values of an item while its stack is written: chunk by chunk, or kept until the end."""
+"""Values of an item while its stack is written: chunk by chunk, or all at the end."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class Data(ABC):
 
     @abstractmethod
     def _add(self, values: NDArray[Any]) -> None:
-        """Store entries, or keep them."""
+        """Store entries, or keep them in memory."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Store what is left."""
+        """Store the remaining entries."""
 
     @abstractmethod
     def blocks(self) -> NDArray[Any]:
-        """Return where HDF5 stored the values, as an array of BLOCK; the file must be flushed."""
+        """Return the places of the values in the file, an array of BLOCK; flush the file first."""
 
     def _create(self, length: int) -> h5d.DatasetID:
         shape = (length, *self.shape[1:])
@@ -111,7 +111,7 @@ class ChunkedData(Data):
             self._write(bytes(self._pending.ljust(self._chunk_bytes, b"\0")))
 
     def blocks(self) -> NDArray[Any]:
-        """Return where HDF5 stored the chunks, in order."""
+        """Return the places of the chunks in the file, in order."""
         found = np.zeros(len(self._checksums), BLOCK)
         found["crc"] = self._checksums
 
@@ -145,7 +145,7 @@ class KeptData(Data):
             self.file[self.item.name][...] = values
 
     def blocks(self) -> NDArray[Any]:
-        """Return where HDF5 stored the values, as one block; none for no values."""
+        """Return the place of the values in the file, as one block; none if there are no values."""
         found = np.zeros(min(self.length, 1), BLOCK)
         if self.length:
             found[0] = (self._dataset.get_offset(), len(self._bytes), zlib.crc32(self._bytes))

@@ -1,8 +1,8 @@
-"""Compression of the chunks of a stack, done here rather than by the HDF5 library.
+"""Compression of the chunks of a stack without the HDF5 library.
 
 The writer stores chunks that are already compressed (`H5Dwrite_chunk`), and the reader decompresses
 them itself, so neither waits for HDF5's global lock. Each compression is also recorded as the HDF5
-filter of the same format, with which any HDF5 reader reads the file.
+filter of the same format, so any HDF5 reader can read the file.
 
 Measured on one core with 48 pairs of 340x256 `centred8` flow of `tvl1` (16 pairs each of three
 UCF101 clips; 174,080 bytes a pair as codes), milliseconds to write a pair and to read a clip of ten
@@ -11,10 +11,10 @@ pairs, kilobytes a pair:
     lz4     0.22  0.98  31.1        zstd    0.57  1.71  17.4
     lz4hc   1.62  0.47  21.9        zstd9   3.74  1.45  15.0
 
-`lz4hc` is the default: a clip is read many times but written once, beside flow that takes tens of
-milliseconds a pair. `zstd` is a fifth smaller and three times slower to read. Levels of lz4hc above
-3 take two to twenty times as long to write for 5 to 15 % fewer bytes. `benchmarks/store.py`
-measures it again.
+`lz4hc` is the default, because a clip is read many times but written once, and because estimating
+the flow takes tens of milliseconds per pair. `zstd` is a fifth smaller and three times slower to
+read. Levels of lz4hc above 3 take two to twenty times as long to write for 5 to 15 % fewer bytes.
+`benchmarks/store.py` repeats the measurement.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Compression(ABC):
     """Compression of byte strings, and the HDF5 filter that undoes it; not instantiated."""
 
     max_ratio: ClassVar[int]
-    """Largest number of bytes that one compressed byte can stand for.
+    """Largest number of decompressed bytes per compressed byte.
 
     A chunk that claims more is refused before memory is allocated for it.
     """
@@ -61,12 +61,12 @@ class Compression(ABC):
     @staticmethod
     @abstractmethod
     def decompress(data: bytes, length: int) -> bytes:
-        """Return the bytes that `data` was made of.
+        """Return the decompressed content of `data`.
 
         Raises
         ------
         StackError
-            If `data` is damaged, or does not give exactly `length` bytes.
+            If `data` is damaged, or its content does not have exactly `length` bytes.
         """
 
 
@@ -86,7 +86,7 @@ def _decompress_zstd(data: bytes, length: int) -> bytes:
     if not hasattr(_local, "decompressor"):
         _local.decompressor = zstandard.ZstdDecompressor()
     try:
-        # The size that the frame states would be allocated whatever it is.
+        # Checked first, because the library allocates any size that the frame states.
         if zstandard.frame_content_size(data) != length:
             raise StackError("a chunk of another length than its item has")
         decompressed: bytes = _local.decompressor.decompress(data)
@@ -234,7 +234,7 @@ class NoCompression(Compression):
 
 
 def shuffle(data: bytes, width: int) -> bytes:
-    """Group the first bytes of all values, then the second ones, as HDF5's shuffle filter does."""
+    """Reorder bytes as HDF5's shuffle filter: the first bytes of all values, then the second."""
     if width == 1:
         return data
     grouped: bytes = np.frombuffer(data, np.uint8).reshape(-1, width).T.tobytes()

@@ -33,11 +33,11 @@ def copy_stack(
     Parameters
     ----------
     source, target : path
-        Must differ.
+        Paths of two different files.
     compression : str, optional
-        Key of COMPRESSIONS; default: that of `source`.
+        Key of COMPRESSIONS; the default is the compression of `source`.
     codec : Codec, optional
-        Default: that of `source`.
+        Codec of the copy; the default is the codec of `source`.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _copy_fields(stack: Stack, writer: StackWriter) -> None:
 def read_fields(
     stack: Stack, writer: StackWriter, start: int, *, stop: int
 ) -> dict[str, NDArray[Any]]:
-    """Return the values of a run of fields as `StackWriter.add_fields` takes them, by item."""
+    """Return the values of consecutive fields by item, as arguments of `StackWriter.add_fields`."""
     return {
         item.name: _unpack(stack, item.name, start=start, stop=stop)
         for item in writer.items

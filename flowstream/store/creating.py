@@ -19,21 +19,21 @@ def create_stack(
     """Return a writer of one stack file, for use in a `with` statement.
 
     The file is written to `PATH.part`. At the end of the block it is checked, flushed to the disk
-    and renamed; after an exception it is removed. An existing file at `path` is replaced, as is a
-    stale part file; missing directories are made.
+    and renamed; after an exception it is removed. An existing file at `path` and an old part file
+    are replaced; missing directories are created.
 
     Parameters
     ----------
     path : str or Path
     header : Header
-        All values that are known before the flow; the writer adds the losses of the codec.
+        Values that are known before the flow is written; the writer adds the losses of the codec.
     outputs : names
-        Optional outputs that the stack will hold; see `flowstream.store.items`.
+        Optional outputs of the stack; see `flowstream.store.items`.
 
     Raises
     ------
     ParameterError, UnknownNameError
-        If an output or the compression is unknown, or "camera" comes without a stabiliser. The
+        If an output or the compression is unknown, or "camera" is given without a stabiliser. The
         writer itself raises `StackError` if the file cannot be written or is incomplete at the end
         of the block.
     """

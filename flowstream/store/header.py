@@ -1,7 +1,7 @@
 """Header of a stack: its source, its settings and the losses of its codec.
 
-In the file each field is an attribute of the root group: a string of fixed length, an int64 or a
-float64. `Header.record` gives them as plain data, `Header.from_record` reads them back.
+In the file, each field is an attribute of the root group: a fixed-length string, an int64 or a
+float64. `Header.record` returns them as plain data, and `Header.from_record` reads this data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = "flowstream.stack"
 FORMAT_VERSION = 2
 
 MOST_PIXELS = 2**25
-"""Rows times columns of the largest field: 8192x4096. More is refused, as it is certainly wrong."""
+"""Largest number of pixels of a field, 8192x4096; larger sizes are rejected as invalid."""
 
 
 def _versions() -> dict[str, str]:
@@ -114,14 +114,14 @@ class Header:
         for name, kind in _PLAIN.items():
             value = getattr(self, name)
             if kind is str and isinstance(value, str):
-                # A file name that is not UTF-8 holds surrogates, which no string in the file can.
+                # A file name that is not UTF-8 has surrogates, which strings in HDF5 cannot have.
                 value = value.encode("utf-8", "backslashreplace").decode("utf-8")
                 object.__setattr__(self, name, value)
         self._check()
 
     @property
     def spec(self) -> FlowSpec:
-        """Flow spec that a model trained on this flow is bound to."""
+        """Flow spec of a model that is trained on this flow."""
         return FlowSpec(
             method=self.method,
             sampling=self.sampling,
@@ -242,7 +242,7 @@ def _table(name: str, value: Any) -> dict[str, Any]:
         return value
     try:
         record = dict(value) if isinstance(value, Mapping) else provenance(value)
-        # Through JSON: a header that was read equals the one that was written.
+        # Converted through JSON, so that a header that was read equals the one that was written.
         text = json.dumps(record, allow_nan=False)
         plain: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError) as error:

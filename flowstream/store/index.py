@@ -1,9 +1,9 @@
 """Index of a stack: offsets and digests of all values in the file.
 
 The index follows the last byte of the HDF5 file. Stacks are read through the index, never through
-the HDF5 library, because damaged or hostile metadata make that library loop, crash or allocate
-without bound, and links lead it to other files. The index is small, has its own digest, and is
-checked before any value is read.
+the HDF5 library, because damaged or hostile metadata can make that library loop, crash or allocate
+unlimited memory, and links can make it open other files. The index is small, has its own digest,
+and is checked before any value is read.
 
     JSON text | table of blocks | signature, sizes, start, digest
 
@@ -52,7 +52,7 @@ class Stored:
     ----------
     item : Item
     shape : tuple of int
-        Shape of the dataset; bits are packed.
+        Shape of the dataset as stored, with packed bits.
     digest : str
         Digest of the stored values before compression, in C order, little-endian.
     blocks : array of BLOCK
@@ -76,9 +76,9 @@ class Index:
         Optional outputs that the stack holds.
     items : mapping from name to Stored
     structure : str
-        Digest of all bytes before the index that are in no block: HDF5's metadata and gaps.
+        Digest of all bytes before the index that are outside of blocks: HDF5's metadata and gaps.
     start : int
-        Offset where the index starts, and HDF5's file ends.
+        Offset at which the HDF5 file ends and the index starts.
     digest : str
         Digest of the index; identifies the content of the stack.
     """
@@ -129,7 +129,7 @@ def digest_of(data: bytes = b"") -> hashlib.blake2b:
 
 
 def gaps(blocks: Iterable[NDArray[Any]], end: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last offset of each run of bytes before `end` that is in no block."""
+    """Yield start and end of each range of bytes before `end` that is outside of all blocks."""
     merged = np.concatenate([BLOCK_NONE, *blocks])
     merged = merged[np.argsort(merged["offset"], kind="stable")]
     first = 0
@@ -142,7 +142,7 @@ def gaps(blocks: Iterable[NDArray[Any]], end: int) -> Iterator[tuple[int, int]]:
 
 
 def index_length(end: bytes) -> tuple[int, int] | None:
-    """Return the number of bytes of the index and its start; None if `end` is not its end."""
+    """Return the length and the start of the index; None if `end` is not the end of an index."""
     if len(end) != END_BYTES or not end.startswith(SIGNATURE):
         return None
     _, text, blocks, start = _END.unpack_from(end)
@@ -160,7 +160,7 @@ def decode_index(data: bytes) -> Index:
     Raises
     ------
     StackError
-        If the index is damaged, or claims what the file cannot hold. The message has no path.
+        If the index is damaged, or has values that do not fit the file. The message has no path.
     """
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if digest_of(body).digest() != digest:
@@ -285,7 +285,7 @@ def _check_lengths(stored: Stored, index: Index) -> None:
     if ratio == 1:
         fits = (lengths == raw).all()
     else:
-        # A tenth and a kilobyte more than the values: what no compression exceeds.
+        # No compression makes data larger than by a tenth plus a kilobyte.
         fits = (lengths * float(ratio) >= raw).all() and (lengths <= 1.1 * raw + 1024).all()
     if not fits:
         raise StackError(

@@ -16,10 +16,10 @@ _INDEX_BYTES = 8192
 
 
 class IndexCache:
-    """Indexes by file; the oldest are dropped when all take more than 64 MiB.
+    """Indexes by file; the oldest are dropped if all indexes take more than 64 MiB.
 
-    The stamp of a file tells whether it was replaced or changed. A block that is damaged later has
-    another checksum than its index, whether that was cached or not.
+    The stamp of a file shows whether the file was replaced or changed. If a block is damaged later,
+    its checksum differs from the index, regardless of whether the index was cached.
     """
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
@@ -36,7 +36,7 @@ class IndexCache:
     def add(self, path: str, stamp: Hashable, index: Index) -> None:
         """Keep the index of a file."""
         size = _INDEX_BYTES + sum(stored.blocks.nbytes for stored in index.items.values())
-        # Never waits: a forked process may inherit the lock from a thread that it does not have.
+        # Do not wait: a forked process may inherit a lock that no thread will release.
         if not self._lock.acquire(blocking=False):
             return
         try:

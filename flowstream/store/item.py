@@ -91,7 +91,7 @@ class Item:
         return math.prod(self.entry_shape(size)) * self.stored_dtype(codec).itemsize
 
     def length(self, size: Size, num_frames: int) -> int | None:
-        """Return the number of entries in a stack of `num_frames`; None if the data decide."""
+        """Return the number of entries for `num_frames`; None if it depends on the data."""
         rule = DIMENSIONS.get(self.dimensions[0])
         return None if rule is None else rule(size, num_frames)
 

@@ -139,7 +139,7 @@ def bytes_per_pair(size: Size, codec: Codec, outputs: Collection[str]) -> float:
         if item.name == "rgb":
             total += JPEG_BYTES_PER_PIXEL * math.prod(size)
         elif entries is not None:
-            # per frame where two frames make a pair: a long video has as many frames as pairs
+            # bytes per frame count as bytes per pair: a long video has as many of both
             entries -= item.dimensions[0] == "frame"
             total += entries * item.entry_bytes(size, codec)
     return total

@@ -32,13 +32,13 @@ def join_stacks(
     losses : sequence of Losses
         Losses of each segment, counted when its vectors were encoded.
     batch : int
-        Number of pairs of one call of `StackWriter.add_fields`; each segment but the last has a
-        multiple of it.
+        Number of pairs in one call of `StackWriter.add_fields`. The number of pairs of each segment
+        except the last is a multiple of it.
 
     Returns
     -------
     Header, int, int
-        Header of the stack, and its number of frames and of corrupt frames.
+        Header of the stack, its number of frames, and its number of corrupt frames.
 
     Raises
     ------

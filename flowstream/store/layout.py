@@ -1,4 +1,4 @@
-"""The HDF5 side of a stack file: datasets, named dimensions and attributes, for writing only.
+"""HDF5 structure of a stack file: write datasets, named dimensions and attributes.
 
 The file follows the conventions of netCDF-4 and CF, so that xarray and netCDF tools show names,
 units and decoded values. Structures are those of HDF5 1.10 and later, which carry checksums.
@@ -22,19 +22,19 @@ from flowstream.store.record import Plain
 
 _CONVENTIONS = "CF-1.8"
 
-# Attributes stay in the object headers, whatever their number: the dense storage that HDF5 would
-# switch to after 8 of them takes 6 kB more.
+# All attributes are in the object headers: the dense storage that HDF5 uses for more than 8
+# attributes takes 6 kB more.
 _MOST_COMPACT = 65535
 
-# The words by which netCDF-4 marks a dimension without values.
+# Text with which netCDF-4 marks a dimension without values.
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable. {:9d}"
 
 
 def create_file(part: PartFile) -> h5py.File:
     """Create the HDF5 file in a part file."""
     access = h5p.create(h5p.FILE_ACCESS)
-    # Older structures fail silently, or crash the library, when damaged. The newest that the
-    # library knows would exclude older readers.
+    # If older structures are damaged, the library fails silently or crashes. The newest structures
+    # of the library would exclude older readers.
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
     access.set_fileobj_driver(h5fd.fileobj_driver, part)
     creation = h5p.create(h5p.FILE_CREATE)
@@ -57,7 +57,7 @@ def create_dataset(
     file : h5py.File
     item : Item
     shape : tuple of int
-        Its first length may grow if the item has chunks.
+        Shape; the first length may grow if the item has chunks.
     codec : Codec
     compression : Compression
     """
@@ -135,7 +135,7 @@ def name_dimensions(file: h5py.File, items: list[Item]) -> None:
                 scales[dimension] = _create_scale(file, dimension, length)
             dataset.dims[axis].attach_scale(scales[dimension])
     for number, scale in enumerate(scales.values()):
-        # netCDF's number of the dimension, which it would otherwise derive from the order
+        # netCDF's number of the dimension, which netCDF would otherwise derive from the order
         scale.attrs.create("_Netcdf4Dimid", number, dtype=np.int32)
 
 

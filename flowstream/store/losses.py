@@ -1,4 +1,4 @@
-"""Count what the codec loses while a stack is written."""
+"""Count the losses of the codec while a stack is written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flowstream.types import Codes, Vectors
 
 @dataclass(frozen=True)
 class LossCounts:
-    """Counts of vectors: of a whole stack, or of a segment that will be joined with others.
+    """Counts of vectors of a whole stack, or of a segment that will be joined with others.
 
     Parameters
     ----------
     moving, lost : int
-        Vectors longer than 1/64 pixel, and those of them that are stored as zero.
+        Number of vectors longer than 1/64 pixel, and number of these that are stored as zero.
     at_bound : mapping
         Number of vectors at the codec's bound, by item.
     """
@@ -49,7 +49,7 @@ class Losses:
     Parameters
     ----------
     header : Header
-        Header before the flow was written. If it has a `below_step`, it belongs to a copied stack.
+        Header before the flow is written. If it has a `below_step`, it comes from a copied stack.
     """
 
     def __init__(self, header: Header) -> None:

@@ -33,8 +33,8 @@ _MOST_AT_ONCE = 2**22
 _HEAD = 65536
 """Bytes searched for the name of the format when a file has no index."""
 
-# Reads at an offset need no lock, and no position that a forked process would share; Windows has
-# no such call.
+# Reads at an offset need no lock, and no file position, which forked processes would share.
+# Windows has no such call.
 _HAS_PREAD = hasattr(os, "pread")
 
 Region = tuple[slice, slice]
@@ -54,9 +54,9 @@ _BAD_VALUES = (
 class OpenedFile:
     """Stack file opened for reading, with its index; may be used by several threads.
 
-    `close` releases the file, as does dropping the last reference. `stamp` is the length of the
-    file, the time of its last change and its number. An index that was read before is not read
-    again while these are the same.
+    The file is released by `close`, or when the last reference is dropped. `stamp` is the length of
+    the file, its modification time and its inode number. While the stamp is the same, an index that
+    was read before is not read again.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class OpenedFile:
     Raises
     ------
     StackError
-        If there is no such file, or it is not a complete stack.
+        If the file does not exist, or is not a complete stack.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,12 +106,12 @@ class OpenedFile:
             raise StackError(f"{self.path}: cannot read: {error.strerror}") from error
 
     def read_block(self, block: NDArray[Any]) -> bytes:
-        """Return the bytes of a block as they are stored.
+        """Return the stored bytes of a block.
 
         Raises
         ------
         StackError
-            If their checksum differs.
+            If the checksum differs.
         """
         (data,) = self._read_blocks(block[None])
         return data
@@ -126,12 +126,12 @@ class OpenedFile:
         name : str
         start, stop : int
         region : pair of slices, optional
-            Rows and columns to return, of an item whose last two dimensions are y and x.
+            Rows and columns to return; only for items whose last two dimensions are y and x.
 
         Raises
         ------
         StackError
-            If they are damaged.
+            If the entries are damaged.
         """
         stored, header = self.index.items[name], self.index.header
         entry = region_shape(stored.item.entry_shape(header.size), region)
@@ -149,12 +149,12 @@ class OpenedFile:
         first : int
             Index of the first entry of the piece, counted from `start`.
         entries : array
-            Not writable.
+            Entries, not writable.
 
         Raises
         ------
         StackError
-            If they are damaged.
+            If the entries are damaged.
         """
         stored, header = self.index.items[name], self.index.header
         item, dtype = stored.item, stored.item.stored_dtype(header.codec)
@@ -173,7 +173,7 @@ class OpenedFile:
             yield begin - start, entries[begin - k * count : stop - k * count]
 
     def _read_blocks(self, blocks: NDArray[Any]) -> Iterator[bytes]:
-        """Yield the bytes of blocks; those that follow each other in the file are read at once."""
+        """Yield the bytes of blocks; adjacent blocks in the file are read at once."""
         places = blocks.tolist()
         at = 0
         while at < len(places):
@@ -213,14 +213,14 @@ class OpenedFile:
             raise StackError(f"{self.path}: {self._reason(size)}")
         length, start = found
         if start + length != size:
-            raise StackError(f"{self.path}: damaged: its index is not where it should be")
+            raise StackError(f"{self.path}: damaged: its index is at a wrong offset")
         if length > len(tail):
             tail = self.read_bytes(start, length)
         with one_line(self.path):
             return decode_index(tail[-length:])
 
     def _reason(self, size: int) -> str:
-        """Say why a file has no index."""
+        """Return the reason why a file has no index."""
         head = self.read_bytes(0, _HEAD)
         if not head:
             return "an empty file, expected a stack"
@@ -237,7 +237,7 @@ class OpenedFile:
 
 
 def _open(path: Path) -> tuple[IO[bytes], tuple[int, int] | None]:
-    """Open a stack file, or its pack and the place in it."""
+    """Open a stack file, or the pack that contains it; return the file and its place in it."""
     try:
         return open_regular(path, buffering=0), None
     except (NotADirectoryError, FileNotFoundError):

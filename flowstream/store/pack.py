@@ -1,11 +1,11 @@
 """Packs: one HDF5 file that holds many complete stack files.
 
-File systems of clusters suffer from many small files. In a pack each stack is a dataset of bytes
-below `/stacks`, as contiguous as the file it was, so that it is read in place. A stack in a pack
-has the path `PACK/NAME.h5`, as if the pack were a directory; `open_stack` takes it. The pack ends
+File systems of clusters are slow with many small files. In a pack each stack is a contiguous
+dataset of bytes below `/stacks`, so it can be read in place. A stack in a pack has the path
+`PACK/NAME.h5`, as if the pack were a directory, and `open_stack` accepts this path. The pack ends
 with an index like that of a stack: JSON, then signature, length and start of the JSON, and a
-digest. The JSON holds the places of the stacks and a digest of all bytes before it that belong to
-none of them, which are HDF5's own metadata; each stack has digests of its own.
+digest. The JSON contains the places of the stacks and a digest of all preceding bytes outside the
+stacks, which are HDF5's own metadata. Each stack has its own digests.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def read_members(path: Path) -> Members:
 
 
 def check_structure(path: Path) -> None:
-    """Compare the bytes of a pack that belong to no stack with their digest.
+    """Compare the bytes of a pack outside the stacks with their digest.
 
     Raises
     ------
     StackError
-        If they differ, or the file is not a complete pack.
+        If the digest differs, or the file is not a complete pack.
     """
     members = read_members(path)
     end = _read_end(path)
@@ -77,7 +77,7 @@ def check_structure(path: Path) -> None:
 def digest_structure(
     file: IO[bytes] | PartFile, members: Iterable[tuple[int, int]], end: int
 ) -> str:
-    """Return the digest of all bytes of a file before `end` that belong to no stack."""
+    """Return the digest of all bytes of a file before `end` that are outside the stacks."""
     digest, first = digest_of(), 0
     for offset, length in [*sorted(members), (end, 0)]:
         file.seek(first)
@@ -92,13 +92,13 @@ def digest_structure(
 
 
 def is_relative(name: str) -> bool:
-    """Return True if a name stays below the directory that it is joined to."""
+    """Return True if a name, joined to a directory, is a path below this directory."""
     parts = name.replace("\\", "/").split("/")
     return {"", ".", ".."}.isdisjoint(parts) and ":" not in parts[0] and "\0" not in name
 
 
 def is_pack(path: Path) -> bool:
-    """Return True if a file ends as a pack does."""
+    """Return True if a file has the ending of a pack."""
     try:
         return path.is_file() and _read_end(path) is not None
     except OSError:
@@ -106,7 +106,7 @@ def is_pack(path: Path) -> bool:
 
 
 def split_member(path: Path) -> tuple[Path, str] | None:
-    """Return the pack that a path leads into and the name in it; None if it leads into none."""
+    """Split the path of a stack in a pack into pack and name; None if it is in no pack."""
     for parent in path.parents:
         if parent.is_file():
             return parent, path.relative_to(parent).as_posix()
@@ -116,7 +116,7 @@ def split_member(path: Path) -> tuple[Path, str] | None:
 
 
 def _read_end(path: Path) -> tuple[int, int] | None:
-    """Return length and start of the JSON of a pack; None if it is no pack."""
+    """Return length and start of the JSON of a pack; None if the file is not a pack."""
     with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         if size < END.size + _DIGEST_BYTES:
@@ -129,7 +129,7 @@ def _read_end(path: Path) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=8)
 def _read_members(path: Path, size: int, modified: int) -> Members:
-    # Size and time are part of the key: a replaced pack is read again.
+    # Size and time are part of the key, so that a replaced pack is read again.
     end = _read_end(path)
     if end is None:
         raise StackError(f"{path}: not a pack of stacks, or truncated")

@@ -1,4 +1,4 @@
-"""Write packs, and take stacks out of them; see `flowstream.store.pack`."""
+"""Write packs, and extract stacks from them; see `flowstream.store.pack`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
 
 
 def _add(file: h5py.File, part: PartFile, *, name: str, path: Path) -> tuple[int, int]:
-    """Copy a stack file into a contiguous dataset; returns its offset and length."""
+    """Copy a stack file into a contiguous dataset, and return its offset and length."""
     try:
         with open_regular(path) as source:
             length = os.fstat(source.fileno()).st_size
@@ -95,7 +95,7 @@ def _add(file: h5py.File, part: PartFile, *, name: str, path: Path) -> tuple[int
 
 
 def unpack(pack: Path, directory: Path) -> list[Path]:
-    """Write each stack of a pack to a file below a directory; returns the files.
+    """Write each stack of a pack to a file below a directory, and return the paths.
 
     Raises
     ------

@@ -17,13 +17,13 @@ class PartFile:
     """File `NAME.part` with one writer, which `publish` renames to `NAME`.
 
     An advisory lock ensures that there is one writer. The system releases the lock when the process
-    ends, so a part file that a dead process left is overwritten. Windows and some network file
+    ends, so the part file of a dead process is overwritten. Windows and some network file
     systems have no such locks; there, the user must not start two writers of one file.
 
     h5py writes to this file object. HDF5 cannot handle a write that fails: it cannot close the
-    file, reports the error again at each later call and may crash. Therefore the failure is stored,
-    so that the writer can raise it, and the data that could not be written is held in memory until
-    HDF5 has closed the file.
+    file, reports the error again at each later call and may crash. Therefore this object stores the
+    failure, so that the writer can raise it, and keeps the unwritten data in memory until HDF5 has
+    closed the file.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class PartFile:
         os.fsync(self._file.fileno())
         if sys.platform == "win32":
             self._file.close()  # Windows cannot rename an open file
-        # elsewhere the lock is held until then, so that no other process writes to the part file
+        # otherwise the lock is held until then, so that no other process writes to the part file
         os.replace(self.part, self.path)
         self._file.close()
 

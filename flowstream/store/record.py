@@ -44,7 +44,7 @@ WRITTEN: Mapping[str, Callable[[Any], dict[str, Plain]]] = {
 
 
 class Table(dict[str, Any]):
-    """Table that was read from JSON, and is not changed: headers with equal ones share it."""
+    """Read-only table from JSON, shared by headers with equal tables."""
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Read a stack: whole, a field, a window, an image; in any process and thread."""
+"""Read a stack, a window, a field or an image, in any process and thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowstream.store.summary import summarise
 from flowstream.types import Codes, Images, Size, Vectors
 
 _BLOCK = 16
-"""Number of fields that are read at once where all are."""
+"""Number of fields that are read at once if all fields are read."""
 
 
 def open_stack(path: str | Path) -> Stack:
@@ -74,7 +74,7 @@ class Stack(StackFile):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """Frames that were taken from the source, and their size."""
+        """Selection of the frames of the source, and their size."""
         return dict(self.header.sampling)
 
     @property
@@ -84,7 +84,7 @@ class Stack(StackFile):
 
     @cached_property
     def spec(self) -> FlowSpec:
-        """Part of the header that a model trained on this flow is bound to."""
+        """Flow spec of a model that is trained on this flow."""
         return self.header.spec
 
     @property
@@ -124,7 +124,7 @@ class Stack(StackFile):
 
     @property
     def has_consistency(self) -> bool:
-        """True if masks are stored of where forward and backward flow agree."""
+        """True if masks of the agreement of forward and backward flow are stored."""
         return "consistency" in self.outputs
 
     @property
@@ -144,14 +144,14 @@ class Stack(StackFile):
 
     @property
     def consistency(self) -> NDArray[np.float32]:
-        """Share of the pixels that are consistent, of each pair, `(T-1,)`."""
+        """Share of the consistent pixels of each pair, `(T-1,)`."""
         return self.read("consistency")
 
     @property
     def homographies(self) -> NDArray[np.float64]:
         """Motion of the camera from each frame to the next, `(T-1, 3, 3)`, pixels (x, y, 1).
 
-        The fields do not contain it; `motion.with_camera` adds it again.
+        The fields do not contain this motion; `motion.with_camera` adds it.
         """
         return self.read("homography")
 
@@ -167,14 +167,14 @@ class Stack(StackFile):
         ----------
         start, length : int
         region : pair of slices, optional
-            Rows and columns to return; others are not copied.
+            Rows and columns to return; default: all.
 
         Raises
         ------
         ParameterError
             If the stack has no such fields.
         StackError
-            If they are damaged.
+            If the fields are damaged.
         """
         start, stop = self._bounds(start, length)
         return self.read("flow", 2 * start, 2 * stop, region=region)
@@ -188,17 +188,17 @@ class Stack(StackFile):
         return self._decode("flow", 2 * start, 2 * stop, region=region)
 
     def field(self, k: int) -> Vectors:
-        """Return the flow from frame k to k+1, `(2, H, W)` float32 pixels; raises as `codes`."""
+        """Return the flow from frame k to k+1, `(2, H, W)` float32 pixels; errors as in `codes`."""
         return self.window(k, 1)
 
     def fields(self) -> Iterator[Vectors]:
-        """Yield all fields in order, `(2, H, W)` float32 pixels each; memory holds a few."""
+        """Yield all fields in order, each `(2, H, W)` float32 pixels, with few in memory."""
         for start in range(0, self.num_fields, _BLOCK):
             block = self.window(start, min(_BLOCK, self.num_fields - start))
             yield from block.reshape(-1, 2, *self.size)
 
     def backward_codes(self, start: int, length: int) -> Codes:
-        """Return backward fields as stored; raises as `codes`, and `StackError` without any."""
+        """Return backward fields as stored; `StackError` if there are none, else as `codes`."""
         start, stop = self._bounds(start, length)
         return self.read("flow_backward", 2 * start, 2 * stop)
 
@@ -210,16 +210,16 @@ class Stack(StackFile):
     def backward_field(self, k: int) -> Vectors:
         """Return the flow from frame k+1 back to frame k, `(2, H, W)` float32 pixels.
 
-        It is anchored on frame k+1, as the field from k to k+1 is on frame k: what is at (x, y) in
-        frame k+1 is at (x+dx, y+dy) in frame k. Raises as `backward_codes`.
+        The field is anchored on frame k+1: the point at (x, y) in frame k+1 is at (x+dx, y+dy) in
+        frame k. Errors are those of `backward_codes`.
         """
         return self.backward_window(k, 1)
 
     def consistent(self, k: int) -> NDArray[np.bool_]:
         """Return the pixels of frame k where forward and backward flow agree, `(H, W)`.
 
-        They compare the flow as estimated, before it was quantised or stabilised; see
-        `motion.consistency`. Raises as `backward_codes`.
+        The masks were computed from the estimated flow, before it was quantised or stabilised; see
+        `motion.consistency`. Errors are those of `backward_codes`.
         """
         k, _ = self._bounds(k, 1)
         packed = self.read("consistent", k, k + 1)[0]
@@ -233,7 +233,7 @@ class Stack(StackFile):
         ParameterError
             If the stack has no frame t.
         StackError
-            If it holds no images, or this one is damaged.
+            If the stack has no images, or the image is damaged.
         """
         t = as_integer(t)
         if not 0 <= t < self.num_frames:
@@ -245,7 +245,7 @@ class Stack(StackFile):
         return self.read("rgb", start, stop).tobytes()
 
     def rgb(self, t: int) -> Images:
-        """Return frame t, `(H, W, 3)` uint8 RGB; raises as `jpeg`."""
+        """Return frame t, `(H, W, 3)` uint8 RGB; errors are those of `jpeg`."""
         encoded = self.jpeg(t)
         try:
             # The size is checked first, because the decoder allocates what the image states.

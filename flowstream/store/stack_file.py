@@ -1,4 +1,4 @@
-"""Stack file as an object that opens by itself: in any process and thread, and after `close`."""
+"""Stack file that is opened on demand, in any process and thread, and again after `close`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StackFile:
-    """Items of a stack file, by name; opened again when they are read after `close`.
+    """Items of a stack file by name; the file is opened again if it is read after `close`.
 
     Attributes
     ----------
@@ -25,14 +25,14 @@ class StackFile:
     header : Header
         Source and settings of the stack.
     outputs : frozenset of str
-        Optional outputs that the stack holds.
+        Optional outputs in the stack.
     num_frames : int
     digest : str
-        Identifies the content of the file, 32 hexadecimal digits.
+        Identifier of the content of the file, 32 hexadecimal digits.
 
     Notes
     -----
-    These stay known after `close`, which releases the file; reading more opens it again.
+    The attributes are available after `close`, which releases the file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -72,14 +72,14 @@ class StackFile:
     ) -> NDArray[Any]:
         """Return entries `start` to `stop` of an item as stored; all by default.
 
-        With `region`, two slices, only these rows and columns of fields.
+        If `region`, two slices, is given, only these rows and columns of fields are returned.
 
         Raises
         ------
         ParameterError
             If the item has no such entries.
         StackError
-            If the stack does not hold the item, or it is damaged.
+            If the stack does not have the item, or the item is damaged.
         """
         opened, stop = self._find(name, start, stop)
         return opened.read(name, start, stop, region=region)
@@ -105,7 +105,7 @@ class StackFile:
         Raises
         ------
         StackError
-            If it cannot be read, or was replaced by another stack.
+            If the file cannot be read, or was replaced by another stack.
         """
         opened = self._opened
         if opened is None:

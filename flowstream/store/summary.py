@@ -20,7 +20,7 @@ def summarise(stack: Stack) -> dict[str, Any]:
     raw = math.prod(items["flow"].shape) * stack.codec.dtype.itemsize
     facts: dict[str, Any] = {
         "path": str(stack.path),
-        # The command line shows no lines for what a stack does not have.
+        # The command line omits values that a stack does not have.
         **{name: value for name, value in provenance(stack.header).items() if value is not None},
         "num_frames": stack.num_frames,
         "num_fields": stack.num_fields,

@@ -1,4 +1,4 @@
-"""Check all of a stack: what opening it checks, and every byte and value in it."""
+"""Complete check of a stack: the checks of opening it, and every byte and value in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowstream.store.opening import OpenedFile, one_line
 from flowstream.store.stack import Stack, open_stack
 
 _BLOCK_BYTES = 2**22
-"""Bytes of an item that are read at once, where one entry is not larger."""
+"""Number of bytes of an item that are read at once, unless one entry is larger."""
 
 _READ_BYTES = 2**20
 
@@ -25,15 +25,15 @@ _READ_BYTES = 2**20
 def verify_stack(path: str | Path) -> None:
     """Read a stack completely, and compare it with its digests and its header.
 
-    A single changed bit anywhere in the file is found. Memory holds a few fields, whatever the
-    length of the stack.
+    A single changed bit anywhere in the file is found. Only a few fields are in memory at a time,
+    regardless of the length of the stack.
 
     Raises
     ------
     StackError
-        If the file is not a complete, unchanged stack: besides what `open_stack` refuses, if a
-        digest differs, a value is invalid, the header states other shares, or an image cannot be
-        decoded or is of another size.
+        If the file is not a complete, unchanged stack: if `open_stack` rejects it, a digest
+        differs, a value is invalid, the header states other shares, or an image cannot be decoded
+        or has another size.
     """
     with open_stack(path) as stack, one_line(stack.path):
         opened = stack.open_file()
@@ -55,7 +55,7 @@ def verify_stack(path: str | Path) -> None:
 
 
 def _check_structure(opened: OpenedFile) -> None:
-    """Compare all bytes that belong to no value with their digest."""
+    """Compare all bytes outside the values with their digest."""
     index, digest = opened.index, digest_of()
     for first, last in gaps([stored.blocks for stored in index.items.values()], index.start):
         for offset in range(first, last, _READ_BYTES):
@@ -70,7 +70,7 @@ def _check_structure(opened: OpenedFile) -> None:
 def _entries(stack: Stack, item: Item, length: int) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the entries of an item in order, with the index of the first, some at a time."""
     step = max(1, _BLOCK_BYTES // max(1, item.entry_bytes(stack.size, stack.codec)))
-    # Whole chunks, so that none is decompressed twice; an item of one block is read at once anyway.
+    # Whole chunks, so that no chunk is decompressed twice; an item of one block is read at once.
     step = max(1, step // item.chunk) * item.chunk if item.chunk else max(1, length)
     for start in range(0, length, step):
         yield start, stack.read(item.name, start, min(length, start + step))

@@ -1,4 +1,4 @@
-"""Write a stack: streaming, with a few fields in memory, and all or nothing."""
+"""Atomic, streaming writer of a stack that keeps only a few fields in memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from flowstream.types import Vectors
 class StackWriter:
     """Writer of the frames and fields of one stack file; made by `flowstream.store.create_stack`.
 
-    `header` is complete after the block: with `clipped`, `below_step` and `clipped_backward`.
+    After the `with` block, `header` also has `clipped`, `below_step` and `clipped_backward`.
     """
 
     def __init__(self, path: Path, header: Header, *, items: tuple[Item, ...]) -> None:
@@ -84,11 +84,11 @@ class StackWriter:
         Parameters
         ----------
         index : int
-            Its index in the source, 0-based, counted by decoding; may repeat, never decreases.
+            Index in the source, 0-based, counted by decoding; may repeat, but not decrease.
         seconds : float
-            Its presentation time.
+            Presentation time.
         jpeg : bytes or None
-            Its image, if the stack holds images.
+            Image, if the stack has images.
 
         Raises
         ------
@@ -114,12 +114,12 @@ class StackWriter:
     def add_fields(
         self, vectors: Vectors | EncodedFields, **optional: NDArray[Any] | EncodedFields
     ) -> None:
-        """Add the next fields, each from a frame to the next, and what belongs to them.
+        """Add the next fields, each from a frame to the next, and the other items of their pairs.
 
         Parameters
         ----------
         vectors : (n, 2, H, W), float32; or EncodedFields
-            Pixels, or codes of the stack's codec.
+            Fields in pixels, or as codes of the stack's codec.
         **optional : arrays of n entries
             Values of the other items that have an entry for each field: `flow_backward`
             like `vectors` from frame k + 1 to frame k; `consistent` (n, H, W) boolean; `homography`
@@ -128,7 +128,7 @@ class StackWriter:
         Raises
         ------
         ShapeError
-            If an array is not of the stack's size, or has another number of entries.
+            If an array does not have the size of the stack, or has another number of entries.
         CodecError, ParameterError
             If a vector or another value is invalid.
         StackError
@@ -143,21 +143,21 @@ class StackWriter:
         for name in sorted(expected ^ values.keys()):
             seen, wanted = ("nothing", "values") if name in expected else ("values", "none")
             raise StackError(f"{self.path}: got {seen} for {name!r}, expected {wanted}")
-        # All are checked before any is stored, so that a refusal leaves the stack as it was.
+        # All values are checked before any is stored, so that an error does not change the stack.
         packed = {name: self._pack(ITEMS[name], values[name], len(vectors)) for name in values}
-        # In the order of the table, so that the same values always give the same file.
+        # Stored in the order of the table, so that equal values give equal files.
         for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
                 self._count_losses(name, values[name], packed[name])
             self._store(name, packed[name])
 
     def add_values(self, name: str, values: ArrayLike) -> None:
-        """Add the next entries of an item that belongs to no frame pair, such as `corrupt`.
+        """Add the next entries of an item that is not stored per pair, such as `corrupt`.
 
         Raises
         ------
         StackError
-            If the stack was not declared to hold the item.
+            If the item is not one of the declared items of the stack.
         """
         self._check_open()
         if name not in self._data:
@@ -245,7 +245,7 @@ class StackWriter:
             self._part.publish()
 
     def _complete(self) -> None:
-        """Write what is known only now, close the HDF5 file and append the index."""
+        """Write the final header and digests, close the HDF5 file and append the index."""
         assert self._file is not None
         file, self.header = self._file, self.losses.final_header(self.num_fields)
         for data in self._data.values():
@@ -282,7 +282,7 @@ class StackWriter:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Turn what HDF5 and the system raise, or hold back, into one line."""
+        """Convert errors of HDF5, of the system and of the part file to a `StackError`."""
         try:
             yield
             if self._part.failure is not None:
