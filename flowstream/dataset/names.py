@@ -79,7 +79,7 @@ class VideoNames:
             fits = [name for name in fits if better(name)] or fits
         if len(fits) > 1:
             raise SplitError(
-                f"{self.root}: {video} may be {fits[0]} or {fits[1]}; keep one of them"
+                f"{self.root}: {video} matches {fits[0]} and {fits[1]}; keep one of them"
             )
         return fits[0] if fits else None
 

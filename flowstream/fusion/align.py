@@ -26,7 +26,7 @@ def align(parts: Sequence[Scores]) -> tuple[Scores, ...]:
     streams = [part.stream for part in parts]
     if len(set(streams)) < len(streams):
         raise ScoresError(
-            f"two scores of one stream among {shorten(streams)}; give each stream once"
+            f"got two scores of one stream among {shorten(streams)}; expected each stream once"
         )
     for part in parts:
         _check_unique(part)
@@ -44,10 +44,12 @@ def _reorder(first: Scores, other: Scores) -> Scores:
     """Return `other` with its rows in the order of `first`."""
     pair = f"scores of {first.stream!r} and {other.stream!r}"
     if first.part != other.part:
-        raise ScoresError(f"{pair}: of the parts {first.part!r} and {other.part!r}; take one part")
+        raise ScoresError(
+            f"{pair}: they are of the parts {first.part!r} and {other.part!r}; expected one part"
+        )
     _check_same(f"{pair}: classes", first.classes, other.classes, streams=(first, other))
     if first.classes != other.classes:
-        raise ScoresError(f"{pair}: the same classes in another order; predict both from one split")
+        raise ScoresError(f"{pair}: the same classes in another order; predict both with one split")
     _check_same(f"{pair}: videos", first.videos, other.videos, streams=(first, other))
     row = {video: index for index, video in enumerate(other.videos)}
     order = np.array([row[video] for video in first.videos], dtype=np.intp)

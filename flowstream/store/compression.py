@@ -88,7 +88,7 @@ def _decompress_zstd(data: bytes, length: int) -> bytes:
     try:
         # Checked first, because the library allocates any size that the frame states.
         if zstandard.frame_content_size(data) != length:
-            raise StackError("a chunk of another length than its item has")
+            raise StackError("a chunk has another length than its item")
         decompressed: bytes = _local.decompressor.decompress(data)
     except zstandard.ZstdError as error:
         raise StackError(f"a chunk cannot be decompressed: {error}") from error
@@ -102,7 +102,7 @@ def _decompress_gzip(data: bytes, length: int) -> bytes:
     except zlib.error as error:
         raise StackError(f"a chunk cannot be decompressed: {error}") from error
     if len(decompressed) != length or not decompressor.eof:
-        raise StackError("a chunk of another length than its item has")
+        raise StackError("a chunk has another length than its item")
     return decompressed
 
 
@@ -166,7 +166,7 @@ class Lz4(Compression):
             length,
             len(block),
         ):
-            raise StackError("a chunk of another length than its item has")
+            raise StackError("a chunk has another length than its item")
         if len(block) == length:
             return block
         try:
@@ -174,7 +174,7 @@ class Lz4(Compression):
         except lz4.block.LZ4BlockError as error:
             raise StackError(f"a chunk cannot be decompressed: {error}") from error
         if len(decompressed) != length:
-            raise StackError("a chunk of another length than its item has")
+            raise StackError("a chunk has another length than its item")
         return decompressed
 
     @staticmethod
@@ -229,7 +229,7 @@ class NoCompression(Compression):
     def decompress(data: bytes, length: int) -> bytes:
         """Return the data."""
         if len(data) != length:
-            raise StackError("a chunk of another length than its item has")
+            raise StackError("a chunk has another length than its item")
         return data
 
 

@@ -190,9 +190,9 @@ def _parse(text: bytes) -> dict[str, Any]:
             shape, count = record["shape"], record["blocks"]
             plain = all(type(length) is int for length in [*shape, count])
             if not plain or not 0 <= min([*shape, count]) <= max([*shape, count]) < 2**63:
-                raise ValueError("got lengths that are no counts")
+                raise ValueError("got lengths that are not valid counts")
             if not isinstance(record["digest"], str):
-                raise ValueError("got a digest that is no string")
+                raise ValueError("got a digest that is not a string")
         if not isinstance(content["header"], dict) or not isinstance(content["outputs"], list):
             raise ValueError("its header is not a table")
         content["structure"]
@@ -248,7 +248,7 @@ def _check_places(blocks: NDArray[Any], start: int) -> None:
     if (lengths == 0).any():
         raise StackError("a chunk was never written")
     if (offsets > start).any() or (lengths > start).any() or (offsets + lengths > start).any():
-        raise StackError("a chunk lies beyond the end of the file")
+        raise StackError("a chunk extends beyond the end of the file")
     order = np.argsort(offsets, kind="stable")
     if (offsets[order][1:] < (offsets + lengths)[order][:-1]).any():
         raise StackError("two chunks overlap")
@@ -290,5 +290,5 @@ def _check_lengths(stored: Stored, index: Index) -> None:
     if not fits:
         raise StackError(
             f"/{item.name}: chunks of {raw} bytes do not fit in the {int(lengths.sum())} bytes "
-            "that the file holds for it"
+            "that the file has for them"
         )

@@ -150,5 +150,5 @@ def _read_members(path: Path, size: int, modified: int) -> Members:
         if not is_relative(name):
             raise StackError(f"{path}: its index holds the name {name!r}; expected a relative path")
         if not 0 <= offset <= offset + count <= start:
-            raise StackError(f"{path}: {name} lies beyond the end of the file")
+            raise StackError(f"{path}: {name} extends beyond the end of the file")
     return members

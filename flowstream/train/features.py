@@ -139,7 +139,7 @@ def cached_features(
                 _check(file["features"], clips)
     except (OSError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: not a cache of features, or a damaged one; remove it to compute them again"
+            f"{path}: not a cache of features, or damaged; remove the file to compute them again"
         ) from error
     if found is None:
         raise CheckpointError(f"{path}: not a cache of features, expected {FORMAT!r}")

@@ -84,7 +84,7 @@ def fit(
                 log = Log(out, done=len(run.history))
                 write_record(out, recipe, split, spec=run.clips.spec)
             except OSError as error:
-                raise CheckpointError(f"{out}: cannot write there: {error.strerror}") from error
+                raise CheckpointError(f"{out}: cannot write to it: {error.strerror}") from error
         bar = Progress(recipe.epochs, title=recipe.stream, unit="epoch", enabled=progress)
         bar.skip(len(run.history))
         try:
@@ -95,7 +95,7 @@ def fit(
                     log.write(run.history)
                 bar.update(note=run.history[-1].summary())
         except OSError as error:
-            raise CheckpointError(f"{out}: cannot write there: {error.strerror}") from error
+            raise CheckpointError(f"{out}: cannot write to it: {error.strerror}") from error
         finally:
             bar.close()
             if log is not None:

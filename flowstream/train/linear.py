@@ -171,7 +171,7 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot write there: {error.strerror}") from error
+        raise CheckpointError(f"{path}: cannot write to it: {error.strerror}") from error
 
 
 def _check_same_run(path: Path, recipe: StreamRecipe, *, split: Split, videos: str) -> None:

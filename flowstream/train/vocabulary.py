@@ -67,8 +67,8 @@ def prepare_vocabulary(
         network.extractor.load_state_dict(found)
     except (OSError, ValueError, EOFError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path}: not the vocabulary of this network, or a damaged one; remove it to learn it "
-            "again"
+            f"{path}: not the vocabulary of this network, or damaged; remove the file to compute "
+            "the vocabulary again"
         ) from error
 
 

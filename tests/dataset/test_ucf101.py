@@ -173,7 +173,7 @@ def test_missing_files_are_reported(tree: Make, lists: Make, tmp_path: Path) -> 
 
 def test_two_stacks_for_one_video_are_refused(tree: Make, lists: Make) -> None:
     stacks = tree("a/Biking/v_Biking_g08_c01", "b/Biking/v_Biking_g08_c01")
-    with pytest.raises(SplitError, match="may be a/Biking/v_Biking_g08_c01 or b/Biking/"):
+    with pytest.raises(SplitError, match="matches a/Biking/v_Biking_g08_c01 and b/Biking/"):
         read(lists(files()), stacks)
 
 
