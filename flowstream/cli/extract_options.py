@@ -117,7 +117,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         "--rgb/--no-rgb",
         default=True,
         show_default=True,
-        help="Store the frames as JPEG images beside the flow.",
+        help="Store the frames as JPEG images with the flow.",
     ),
     _stacks(
         "--jpeg-quality",

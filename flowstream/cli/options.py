@@ -81,7 +81,7 @@ class NameIn(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names that start with what has been typed."""
+        """Return the names that start with the typed text."""
         return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
 
 

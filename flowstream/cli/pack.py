@@ -46,7 +46,7 @@ def pack(paths: tuple[Path, ...], out: Path) -> None:
     "-o", "--out", required=True, type=Directory(path_type=Path), help="Directory of the stacks."
 )
 def unpack(path: Path, out: Path) -> None:
-    """Write each stack of a pack to a file of its own, byte for byte as it was packed."""
+    """Write each stack of a pack to a separate file, identical to the packed file."""
     from flowstream.store import unpack as unpack_stacks
 
     for written in unpack_stacks(path, out):

@@ -68,7 +68,7 @@ def _has_sixel() -> bool:
         import select
         import termios
         import tty
-    except ImportError:  # Windows has none of them
+    except ImportError:  # not available on Windows
         return False
     descriptor = sys.stdin.fileno()
     with contextlib.suppress(termios.error, OSError):

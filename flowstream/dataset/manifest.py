@@ -38,7 +38,7 @@ def read_manifest(recipe: SplitRecipe, names: VideoNames) -> Listing:
             f"{unassigned[0].where}: no split, but other rows have one; fill all or none"
         )
     labels = {entry.class_name for entry in entries}
-    # longer ones are names; Python refuses to convert more than 4,300 digits
+    # longer labels are names, because Python does not convert more than 4,300 digits
     numbers = all(label.isdecimal() and len(label) <= 100 for label in labels)
     classes = sorted(labels, key=(lambda label: (int(label), label)) if numbers else None)
     return Listing(tuple(classes), entries, source=str(path))

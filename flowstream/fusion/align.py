@@ -49,7 +49,7 @@ def _reorder(first: Scores, other: Scores) -> Scores:
         )
     _check_same(f"{pair}: classes", first.classes, other.classes, streams=(first, other))
     if first.classes != other.classes:
-        raise ScoresError(f"{pair}: the same classes in another order; predict both with one split")
+        raise ScoresError(f"{pair}: the same classes in another order; predict both from one split")
     _check_same(f"{pair}: videos", first.videos, other.videos, streams=(first, other))
     row = {video: index for index, video in enumerate(other.videos)}
     order = np.array([row[video] for video in first.videos], dtype=np.intp)

@@ -78,10 +78,10 @@ class Weighted(Fusion):
         count = len(first.labels)
         right = [int((mixed(weights).argmax(1) == first.labels).sum()) for weights in grid]
         best = max(right) / count
-        # of a share of `count` trials; a perfect best has none, though one trial may be luck
+        # standard error of a fraction of `count` trials; 0 if the best weights make no error
         error = math.sqrt(best * (1 - best) / count)
 
-        # Both rounded, so that streams of equal scores tie in spite of the last bits.
+        # Both are rounded, so that streams with equal scores tie despite rounding errors.
         def distance(weights: tuple[float, ...]) -> float:
             return round(sum((weight - equal) ** 2 for weight in weights), 9)
 

@@ -186,8 +186,8 @@ def _comparison(recipe: ZooRecipe, split: Split, contenders: Iterable[Contender]
         )
         reference = {"appearance alone": 1 / toy.motions}
         remark = (
-            "Models that do not see the order of frames can only use the appearance; what they "
-            "score beyond it is chance."
+            "Models that do not see the order of frames can only use the appearance; any accuracy "
+            "above this limit is chance."
         )
     else:
         data, remark = split.summary(), ""

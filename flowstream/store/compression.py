@@ -143,7 +143,7 @@ class Lz4(Compression):
     compressed block (all big-endian), and the compressed block.
     """
 
-    # each further byte of a length stands for 255 bytes
+    # each further byte of a length encodes up to 255 bytes
     max_ratio = 255
     filter_id = LZ4_FILTER
 

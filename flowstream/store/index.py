@@ -243,7 +243,7 @@ def _read_items(content: dict[str, Any], blocks: NDArray[Any], header: Header) -
 
 
 def _check_places(blocks: NDArray[Any], start: int) -> None:
-    """Refuse blocks that are empty, outside of the file or overlap."""
+    """Raise `StackError` if blocks are empty, overlap or are outside the file."""
     offsets, lengths = blocks["offset"], blocks["length"].astype(np.uint64)
     if (lengths == 0).any():
         raise StackError("a chunk was never written")
@@ -255,7 +255,7 @@ def _check_places(blocks: NDArray[Any], start: int) -> None:
 
 
 def _check_shapes(index: Index) -> None:
-    """Refuse items whose shapes do not follow from the size and the number of frames."""
+    """Raise `StackError` if shapes do not follow from the size and the number of frames."""
     frames, size = index.items[COORDINATE].shape, index.header.size
     if len(frames) != 1 or not 2 <= frames[0] <= _MOST_FRAMES:
         raise StackError(f"/{COORDINATE} has shape {frames}, expected at least 2 frames")
@@ -269,7 +269,7 @@ def _check_shapes(index: Index) -> None:
 
 
 def _check_lengths(stored: Stored, index: Index) -> None:
-    """Refuse an item whose values do not fit in its blocks."""
+    """Raise `StackError` if the values of an item do not fit in its blocks."""
     item, header = stored.item, index.header
     entries, entry = stored.shape[0], item.entry_bytes(header.size, header.codec)
     lengths = stored.blocks["length"]

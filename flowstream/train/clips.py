@@ -83,7 +83,7 @@ def make_inputs(recipe: StreamRecipe) -> dict[str, ClipInput]:
         names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
         values = {option: getattr(recipe, option) for option in names if hasattr(recipe, option)}
         if recipe.stream == BOTH and "frames" in values:
-            values["frames"] = 1  # beside the flow of a window, the frame in its middle
+            values["frames"] = 1  # in addition to the flow of a window, its middle frame
         made[name] = build(kind, values, where=f"input {name!r}")
     return made
 

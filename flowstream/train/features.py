@@ -180,7 +180,7 @@ def description(
     for sample in clips.samples:
         videos.update(sample.video.encode("utf-8", "surrogateescape") + b"\n")
     spec = clips.spec.as_dict()
-    if not recipe.uses_flow:  # frames are the same whatever the flow method
+    if not recipe.uses_flow:  # frames do not depend on the flow method
         spec = {name: value for name, value in spec.items() if name not in ("method", "codec")}
     window = clips.window
     depends_on = {

@@ -1,4 +1,4 @@
-"""The contract of an input: which part of a stack becomes a clip."""
+"""Interface of an input, which reads clips from a stack."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from flowstream.types import Size
 
 
 class ClipInput(ABC):
-    """A kind of input; subclasses are frozen dataclasses of its parameters."""
+    """Input of networks; subclasses are frozen dataclasses with its parameters."""
 
     name: ClassVar[str]
-    """Its name in INPUTS, and its key in an item."""
+    """Name in INPUTS, and key in an item."""
 
     kind: ClassVar[Kind]
-    """Kind of its clips, which tells transforms how to treat them."""
+    """Kind of the clips, which determines how transforms change them."""
 
     channels: ClassVar[int]
-    """C of its clips."""
+    """C, the number of channels of the clips."""
 
     uses_flow: ClassVar[bool]
-    """True if its clips depend on the flow method and the codec."""
+    """True if the clips depend on the flow method and the codec."""
 
     extra_fields: ClassVar[int] = 0
     """Number of fields that a window needs in addition to the `frames` of the recipe."""
 
     @abstractmethod
     def num_frames(self, window: Window) -> int:
-        """Return T of its clips."""
+        """Return T, the number of frames of the clips."""
 
     @abstractmethod
     def read(self, stack: Stack, window: Window, start: int) -> Clip:
@@ -45,7 +45,7 @@ class ClipInput(ABC):
         self.num_frames(window)
 
     def check_stack(self, stack: Stack) -> None:  # noqa: B027  most need nothing
-        """Raise `StackError` if the stack lacks what `read` needs."""
+        """Raise `StackError` if the stack lacks data that `read` needs."""
 
     def make_blank(self, window: Window, size: Size) -> Clip:
         """Return a clip of zeros, of the shape that `read` returns."""

@@ -138,7 +138,7 @@ def make_inputs(network: Classifier, *, count: int, seed: int) -> dict[str, Tens
 
 
 def describe_network(checkpoint: Checkpoint, network: Classifier) -> dict[str, Any]:
-    """Return what a program needs to run the network: inputs, normalisation and classes."""
+    """Return the metadata for running the network: inputs, normalisation and classes."""
     recipe = checkpoint.recipe
     normalise = make_normalise(recipe)
     rgb = {"values": "(RGB / 255 - mean) / std", "mean": normalise.mean, "std": normalise.std}
@@ -168,7 +168,7 @@ def describe_network(checkpoint: Checkpoint, network: Classifier) -> dict[str, A
 
 
 def _write(exporter: Export, network: Classifier, path: Path, *, metadata: str, where: str) -> None:
-    """Write the file; raise one line whatever the exporters of torch raise."""
+    """Write the file; convert any error of torch's exporters to one line."""
     inputs = make_inputs(network, count=2, seed=0)
     try:
         with warnings.catch_warnings():
@@ -181,7 +181,7 @@ def _write(exporter: Export, network: Classifier, path: Path, *, metadata: str, 
             f"export {exporter.name!r} needs {error.name!r}; install it with: pip install "
             "'flowstream[export]'"
         ) from error
-    except Exception as error:  # torch has no common class for what it cannot convert
+    except Exception as error:  # torch has no common class for errors of its exporters
         lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{where}: this network cannot be exported to {exporter.name!r}: {lines[0]:.160}"
