@@ -191,7 +191,7 @@ def test_damaged_features_are_refused(rnn: Recipes, split: Split, tmp_path: Path
         shape = file["features"].shape
 
     def refused() -> None:
-        with pytest.raises(CheckpointError, match="damaged one; remove it"):
+        with pytest.raises(CheckpointError, match="or damaged; remove the file"):
             start_run(recipe, split, tmp_path, device=CPU)
 
     flipped = bytearray(whole)
