@@ -30,7 +30,7 @@ def test_settings_without_a_default_and_changed_ones_are_listed() -> None:
 
 
 def test_parameters_of_plug_ins_are_compared_with_their_own_defaults() -> None:
-    extract = {"sources": ["videos"], "parameters": {"preset": "fast", "texture": 0.9}}
+    extract = {"sources": ["videos"], "parameters": {"preset": "fast", "texture": 1.0}}
     options = {"backbone": "small_cnn", "pretrained": False}
     stream = {"stream": "rgb", "model": "single_frame", "frames": 3, "options": options}
     found = differences(extract=extract, streams={"rgb": stream}, fusion={"method": "average"})
