@@ -110,13 +110,34 @@ def read_held_out(recipe: Recipe, name: str, split: Split, *, checkpoint: Path) 
     return None if scores is None else replace(scores, stream=name)
 
 
+def keep_common(parts: Sequence[Scores]) -> list[Scores]:
+    """Keep the rows of the videos that all parts have.
+
+    Cross-validated scores have one row for each video and division, others one for each video.
+    """
+    common = set.intersection(*(set(part.videos) for part in parts))
+    kept = []
+    for part in parts:
+        rows = [row for row, video in enumerate(part.videos) if video in common]
+        kept.append(
+            replace(
+                part,
+                scores=part.scores[rows],
+                labels=part.labels[rows],
+                videos=tuple(part.videos[row] for row in rows),
+                groups=tuple(part.groups[row] for row in rows) if part.groups else (),
+            )
+        )
+    return kept
+
+
 def fuse_streams(
     recipe: Recipe, fitting: Sequence[Scores], testing: Sequence[Scores]
 ) -> tuple[Scores | None, FittedFusion | None]:
     """Fit the recipe's fusion and fuse the scores; return (None, None) for a single stream."""
     if len(testing) < 2:
         return None, None
-    fitted = recipe.make_fusion().fit(fitting)
+    fitted = recipe.make_fusion().fit(keep_common(fitting))
     return fitted(testing), fitted
 
 

@@ -46,11 +46,12 @@ class Chosen:
     """Result of the choice: the classifier fitted to all videos, and the results of all costs."""
 
     classifier: Linear
-    held_out: Array
-    """(N, K) calibrated scores, before the softmax, of the first of the divisions into folds.
+    held_out: tuple[Array, ...]
+    """(N, K) calibrated scores, before the softmax, of each division into folds.
 
     They are not averaged over the divisions, because this would give the scores of an ensemble,
-    which is better than the single classifier in the checkpoint.
+    which is better than the single classifier in the checkpoint. A single division depends on the
+    seed.
     """
     best: Tried
     table: tuple[Tried, ...]
@@ -90,7 +91,7 @@ def choose_classifier(
         DIVISIONS[options.division](labels.tolist(), groups, options.folds, seed=seed + repeat)
         for repeat in range(REPEATS if len(labels) <= FEW_VIDEOS else 1)
     ]
-    table, first, every = [], {}, np.tile(labels, len(divisions))
+    table, calibrated, every = [], {}, np.tile(labels, len(divisions))
     for cost in options.costs:
         held = [
             cross_validate(rotated, labels, folds, classes=classes, cost=cost)
@@ -98,7 +99,7 @@ def choose_classifier(
         ]
         pooled = np.concatenate(held)
         temperature = fit_temperature(pooled, every)
-        first[cost] = held[0] * temperature
+        calibrated[cost] = tuple(scores * temperature for scores in held)
         loss = compute_log_loss(pooled * temperature, every)
         top1 = float((pooled.argmax(axis=1) == every).mean())
         table.append(Tried(cost, loss, top1, temperature))
@@ -106,7 +107,7 @@ def choose_classifier(
     fitted = fit_logistic(rotated, labels, classes, cost=best.cost)
     weight = best.temperature * (fitted.weight @ basis) * factor
     bias = best.temperature * fitted.bias - weight @ mean
-    return Chosen(Linear(weight, bias), first[best.cost], best, tuple(table))
+    return Chosen(Linear(weight, bias), calibrated[best.cost], best, tuple(table))
 
 
 def cross_validate(

@@ -151,7 +151,7 @@ class LinearTrainer(Trainer):
         return out / BEST
 
     def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
-        """Return the cross-validated scores of the training videos."""
+        """Return the cross-validated scores of the training videos, in all divisions."""
         from flowstream.scores import read_scores
         from flowstream.train.checkpoint import load_checkpoint
 
@@ -237,19 +237,25 @@ def _write_table(path: Path, table: tuple[Tried, ...]) -> None:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _write_held_out(path: Path, scores: Array, checkpoint: Checkpoint, *, split: Split) -> None:
+def _write_held_out(
+    path: Path, divisions: tuple[Array, ...], checkpoint: Checkpoint, *, split: Split
+) -> None:
+    """Write the scores of all divisions; the videos of the first have their own names."""
     from flowstream.scores import Scores, write_scores
 
+    scores, count = np.concatenate(divisions), len(divisions)
+    names = [sample.video for sample in split.train]
+    others = [f"{name} (division {k})" for k in range(2, count + 1) for name in names]
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     held = Scores(
         scores=(powers / powers.sum(axis=1, keepdims=True)).astype(np.float32),
-        labels=np.array([sample.label for sample in split.train], np.int64),
-        videos=tuple(sample.video for sample in split.train),
+        labels=np.array([sample.label for sample in split.train] * count, np.int64),
+        videos=(*names, *others),
         classes=split.classes,
         stream=checkpoint.recipe.stream,
         part="train",
         checkpoint=checkpoint.identity,
         protocol="cross-validation",
-        groups=tuple(sample.group for sample in split.train),
+        groups=tuple(sample.group for sample in split.train) * count,
     )
     write_scores(path, held)

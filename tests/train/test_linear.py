@@ -75,11 +75,16 @@ def test_held_out_scores_are_those_of_the_training_videos_and_this_checkpoint(
     best = train(recipe, plain_split, tmp_path)
     held = LinearTrainer().held_out_scores(best.parent, best)
     assert held is not None
-    assert held.videos == tuple(sample.video for sample in plain_split.train)
+    names = tuple(sample.video for sample in plain_split.train)
+    assert held.videos[: len(names)] == names
+    # other divisions of the same videos
+    assert len(set(held.videos)) == len(held.videos) == 6 * len(names)
+    assert held.groups == 6 * tuple(sample.group for sample in plain_split.train)
+    np.testing.assert_array_equal(held.labels[: len(names)], held.labels[-len(names) :])
     assert held.part == "train"
     # not those of the classifier that saw the videos
     seen = predict(best, plain_split, "train", device="cpu", progress=False)
-    assert not np.allclose(held.scores, seen.scores, atol=1e-3)
+    assert not np.allclose(held.scores[: len(names)], seen.scores, atol=1e-3)
     (best.parent / HELD_OUT).unlink()
     with pytest.raises(ScoresError, match="Remove"):
         LinearTrainer().held_out_scores(best.parent, best)
@@ -113,7 +118,7 @@ def test_a_class_of_one_group_gets_scores_that_are_finite() -> None:
     features = random.normal(size=(23, 5)) + 4 * np.eye(3, 5)[labels]
     groups = [str(index) for index in range(20)] + ["only"] * 3
     chosen = choose_classifier(features, labels, groups, classes=3, options=LinearTrainer(), seed=0)
-    assert np.isfinite(chosen.held_out).all()
+    assert all(np.isfinite(scores).all() for scores in chosen.held_out)
     assert (chosen.classifier(features).argmax(1) == labels).all()
 
 
