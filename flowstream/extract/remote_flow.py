@@ -35,7 +35,7 @@ class DeviceLostError(ExtractionError):
 
 @dataclass(frozen=True)
 class FlowSpec:
-    """What the process of a device computes, besides the method.
+    """Output that the process of a device computes with its method.
 
     Parameters
     ----------

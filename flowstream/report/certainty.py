@@ -17,7 +17,7 @@ from flowstream.view.markup import Markup, element
 
 @dataclass(frozen=True)
 class Certainty:
-    """How far the accuracies of one stream, and its probabilities, can be relied on."""
+    """Intervals of the accuracies of one stream, and the calibration error of its scores."""
 
     top1: Interval
     uar: Interval

@@ -44,9 +44,7 @@ def make_folds(
         The fold of each video.
     """
     generator = np.random.default_rng(seed)
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
+    members = _find_members(groups)
     names = sorted(members)
     order = [names[index] for index in generator.permutation(len(names))]
     order.sort(key=lambda name: -len(members[name]))
@@ -63,6 +61,14 @@ def make_folds(
         sizes[chosen].update(classes)
         folds[members[name]] = chosen
     return folds
+
+
+def _find_members(groups: Sequence[str]) -> dict[str, list[int]]:
+    """Return the indices of the videos of each group."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    return members
 
 
 def make_blocks(
@@ -90,9 +96,7 @@ def make_blocks(
         The fold of each video.
     """
     generator = np.random.default_rng(seed)
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
+    members = _find_members(groups)
     classes = {name: Counter(labels[index] for index in rows) for name, rows in members.items()}
     mixed = sum(len(own) > 1 for own in classes.values()) > len(classes) / 2
     rings: dict[int, list[str]] = defaultdict(list)
