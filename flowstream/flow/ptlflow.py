@@ -24,9 +24,8 @@ from flowstream.errors import (
     did_you_mean,
 )
 from flowstream.flow.raft_weights import read_tensors
-from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches
+from flowstream.flow.tensor_method import TensorMethod
 from flowstream.ranges import check_at_least
-from flowstream.types import Images, Vectors
 
 _SHOWN = 20
 
@@ -83,16 +82,6 @@ class PTLFlow(TensorMethod):
     def batch(self) -> int:
         """Preferred number of pairs in a batch."""
         return self.pairs
-
-    def estimate(self, first: Images, second: Images) -> Vectors:
-        """Estimate fields of RGB pairs in batches of at most `pairs`."""
-        forward: Vectors = estimate_in_batches(self, first, second, directions=1)[0]
-        return forward
-
-    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
-        """Estimate both directions."""
-        forward, backward = estimate_in_batches(self, first, second, directions=2)
-        return forward, backward
 
     @torch.inference_mode()
     def estimate_tensors(self, frames: Tensor, pairs: Tensor, *, directions: int) -> Tensor:

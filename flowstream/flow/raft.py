@@ -20,8 +20,7 @@ from torch import Tensor
 from flowstream.device import choose_device
 from flowstream.errors import ParameterError
 from flowstream.flow.raft_weights import BUILDERS, load_raft
-from flowstream.flow.tensor_method import TensorMethod, estimate_in_batches
-from flowstream.types import Images, Vectors
+from flowstream.flow.tensor_method import TensorMethod
 
 # The correlation pyramid halves the 1/8 grid three times and needs two values at its top level.
 SMALLEST_INPUT = 128
@@ -86,16 +85,6 @@ class RAFT(TensorMethod):
     def batch(self) -> int:
         """Preferred number of pairs in a batch."""
         return self.pairs
-
-    def estimate(self, first: Images, second: Images) -> Vectors:
-        """Estimate fields `(N, 2, H, W)` of RGB pairs in batches of at most `pairs`."""
-        forward: Vectors = estimate_in_batches(self, first, second, directions=1)[0]
-        return forward
-
-    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
-        """Estimate both directions; the features of each frame are computed once."""
-        forward, backward = estimate_in_batches(self, first, second, directions=2)
-        return forward, backward
 
     @torch.inference_mode()
     def estimate_tensors(self, frames: Tensor, pairs: Tensor, *, directions: int) -> Tensor:

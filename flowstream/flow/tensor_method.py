@@ -41,6 +41,16 @@ class TensorMethod(FlowMethod):
             Forward flow and, if `directions` is 2, backward flow.
         """
 
+    def estimate(self, first: Images, second: Images) -> Vectors:
+        """Estimate the flow of pairs in batches that fit into the memory of the device."""
+        forward: Vectors = estimate_in_batches(self, first, second, directions=1)[0]
+        return forward
+
+    def estimate_both(self, first: Images, second: Images) -> tuple[Vectors, Vectors]:
+        """Estimate the flow in both directions, in the same batches."""
+        forward, backward = estimate_in_batches(self, first, second, directions=2)
+        return forward, backward
+
     def pairs_at_once(self, size: Size) -> int:
         """Return the largest number of pairs of frames of this size in a batch."""
         return self.batch
