@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.flow.kernels.simd import LANES, kernel, load, spread, store
+from flowstream.flow.kernels.simd import LANES, helper, kernel, load, spread, store
 
 Plane = NDArray[np.float32]
 
@@ -36,13 +36,13 @@ def as_image(plane: Plane, rows: int, columns: int) -> NDArray[np.float32]:
     return whole[MARGIN : MARGIN + rows, SIDE : SIDE + columns]
 
 
-@kernel
+@helper
 def stride(columns: int) -> int:
     """Return the distance from one row of a plane to the next, in numbers."""
     return (columns + SIDE - 1) // SIDE * SIDE + 2 * SIDE
 
 
-@kernel
+@helper
 def plane_size(rows: int, columns: int) -> int:
     """Return the number of float32 values in a plane."""
     return (rows + 2 * MARGIN) * stride(columns)

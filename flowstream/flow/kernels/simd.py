@@ -24,7 +24,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic, models, register_jitable, register_model
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,6 +45,14 @@ _ESTIMATE = ("fast",)
 def kernel(function: Function) -> Function:
     """Compile with numba: without the GIL, with IEEE division by zero, cached by the caller."""
     return cast(Function, numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function))
+
+
+def helper(function: Function) -> Function:
+    """Compile a function where a kernel calls it; elsewhere it is plain Python.
+
+    Called from Python, a kernel that numba does not cache would be compiled in every process.
+    """
+    return cast(Function, register_jitable(function))
 
 
 def inlined(function: Function) -> Function:
