@@ -16,7 +16,7 @@ from flowstream.extract.work import Ticket
 from flowstream.video import Span
 
 # Each segment starts a stack and, without an index of key frames, decodes from the first frame.
-MIN_SEGMENT_PAIRS = 256
+MIN_SEGMENT_PAIRS = 64
 # A worker that is alone with its last ticket at the end wastes at most this share of the run.
 _SHARE = 0.25
 
@@ -50,6 +50,14 @@ def select_jobs(
     return jobs[: options.limit]
 
 
+def num_segments(pairs: int, *, total: int, workers: int) -> int:
+    """Return the number of segments that keep no worker busy while the others are done."""
+    if workers < 2:
+        return 1
+    share = max(MIN_SEGMENT_PAIRS, math.ceil(total / workers * _SHARE))
+    return max(1, math.ceil(pairs / share))
+
+
 def split_job(
     ticket: Ticket, pairs: int, *, total: int, workers: int, settings: ExtractSettings
 ) -> list[Ticket]:
@@ -61,10 +69,9 @@ def split_job(
         Expected frame pairs of the video; `total`, of all videos.
     """
     job, sampling = ticket.job, settings.sampling
-    if workers < 2 or job.part is not None or sampling.fps is not None:
+    if job.part is not None or sampling.fps is not None:
         return []
-    share = max(MIN_SEGMENT_PAIRS, math.ceil(total / workers * _SHARE))
-    count = math.ceil(pairs / share)
+    count = num_segments(pairs, total=total, workers=workers)
     if count < 2:
         return []
     # The calls that write the stack come in batches; the joined stack has the same ones.

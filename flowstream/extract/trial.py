@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +19,15 @@ from flowstream.extract.journal import Outcome
 from flowstream.extract.options import RunOptions
 from flowstream.extract.pools import POOLS
 from flowstream.extract.pools.pool import Pool, PoolOptions
+from flowstream.extract.schedule import num_segments
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.work import Result, Ticket
 
 _VIDEOS = 12
 _FRAMES = (9, 65)
 _SECONDS = 8.0
+# What takes longer to start is compiled code, which the next run loads from a cache.
+_LONGEST_START = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,15 @@ def forecast(
             on_device(settings.method, device)
         used = min(workers, len(sample))
         kind = POOLS["sequential" if options.backend == "sequential" else "processes"]
+        start = time.perf_counter()
         with (
             make_tasks(settings, options) as tasks,
             kind(tasks, PoolOptions(workers=used), lambda ticket, count: None) as pool,
         ):
-            return _measure(
-                pool, jobs, sample, expected=expected, workers=workers, directory=Path(directory)
+            trial = _measure(
+                pool, jobs, sample, expected=expected, start=start, directory=Path(directory)
             )
+    return _extrapolate(trial, expected, workers=workers)
 
 
 def check_disk(needed: float, directory: Path, *, force: bool) -> None:
@@ -119,15 +126,24 @@ def _sample(jobs: Sequence[Job], expected: Estimate) -> list[int]:
     return good[stride // 2 :: stride][:_VIDEOS]
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """Outcomes of the first two frames and of more frames of some videos; seconds to start."""
+
+    short: Sequence[tuple[int, Outcome]]
+    longer: Sequence[tuple[int, Outcome]]
+    start: float
+
+
 def _measure(
     pool: Pool,
     jobs: Sequence[Job],
     sample: Sequence[int],
     *,
     expected: Estimate,
-    workers: int,
+    start: float,
     directory: Path,
-) -> Forecast:
+) -> _Trial:
     def run(frames: int) -> list[tuple[int, Outcome]]:
         for k in sample:
             job = replace(jobs[k], output=directory / f"{k}-{frames}.h5")
@@ -138,54 +154,62 @@ def _measure(
         return [(k, outcome) for k, outcome in done if outcome.status == "done"]
 
     run(2)  # imports, compiles and fills caches
+    started = time.perf_counter()
     short = run(2)
     if not short:
         raise FlowstreamError("the trial could extract none of the sampled videos")
+    started -= time.perf_counter() - started  # the first round takes as long as the second
     first = run(_FRAMES[0])
     pair_seconds = max(1e-4, (_mean(first) - _mean(short)) / (_FRAMES[0] - 2))
-    budget = round(_SECONDS * min(workers, len(sample)) / (pair_seconds * len(sample)))
+    budget = round(_SECONDS * pool.options.workers / (pair_seconds * len(sample)))
     frames = max(_FRAMES[0], min(_FRAMES[1], budget))
     longer = run(frames) if frames > _FRAMES[0] else first
-    return _extrapolate(short, longer, expected, workers=workers, count=len(jobs))
+    return _Trial(short, longer, min(_LONGEST_START, max(0.0, started - start)))
 
 
 def _mean(outcomes: Sequence[tuple[int, Outcome]]) -> float:
     return sum(outcome.seconds for _, outcome in outcomes) / max(1, len(outcomes))
 
 
-def _extrapolate(
-    short: Sequence[tuple[int, Outcome]],
-    longer: Sequence[tuple[int, Outcome]],
-    expected: Estimate,
-    *,
-    workers: int,
-    count: int,
-) -> Forecast:
+def _extrapolate(trial: _Trial, expected: Estimate, *, workers: int) -> Forecast:
     """Solve for the cost per video and per pair and pixel; add up over all videos."""
+    short, longer = trial.short, trial.longer
 
     def work(outcomes: Sequence[tuple[int, Outcome]]) -> float:
         pixels = [outcome.pairs * expected.pixels[k] for k, outcome in outcomes]
         return sum(pixels) / max(1, len(outcomes))
 
-    total = sum(
-        pairs * pixels for pairs, pixels in zip(expected.pairs, expected.pixels, strict=True)
-    )
+    every = [pairs * size for pairs, size in zip(expected.pairs, expected.pixels, strict=True)]
     extra_work = max(1.0, work(longer) - work(short))
 
-    def scale(long_cost: float, short_cost: float) -> float:
+    def costs(long_cost: float, short_cost: float) -> list[float]:
         per_work = max(0.0, (long_cost - short_cost) / extra_work)
         per_video = max(0.0, short_cost - per_work * work(short))
-        return per_video * count + per_work * total
+        return [per_video + per_work * one for one in every]
 
     def size(outcomes: Sequence[tuple[int, Outcome]]) -> float:
         return sum(outcome.bytes for _, outcome in outcomes) / max(1, len(outcomes))
 
+    seconds = costs(_mean(longer), _mean(short))
     return Forecast(
-        videos=count,
+        videos=len(every),
         pairs=sum(expected.pairs),
         workers=workers,
-        seconds=scale(_mean(longer), _mean(short)) / workers,
-        bytes=scale(size(longer), size(short)),
+        seconds=trial.start + _duration(seconds, expected.pairs, workers=workers),
+        bytes=sum(costs(size(longer), size(short))),
         trial_videos=len(longer),
         trial_pairs=sum(outcome.pairs for _, outcome in longer),
     )
+
+
+def _duration(seconds: Sequence[float], pairs: Sequence[int], *, workers: int) -> float:
+    """Return when the last worker stops, if each takes the longest ticket that is left."""
+    total = sum(pairs)
+    tickets: list[float] = []
+    for cost, length in zip(seconds, pairs, strict=True):
+        count = num_segments(length, total=total, workers=workers)
+        tickets += [cost / count] * count
+    ends = [0.0] * workers
+    for cost in sorted(tickets, reverse=True):
+        heapq.heapreplace(ends, ends[0] + cost)
+    return max(ends)

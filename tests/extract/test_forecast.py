@@ -11,7 +11,7 @@ import pytest
 
 from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractSettings, RunOptions, estimate, extract, plan
-from flowstream.extract.trial import forecast
+from flowstream.extract.trial import _duration, forecast
 from flowstream.flow.dis import DIS
 
 SETTINGS = ExtractSettings(DIS(preset="ultrafast"))
@@ -53,3 +53,10 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     set_free(1)
     forced = RunOptions(backend="sequential", overwrite=True, force=True)
     assert len(extract(jobs, SETTINGS, out, options=forced).done) == 1
+
+
+def test_a_run_lasts_as_long_as_its_busiest_worker() -> None:
+    assert _duration([6.0, 3.0, 2.0, 1.0], [10, 10, 10, 10], workers=2) == 6.0
+    assert _duration([6.0, 3.0, 2.0, 1.0], [10, 10, 10, 10], workers=1) == 12.0
+    # a long video is split
+    assert _duration([10.0, 2.0], [1000, 200], workers=2) == pytest.approx(6.0, rel=0.2)

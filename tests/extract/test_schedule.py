@@ -69,7 +69,7 @@ def test_short_videos_and_parts_are_not_split() -> None:
     job = make_jobs(1)[0]
     part = dataclasses.replace(job, part=Span(0, 10**6))
     options: dict[str, Any] = {"workers": 8, "settings": SETTINGS}
-    assert split_job(Ticket(job), 200, total=200, **options) == []
+    assert split_job(Ticket(job), 64, total=64, **options) == []
     assert split_job(Ticket(job), 3000, total=10**6, **options) == []
     assert split_job(Ticket(part), 10**6, total=10**6, **options) == []
     assert len(split_job(Ticket(job), 10**6, total=10**6, **options)) > 8

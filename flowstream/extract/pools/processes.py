@@ -36,6 +36,13 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+# By default glibc returns the memory of each array to the system and takes it back page by page
+# for the next. Workers keep it, but for the few large arrays that they allocate once. Other C
+# libraries ignore the variables.
+_KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
 
 
 class ProcessPool(Pool):
@@ -155,7 +162,8 @@ class _Lane:
             if self.pool._closing.is_set():
                 return None
             threads = {name: str(self.pool.options.threads) for name in _THREAD_VARIABLES}
-            self._process = start_python(_COMMAND, threads, self.pool.options.inherited)
+            variables = {**_KEEP_FREED_MEMORY, **threads}
+            self._process = start_python(_COMMAND, variables, self.pool.options.inherited)
         assert self._process.stdin is not None
         with suppress(OSError):
             send(self._process.stdin, cloudpickle.dumps(self.task))
