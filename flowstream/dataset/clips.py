@@ -165,8 +165,8 @@ class StackClips:
             yield stack
 
     def _check(self, stack: Stack, first: Stack) -> None:
-        differences = stack.spec.list_differences(first.spec, names=("this", "first"))
-        if differences:
+        if not stack.header.has_flow_of(first.header):
+            differences = stack.spec.list_differences(first.spec, names=("this", "first"))
             raise StackError(
                 f"{stack.path}: made with other settings than {first.path}: "
                 f"{'; '.join(differences)}; extract all videos with the same settings "

@@ -13,6 +13,7 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import flowstream
@@ -130,6 +131,10 @@ class Header:
             stabiliser=self.stabiliser,
         )
 
+    def has_flow_of(self, other: Header) -> bool:
+        """Return whether the specs are equal, without building them."""
+        return all(getattr(self, name) == getattr(other, name) for name in _SPEC_FIELDS)
+
     @property
     def digest(self) -> str:
         """Digest of all fields, 32 hexadecimal digits."""
@@ -158,15 +163,12 @@ class Header:
             If a value is missing, of another type or out of range.
         """
         values: dict[str, Any] = {}
-        for declared in dataclasses.fields(cls):
-            if declared.name in READ:
-                value = READ[declared.name](record)
-            else:
-                value = record.get(declared.name)
+        for name, is_optional in _fields():
+            value = READ[name](record) if name in READ else record.get(name)
             if value is not None:
-                values[declared.name] = value
-            elif not _is_optional(declared):
-                raise ParameterError(f"attribute {declared.name!r} is missing")
+                values[name] = value
+            elif not is_optional:
+                raise ParameterError(f"attribute {name!r} is missing")
         try:
             return cls(**values)
         except TypeError as error:
@@ -204,6 +206,8 @@ def digest_record(record: Mapping[str, Plain]) -> str:
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
+_SPEC_FIELDS = ("method", "sampling", "size", "codec", "stabiliser")
+
 _PLAIN: Mapping[str, type[Any]] = {
     "source": str,
     "source_bytes": int,
@@ -223,8 +227,10 @@ _ACCEPTED: Mapping[type[Any], type[Any]] = {str: str, int: numbers.Integral, flo
 _WORDS = {str: "a string", int: "an integer", float: "a number"}
 
 
-def _is_optional(declared: dataclasses.Field[Any]) -> bool:
-    return declared.default is None
+@cache
+def _fields() -> tuple[tuple[str, bool], ...]:
+    """Return the name of each field of a header, and whether it may be missing."""
+    return tuple((one.name, one.default is None) for one in dataclasses.fields(Header))
 
 
 def _size(name: str, value: Any) -> Size:

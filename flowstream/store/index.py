@@ -18,17 +18,20 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowstream.codec import Codec
 from flowstream.errors import FlowstreamError, StackError
 from flowstream.store import COMPRESSIONS
 from flowstream.store.compression import Compression
 from flowstream.store.header import FORMAT_VERSION, Header, digest_record
 from flowstream.store.item import COORDINATE, Item
-from flowstream.store.items import items_of
+from flowstream.store.items import ITEMS, items_of
+from flowstream.types import Size
 
 SIGNATURE = b"FSINDEX\x02"
 
@@ -263,15 +266,21 @@ def _check_shapes(index: Index) -> None:
         item = stored.item
         length = item.length(size, frames[0])
         entries = stored.shape[:1] if length is None else (length,)
-        expected = (*entries, *item.entry_shape(size))
+        expected = (*entries, *_entry(name, size, index.header.codec)[0])
         if stored.shape != expected:
             raise StackError(f"/{name} has shape {stored.shape}, expected {expected}")
+
+
+@lru_cache(maxsize=1024)
+def _entry(name: str, size: Size, codec: Codec) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an entry of an item, and its number of bytes."""
+    return ITEMS[name].entry_shape(size), ITEMS[name].entry_bytes(size, codec)
 
 
 def _check_lengths(stored: Stored, index: Index) -> None:
     """Raise `StackError` if the values of an item do not fit in its blocks."""
     item, header = stored.item, index.header
-    entries, entry = stored.shape[0], item.entry_bytes(header.size, header.codec)
+    entries, entry = stored.shape[0], _entry(item.name, header.size, header.codec)[1]
     lengths = stored.blocks["length"]
     if item.chunk:
         chunks, raw = -(-entries // item.chunk), item.chunk * entry
@@ -282,12 +291,11 @@ def _check_lengths(stored: Stored, index: Index) -> None:
     if not chunks:
         return
     ratio = index.compression.max_ratio if item.compressed else 1
-    if ratio == 1:
-        fits = (lengths == raw).all()
-    else:
-        # No compression makes data larger than by a tenth plus a kilobyte.
-        fits = (lengths * float(ratio) >= raw).all() and (lengths <= 1.1 * raw + 1024).all()
-    if not fits:
+    least, most = int(lengths.min()), int(lengths.max())
+    # No compression makes data larger than by a tenth plus a kilobyte.
+    if not (
+        least == most == raw if ratio == 1 else raw <= least * ratio and most <= 1.1 * raw + 1024
+    ):
         raise StackError(
             f"/{item.name}: chunks of {raw} bytes do not fit in the {int(lengths.sum())} bytes "
             "that the file has for them"

@@ -62,6 +62,8 @@ class FlowSpec:
         list of str
             One string for each setting that differs; empty if the specs are equal.
         """
+        if self == other:
+            return []
         own, others = dict(_leaves(self.as_dict())), dict(_leaves(other.as_dict()))
         one_sided = (self.stabiliser is None) != (other.stabiliser is None)
         return [
