@@ -220,8 +220,7 @@ def _explain(kind: str, moment: Moment, style: str, *, scale: float) -> str:
     if kind == "arrows":
         return f"dots are slower than {format_scale(STILL * scale)} {STYLES[style].unit}"
     beyond = beyond_text(moment, STYLES[style], scale)
-    is_wheel = STYLES[style].unit == "px/frame" and style not in ("magnitude", "dxdy")
-    return f"red right, yellow down, cyan left, violet up; {beyond}" if is_wheel else beyond
+    return f"{STYLES[style].colours}; {beyond}"
 
 
 def _write_film(
@@ -266,7 +265,7 @@ def _write_sheet(found: list[Path], options: Mapping[str, Any]) -> None:
                 click.echo(f"failed: {escape_controls(str(error))}", err=True)
             bar.update()
     if rows:
-        write_picture(sheet, stack_rows(rows))
+        write_picture(sheet, stack_rows(rows, style))
         click.echo(sheet)
     if failed:
         raise ParameterError(f"{failed} of {len(found)} clips could not be drawn; see above")

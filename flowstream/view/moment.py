@@ -111,6 +111,8 @@ class Style:
         Unit of the measure.
     beyond : str
         Appearance of values above the scale.
+    colours : str
+        Meaning of the colours, for pictures that have no legend.
     needs_frames : bool
         The style needs the frames of the video.
     fields : int
@@ -124,6 +126,7 @@ class Style:
     legend: Callable[[float, int], Images]
     unit: str = "px/frame"
     beyond: str = "darker"
+    colours: str = "red right, yellow down, cyan left, violet up"
     needs_frames: bool = False
     fields: int = 1
     floor: float = 0.02

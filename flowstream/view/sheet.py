@@ -24,10 +24,12 @@ MOMENTS = 4
 GAP = 6
 MARGIN = 16
 _CAPTION = 24
+_PLACE = 16
+_TITLE = 44
 
 
 def draw_row(clip: Clip, style: Style, *, scale: float | None = None) -> Images:
-    """Draw one clip: its name and scale, and below them frames and fields in turn.
+    """Draw one clip: its name and scale, and below them frames and fields with their times.
 
     Parameters
     ----------
@@ -39,18 +41,16 @@ def draw_row(clip: Clip, style: Style, *, scale: float | None = None) -> Images:
     everything = range(clip.num_fields)
     scale = find_scale(clip, style, everything) if scale is None else scale
     rows = max(1, round(CELL * clip.size[0] / clip.size[1]))
-    cells = []
-    for k in _spread(clip, everything):
+    row = np.full((_CAPTION + rows + _PLACE + 10, sheet_width() - 2 * MARGIN, 3), 255, np.uint8)
+    for place, k in enumerate(_spread(clip, everything)):
         # a style draws at the clip's own size, so that lines keep their width in the cell
         moment = clip.moment(k, style, scale=scale, factor=max(1, round(CELL / clip.size[1])))
-        frame = moment.first
-        pair = [_fit(moment.background() if frame is None else frame, rows)]
-        pair.append(_fit(style.draw(moment), rows))
-        cells.append(np.concatenate([pair[0], np.full((rows, 2, 3), 255, np.uint8), pair[1]], 1))
-    gap = np.full((rows, GAP, 3), 255, np.uint8)
-    strip = np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=1)
-    row = np.full((_CAPTION + rows + 10, sheet_width() - 2 * MARGIN, 3), 255, np.uint8)
-    row[_CAPTION : _CAPTION + rows, : strip.shape[1]] = strip
+        frame = moment.background() if moment.first is None else moment.first
+        left = place * (2 * CELL + 2 + GAP)
+        for start, picture in ((left, frame), (left + CELL + 2, style.draw(moment))):
+            row[_CAPTION : _CAPTION + rows, start : start + CELL] = _fit(picture, rows)
+        text = f"{clip.times[k]:.2f} s  ·  field {k}" if clip.is_timed else f"field {k}"
+        draw_text(row, text, (left, _CAPTION + rows + 13), height=11, colour=SOFT)
     facts = f"{clip.num_fields} fields  ·  {clip.method}  ·  full colour {format_scale(scale)} "
     facts += style.unit
     draw_text(row, facts, (row.shape[1], 16), height=12, colour=SOFT, anchor="rs")
@@ -58,12 +58,14 @@ def draw_row(clip: Clip, style: Style, *, scale: float | None = None) -> Images:
     return row
 
 
-def stack_rows(rows: Iterable[Images]) -> Images:
-    """Return the sheet of rows, on white."""
+def stack_rows(rows: Iterable[Images], style: Style) -> Images:
+    """Return the sheet of rows on white, below a line that explains the colours."""
     rows = list(rows)
-    height = sum(row.shape[0] for row in rows) + 2 * MARGIN
+    height = _TITLE + sum(row.shape[0] for row in rows) + 2 * MARGIN
     sheet = np.full((height, sheet_width(), 3), 255, np.uint8)
-    top = MARGIN
+    text = f"Frames, and their flow to the next frame: {style.colours}."
+    draw_text(sheet, text, (MARGIN, MARGIN + 16), height=14, colour=SOFT)
+    top = MARGIN + _TITLE
     for row in rows:
         sheet[top : top + row.shape[0], MARGIN : MARGIN + row.shape[1]] = row
         top += row.shape[0]
@@ -76,9 +78,17 @@ def sheet_width() -> int:
 
 
 def _spread(clip: Clip, chosen: range) -> list[int]:
-    """Return the middle field of each of MOMENTS parts of equal length."""
+    """Return the field with most motion of the three in the middle of each of MOMENTS parts.
+
+    A video whose frame rate was raised repeats frames, and the fields between them are empty.
+    """
     parts = np.linspace(0, len(chosen), MOMENTS + 1)
-    return [chosen[int((start + stop) / 2)] for start, stop in itertools.pairwise(parts)]
+    picked = []
+    for start, stop in itertools.pairwise(parts):
+        middle = int((start + stop) / 2)
+        near = chosen[max(0, middle - 1) : middle + 2]
+        picked.append(max(near, key=lambda k: float(np.abs(clip.field(k)).mean())))
+    return list(dict.fromkeys(picked))
 
 
 def _fit(picture: Images, rows: int) -> Images:

@@ -105,8 +105,21 @@ def test_a_sheet_has_a_row_for_each_clip(stack: Path) -> None:
     output("show", stack, "--sheet", single)
     two, one = read_picture(sheet), read_picture(single)
     assert two.shape[1] == one.shape[1]
-    margins = 32
-    assert two.shape[0] - margins == 2 * (one.shape[0] - margins)
+    margins_and_title = 32 + 44
+    assert two.shape[0] - margins_and_title == 2 * (one.shape[0] - margins_and_title)
+
+
+def test_a_sheet_passes_over_repeated_frames(stack: Path) -> None:
+    moving, stuttering = stack.with_name("moving.h5"), stack.with_name("stuttering.h5")
+    make_stack(moving, speeds=(2.0,) * 12)
+    make_stack(stuttering, speeds=(2.0, 0.0, 0.0) * 4)
+    sheets = []
+    for clip in (moving, stuttering):
+        sheet = clip.with_name("sheet.png")
+        output("show", clip, "--sheet", sheet, "--scale", "2")
+        sheets.append(read_picture(sheet))
+    # the last row of pixels of the pictures, above the times, which differ
+    assert np.array_equal(sheets[0][180], sheets[1][180])
 
 
 def test_a_broken_clip_leaves_the_sheet_of_the_others(stack: Path) -> None:

@@ -28,4 +28,10 @@ def legend(scale: float, height: int) -> Images:
     return bar_legend(diverging(), ends, height, unit="px/frame")
 
 
-DXDY = Style(draw=draw, measure=measure_speed, legend=legend, beyond="as the ends")
+DXDY = Style(
+    draw=draw,
+    measure=measure_speed,
+    legend=legend,
+    beyond="as the ends",
+    colours="blue left or up, red right or down",
+)

@@ -30,4 +30,10 @@ def legend(scale: float, height: int) -> Images:
     return wheel_legend(scale, height, field=colour(disc_vectors(RADIUS), 1.0))
 
 
-HSV = Style(draw=draw, measure=measure_speed, legend=legend, beyond="as the rim")
+HSV = Style(
+    draw=draw,
+    measure=measure_speed,
+    legend=legend,
+    beyond="as the rim",
+    colours="red right, green down, cyan left, violet up",
+)

@@ -19,4 +19,10 @@ def legend(scale: float, height: int) -> Images:
     return bar_legend(sequential("viridis"), ends, height, unit="px/frame")
 
 
-MAGNITUDE = Style(draw=draw, measure=measure_speed, legend=legend, beyond="as the top")
+MAGNITUDE = Style(
+    draw=draw,
+    measure=measure_speed,
+    legend=legend,
+    beyond="as the top",
+    colours="dark blue still, yellow fast",
+)

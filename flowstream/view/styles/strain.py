@@ -38,5 +38,11 @@ def legend(scale: float, height: int) -> Images:
 
 
 STRAIN = Style(
-    draw=draw, measure=measure, legend=legend, unit="px per px", beyond="as the top", floor=0.005
+    draw=draw,
+    measure=measure,
+    legend=legend,
+    unit="px per px",
+    beyond="as the top",
+    colours="black rigid motion, yellow deformation",
+    floor=0.005,
 )

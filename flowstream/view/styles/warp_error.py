@@ -42,6 +42,7 @@ WARP_ERROR = Style(
     legend=legend,
     unit="grey levels",
     beyond="as the top",
+    colours="black no error, yellow a large error",
     needs_frames=True,
     # what an 8-bit image shows as noise is not drawn as an error
     floor=8.0,
