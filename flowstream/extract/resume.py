@@ -77,7 +77,7 @@ def find_progress(
     """
     digest = settings_digest(settings)
     progress = Progress()
-    differing: list[str] = []
+    differing: dict[Path, list[str]] = {}
     for index, job in enumerate(jobs):
         record = latest.get(relative_output(job.output, out))
         if options.retry_failed and (record is None or record["status"] != "failed"):
@@ -169,7 +169,7 @@ def _examine(
     settings: ExtractSettings,
     *,
     progress: Progress,
-    differing: list[str],
+    differing: dict[Path, list[str]],
     options: RunOptions,
 ) -> None:
     """Open a stack and decide about its job."""
@@ -185,7 +185,7 @@ def _examine(
         progress.redone[index] = str(error)
         return
     if found:
-        differing.append(f"{job.output}: {'; '.join(found)}")
+        differing[job.output] = found
     elif changed:
         progress.todo.append(index)
         progress.redone[index] = changed
@@ -223,13 +223,20 @@ def _skipped(job: Job, stack: Stack, settings: ExtractSettings) -> Outcome:
     )
 
 
-def _difference_error(differing: list[str]) -> ExtractionError:
-    more = f"\n  and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+def _difference_error(differing: Mapping[Path, Sequence[str]]) -> ExtractionError:
+    """Name each setting that differs once, with the number of stacks and one of them."""
+    stacks: dict[str, list[Path]] = {}
+    for path, found in differing.items():
+        for text in found:
+            stacks.setdefault(text, []).append(path)
+    lines = [
+        f"\n  {text} ({paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''})"
+        for text, paths in stacks.items()
+    ]
+    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return ExtractionError(
         f"{len(differing)} of the stacks in --out were made with other settings; use another "
-        "--out, or --overwrite to recompute them"
-        + "".join(f"\n  {line}" for line in differing[:_SHOWN])
-        + more
+        "--out, or --overwrite to recompute them" + "".join(lines[:_SHOWN]) + more
     )
 
 

@@ -65,13 +65,17 @@ class FlowSpec:
         if self == other:
             return []
         own, others = dict(_leaves(self.as_dict())), dict(_leaves(other.as_dict()))
-        one_sided = (self.stabiliser is None) != (other.stabiliser is None)
+        # Two methods, or a table that one spec lacks, are one difference; their parameters are not.
+        replaced = tuple(
+            f"{table}."
+            for table in (*_TABLES, "stabiliser")
+            if own.get(f"{table}.name") != others.get(f"{table}.name")
+        )
         return [
             f"{key}: {names[0]}: {_format_leaf(own, key)}, {names[1]}: {_format_leaf(others, key)}"
             for key in {**own, **others}
             if (key not in own or key not in others or own[key] != others[key])
-            # A table that one spec lacks is one difference, not one for each parameter.
-            and not (one_sided and key.startswith("stabiliser.") and key != "stabiliser.name")
+            and (key.endswith(".name") or not key.startswith(replaced))
         ]
 
     def as_dict(self) -> dict[str, Any]:
