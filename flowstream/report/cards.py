@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.disk import whole_file
+from flowstream.errors import StackError
 from flowstream.scores import Scores
 from flowstream.view.clip import open_clip
 from flowstream.view.index import draw_thumbnail
-from flowstream.view.markup import Markup, element
+from flowstream.view.markup import Child, Markup, element
 from flowstream.view.viewer import build_page
 
 MOST = 6
@@ -104,7 +105,7 @@ def describe_prediction(scores: Scores, video: str) -> str:
     text = f"{scores.classes[int(scores.labels[row])]}"
     if given != scores.labels[row]:
         text += f" → {scores.classes[given]}"
-    return f"{text} ({scores.scores[row, given]:.0%})"
+    return f"{text} ({100 * scores.scores[row, given]:.0f}\N{NO-BREAK SPACE}%)"
 
 
 def make_cards(
@@ -144,15 +145,22 @@ def _make_card(video: str, text: str, source: CardSource) -> Card:
         return Card(video, text, "", "")
     href = f"clips/{re.sub(r'[^A-Za-z0-9_.-]+', '_', video)}.html"
     page = None if source.out is None else source.out / href
-    with open_clip(stack, name=video) as clip:
+    try:
+        thumbnail = _draw_pictures(stack, page, name=video, back=f"../{source.back}")
+    except StackError:  # the accuracies do not depend on a stack that was damaged later
+        return Card(video, f"{text}; its stack cannot be read", "", "")
+    return Card(video, text, f"data:image/webp;base64,{thumbnail}", "" if page is None else href)
+
+
+def _draw_pictures(stack: Path, page: Path | None, *, name: str, back: str) -> str:
+    """Write the page of a video unless it is up to date, and return the thumbnail in base64."""
+    with open_clip(stack, name=name) as clip:
         thumbnail = base64.b64encode(draw_thumbnail(clip)).decode("ascii")
         if page is not None and not _is_newer(page, stack):
             page.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(page) as part:
-                part.write_text(
-                    build_page(clip, fields=FIELDS, back=f"../{source.back}"), encoding="utf-8"
-                )
-    return Card(video, text, f"data:image/webp;base64,{thumbnail}", "" if page is None else href)
+                part.write_text(build_page(clip, fields=FIELDS, back=back), encoding="utf-8")
+    return thumbnail
 
 
 def _is_newer(page: Path, stack: Path) -> bool:
@@ -186,9 +194,15 @@ def _draw_card(card: Card) -> Markup:
     image = element("img", src=card.thumbnail, alt="", loading="lazy") if card.thumbnail else ""
     text = element(
         "div",
-        element("div", PurePosixPath(card.video).name, class_="name"),
+        element("div", _breakable(PurePosixPath(card.video).name), class_="name"),
         element("div", card.text),
         class_="text",
     )
     inner = element("a", image, text, href=card.href) if card.href else Markup(image + text)
     return element("li", inner)
+
+
+def _breakable(name: str) -> list[Child]:
+    """Return a name whose lines may break after underscores."""
+    parts = re.split(r"(?<=\w\w_)", name)
+    return [child for part in parts for child in (part, element("wbr"))][:-1]

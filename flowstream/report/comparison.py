@@ -215,7 +215,7 @@ def _row(contender: Contender) -> Markup:
     top1 = contender.top1
     figures: list[tuple[float, str]] = [
         (top1.value, percent(top1.value)),
-        (top1.low, f"{percent(top1.low)} – {percent(top1.high)}"),
+        (top1.low, f"{percent(top1.low)} to {percent(top1.high)}"),
         (contender.parameters, f"{contender.parameters:,}"),
         (contender.flops, f"{contender.flops / 1e6:,.1f}"),
         (contender.step_seconds, f"{contender.step_seconds:.3f}"),

@@ -140,11 +140,13 @@ def _measures(content: Content) -> Markup:
         "Top-1 and mean class accuracy differ if the classes have unequal numbers of videos. The "
         "intervals above are Wilson's 95 % intervals: they show how much an accuracy can vary with "
         "the choice of the test videos. The bootstrap resamples whole groups of videos, such as "
-        "those of one film or subject. The calibration error is the mean difference between the "
-        "highest probability and the accuracy."
+        "those of one recording or subject. The calibration error is the mean difference between "
+        "the highest probability and the accuracy."
     )
     rows += certainty_rows([content.certainty[name] for name in content.columns])
-    return _section("Measures", _table([element("th"), *_heads(content)], rows), note=note)
+    return _section(
+        "Measures", _table([element("th"), *_heads(content)], rows, class_="measures"), note=note
+    )
 
 
 def _figure(value: float | None, among: Sequence[float | None]) -> Markup:
@@ -179,12 +181,9 @@ def _confusion(content: Content) -> Markup:
 
 def _worst(content: Content) -> Markup:
     if not content.confusions:
-        return _section(
-            "Most frequent confusions", element("p", "Every video was classified correctly.")
-        )
+        return _section("Most frequent confusions", note="Every video was classified correctly.")
     head = [
-        element("th", "True class"),
-        element("th", "Predicted as"),
+        *(element("th", name) for name in ("True class", "Predicted as")),
         element("th", "Videos", class_="n"),
         element("th", "Names"),
     ]
@@ -195,19 +194,20 @@ def _worst(content: Content) -> Markup:
             element("td", pair.true),
             element("td", pair.predicted),
             element("td", len(pair.videos), class_="n"),
-            element("td", element("span", _list_videos(pair.videos), class_="mono videos")),
+            element("td", _list_videos(pair.videos)),
         )
         for pair in shown
     ]
     left = len(content.confusions) - len(shown)
-    name, _ = content.main
-    note = f"By the {name} scores{f'; {left} rarer pairs are in report.json' if left else ''}."
+    rest = f"; {left} rarer pairs are in report.json" if left else ""
+    note = f"By the {content.main[0]} scores{rest}."
     return _section("Most frequent confusions", _table(head, rows, class_="pairs"), note=note)
 
 
-def _list_videos(videos: Sequence[str]) -> str:
+def _list_videos(videos: Sequence[str]) -> list[Markup]:
     more = len(videos) - _MOST_VIDEOS
-    return ", ".join(videos[:_MOST_VIDEOS]) + (f" and {more} more" if more > 0 else "")
+    names = [*videos[:_MOST_VIDEOS], *([f"and {more} more"] if more > 0 else [])]
+    return [element("div", name, class_="mono videos") for name in names]
 
 
 def _classes(content: Content) -> Markup:

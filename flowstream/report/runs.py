@@ -37,6 +37,12 @@ class Run:
     cards: Cards = field(default_factory=Cards)
 
     @property
+    def flow(self) -> str:
+        """Name of the flow method; "" if it is unknown."""
+        extract = self.recipe.get("extract")
+        return str(extract.get("method") or "") if isinstance(extract, Mapping) else ""
+
+    @property
     def main(self) -> Scores:
         """Scores of the fusion, or of the last stream."""
         return list(self.scores.values())[-1]
@@ -86,11 +92,12 @@ def write_runs(path: Path, runs: Sequence[Run]) -> None:
 
 def build_page(runs: Sequence[Run]) -> str:
     """Return the HTML page of one or more runs."""
-    title = " · ".join(run.name for run in runs[:4]) + (" …" if len(runs) > 4 else "")
+    title = _title(runs)
+    several = len(runs) > 1
     return document(
-        f"{title}: {'runs compared' if len(runs) > 1 else 'run'}",
-        element("h1", title if len(runs) == 1 else f"{len(runs)} runs compared"),
-        element("p", "Share of the test videos that are classified correctly.", class_="lead"),
+        f"{title}: {len(runs)} runs compared" if several else title,
+        element("h1", f"{len(runs)} runs compared" if several else title),
+        element("p", title if several else "", class_="lead"),
         _accuracies(runs),
         _streams(runs),
         _classes(runs),
@@ -98,6 +105,15 @@ def build_page(runs: Sequence[Run]) -> str:
         *(_clips(run, several=len(runs) > 1) for run in runs),
         element("footer", f"flowstream {__version__}. This page loads nothing from the network."),
     )
+
+
+def _title(runs: Sequence[Run]) -> str:
+    """Return the names and the flow methods of runs: `one · two (tvl1)`."""
+    methods = list(dict.fromkeys(run.flow for run in runs))
+    one = methods[0] if len(methods) == 1 else ""
+    names = [f"{run.name} ({run.flow})" if run.flow and not one else run.name for run in runs[:4]]
+    more = f" and {len(runs) - 4} more" if len(runs) > 4 else ""
+    return " · ".join(names) + more + (f" ({one})" if one else "")
 
 
 def _accuracies(runs: Sequence[Run]) -> Markup:
@@ -114,18 +130,26 @@ def _accuracies(runs: Sequence[Run]) -> Markup:
                 title=f"{top1.correct} of {top1.total}",
             )
         )
-    note = "The final scores of each run: top-1 in %, with Wilson's 95 % interval."
+    note = (
+        "Percentage of the test videos that the final scores of a run classify correctly, with "
+        "Wilson's 95 % interval."
+    )
+    marks = [
+        element("span", f"{value} %", style=f"left:{value}%") for value in (0, 25, 50, 75, 100)
+    ]
+    scale = element("div", element("span"), element("div", marks, class_="scale"), class_="row")
     return element(
         "section",
         element("h2", "Accuracy"),
         element("p", note, class_="soft"),
-        element("div", rows, class_="forest"),
+        element("div", rows, scale, class_="forest"),
     )
 
 
 def _streams(runs: Sequence[Run]) -> Markup:
     names = list(dict.fromkeys(name for run in runs for name in run.scores))
-    head = [element("th", "Run"), element("th", "Videos", class_="n")]
+    head = [element("th", "Run"), element("th", "Flow", class_="wide")]
+    head += [element("th", "Videos", class_="n wide")]
     head += [element("th", f"{name}, %", class_="n") for name in names]
     head += [element("th", "95 % interval", class_="n"), element("th", "Mean class, %", class_="n")]
     head += [element("th", "p (McNemar)", class_="n")] if len(runs) > 1 else []
@@ -133,7 +157,8 @@ def _streams(runs: Sequence[Run]) -> Markup:
     for run in runs:
         measures = run.measures
         final = measure(run.main)
-        cells = [element("td", run.name), element("td", final.top1.total, class_="n")]
+        cells = [element("td", run.name), element("td", run.flow or "–", class_="wide")]
+        cells += [element("td", final.top1.total, class_="n wide")]
         cells += [
             element(
                 "td", percent(measures[name].top1.value) if name in measures else "–", class_="n"
@@ -141,7 +166,7 @@ def _streams(runs: Sequence[Run]) -> Markup:
             for name in names
         ]
         low, high = percent(final.top1.low), percent(final.top1.high)
-        cells += [element("td", f"{low} – {high}", class_="n")]
+        cells += [element("td", f"{low} to {high}", class_="n")]
         cells += [element("td", percent(final.mean_class_accuracy), class_="n")]
         cells += [element("td", _difference(runs[0], run), class_="n")] if len(runs) > 1 else []
         rows.append(element("tr", cells))
@@ -151,7 +176,7 @@ def _streams(runs: Sequence[Run]) -> Markup:
         if len(runs) > 1
         else ""
     )
-    return _table_section("Streams", head, rows, note=note)
+    return _section("Streams", _table(head, rows), note=note)
 
 
 def _difference(first: Run, run: Run) -> str:
@@ -179,32 +204,45 @@ def _classes(runs: Sequence[Run]) -> Markup:
         )
         for name in names
     ]
-    return _table_section("Classes", head, rows, sortable=True)
+    return _section("Classes", _table(head, rows, sortable=True))
 
 
 def _recipes(runs: Sequence[Run]) -> Markup:
-    """Return a table of the settings that differ between runs or from their defaults."""
+    """Return the settings that differ between runs and, folded, those that differ from defaults."""
     settings = [{one.setting: one for one in run.differences} for run in runs]
     keys = list(dict.fromkeys(key for one in settings for key in one))
     varied = [key for key in keys if len({_setting(one, key) for one in settings}) > 1]
-    keys = [*varied, *(key for key in keys if key not in varied)]
+    same = [key for key in keys if key not in varied]
+    if len(runs) == 1:
+        return _section("Recipe", _settings(runs, same), note="Settings that differ from defaults.")
+    parts = [_settings(runs, varied)] if varied else []
+    if same:
+        summary = f"{len(same)} settings that are equal in all runs but differ from their defaults"
+        parts.append(
+            element("details", element("summary", summary), _settings(runs[:1], same, "All runs"))
+        )
+    note = "Settings that differ between the runs." if varied else "The recipes are equal."
+    return _section("Recipes", *parts, note=note)
+
+
+def _settings(runs: Sequence[Run], keys: Sequence[str], title: str = "") -> Markup:
+    """Return a table of settings: one column per run, and the defaults."""
+    settings = [{one.setting: one for one in run.differences} for run in runs]
     defaults = {key: one[key].default for one in settings for key in one}
-    head = [element("th", "Setting"), *(element("th", run.name) for run in runs)]
+    names = [title or run.name for run in runs]
     rows = [
         element(
             "tr",
             element("td", key, class_="mono"),
-            [_setting_cell(one, key, bold=key in varied) for one in settings],
+            [_setting_cell(one, key, bold=len(runs) > 1) for one in settings],
             element("td", defaults[key], class_="soft"),
         )
         for key in keys[:_MAX_DIFFERENCES]
     ]
     more = len(keys) - _MAX_DIFFERENCES
-    note = "Settings that differ from their defaults"
-    note += "; those that differ between the runs come first." if len(runs) > 1 else "."
-    note += f" {more} more are in recipe.json." if more > 0 else ""
-    title = "Recipes" if len(runs) > 1 else "Recipe"
-    return _table_section(title, [*head, element("th", "Default")], rows, note=note)
+    rest = element("p", f"{more} more are in recipe.json.", class_="soft") if more > 0 else ""
+    head = [element("th", name) for name in ("Setting", *names, "Default")]
+    return Markup(_table(head, rows) + rest)
 
 
 def _setting(run: Mapping[str, Difference], key: str) -> str:
@@ -221,19 +259,16 @@ def _clips(run: Run, *, several: bool) -> Markup:
     return draw_cards(run.cards, next(iter(run.scores)), run=run.name if several else "")
 
 
-def _table_section(
-    title: str,
-    head: Sequence[Markup],
-    rows: Sequence[Markup],
-    *,
-    note: str = "",
-    sortable: bool = False,
-) -> Markup:
+def _section(title: str, *children: Markup, note: str = "") -> Markup:
+    lead = element("p", note, class_="soft") if note else ""
+    return element("section", element("h2", title), lead, *children)
+
+
+def _table(head: Sequence[Markup], rows: Sequence[Markup], *, sortable: bool = False) -> Markup:
     table = element(
         "table",
         element("thead", element("tr", head)),
         element("tbody", rows),
         class_="sortable" if sortable else "dense",
     )
-    lead = element("p", note, class_="soft") if note else ""
-    return element("section", element("h2", title), lead, element("div", table, class_="scroll"))
+    return element("div", table, class_="scroll")

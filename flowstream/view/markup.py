@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 # Elements that HTML writes without an end tag.
-_VOID = {"meta", "br", "link", "img", "input"}
+_VOID = {"meta", "br", "link", "img", "input", "wbr"}
 
 
 class Markup(str):

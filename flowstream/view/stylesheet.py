@@ -125,6 +125,7 @@ dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .
   margin: 0; font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 dd > dl { margin: .1rem 0 .4rem; }
+summary { cursor: pointer; color: var(--soft); margin: .8rem 0; }
 footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
   color: var(--soft); font-size: .85rem; }
 
@@ -142,6 +143,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
   .forest .row { grid-template-columns: 1fr 3rem; gap: 0 .6rem; padding: .3rem 0; }
   .forest .row > :first-child { grid-column: 1 / -1; }
   .wide { display: none; }
+  .clips { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .7rem; }
   .forest .scale.above { height: 2.4em; }
   .forest .scale.above span:nth-child(even) { top: 1.2em; }
   .sortable { font-size: .8rem; } .sortable thead th { font-size: .7rem; }
@@ -153,6 +155,8 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--line
   .cards { grid-template-columns: 1fr; gap: .7rem; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .35rem; }
   th, td { padding-right: .6rem; } th:last-child, td:last-child { padding-right: 0; }
+  .measures { font-size: .8rem; } .measures td.n { white-space: normal; width: 22%; }
+  .measures th { padding-right: .35rem; }
   .pairs thead { display: none; }
   .pairs tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   .pairs td { display: inline; border: 0; padding: 0; }

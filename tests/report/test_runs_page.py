@@ -63,8 +63,8 @@ def test_rescued_clips_and_failures_are_the_most_certain_ones(run: Path) -> None
     assert rescued == [VIDEOS[5], VIDEOS[4]]
     assert failures == [VIDEOS[7], VIDEOS[6]]
     assert select_clips(found.scores, most=1) == ([VIDEOS[5]], [VIDEOS[7]])
-    assert describe_prediction(found.main, VIDEOS[7]) == "right → left (88%)"
-    assert describe_prediction(found.main, VIDEOS[0]) == "left (60%)"
+    assert describe_prediction(found.main, VIDEOS[7]) == "right → left (88\N{NO-BREAK SPACE}%)"
+    assert describe_prediction(found.main, VIDEOS[0]) == "left (60\N{NO-BREAK SPACE}%)"
     assert is_correct(found.main, VIDEOS[::-1]).tolist() == [False] * 2 + [True] * 6
 
 
@@ -114,10 +114,14 @@ def test_report_writes_thumbnails_and_pages_of_clips(run: Path) -> None:
     assert all(f"clips/{path.name}" in page for path in pages)
 
 
-def test_clips_without_stacks_are_named(run: Path) -> None:
+def test_clips_without_readable_stacks_are_named(run: Path) -> None:
+    broken = run / "stacks" / f"{VIDEOS[6]}.h5"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no stack")
     page = Path(output("report", run).strip()).read_text(encoding="utf-8")
     assert "data:image/webp" not in page
-    assert VIDEOS[7].rpartition("/")[2] in page
+    assert VIDEOS[7].rpartition("/")[2] in page.replace("<wbr>", "")
+    assert page.count("its stack cannot be read") == 1
 
 
 def test_a_directory_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
