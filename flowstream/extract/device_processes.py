@@ -16,7 +16,7 @@ from flowstream.extract.devices import on_device
 from flowstream.extract.options import RunOptions
 from flowstream.extract.pools.messages import receive, send
 from flowstream.extract.pools.processes import start_python
-from flowstream.extract.remote_flow import flow_spec
+from flowstream.extract.remote_flow import flow_layout
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.work import Extraction
 from flowstream.flow.tensor_method import TensorMethod
@@ -61,7 +61,7 @@ def device_processes(
             stack.callback(_end, process)
             assert process.stdin is not None
             with suppress(OSError):
-                send(process.stdin, cloudpickle.dumps((method, flow_spec(settings), address)))
+                send(process.stdin, cloudpickle.dumps((method, flow_layout(settings), address)))
             processes.append(process)
         for device, process in zip(devices, processes, strict=True):
             assert process.stdout is not None

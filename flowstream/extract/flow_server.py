@@ -27,7 +27,7 @@ from flowstream.codec.encoding import encode_tensor
 from flowstream.extract.device_memory import DeviceMemory, Wait
 from flowstream.extract.pools.messages import receive, send, take_pipes
 from flowstream.extract.remote_flow import (
-    FlowSpec,
+    FlowLayout,
     open_socket,
     receive_into,
     receive_shape,
@@ -72,10 +72,10 @@ class FlowServer:
     Parameters
     ----------
     method : TensorMethod
-    spec : FlowSpec
+    spec : FlowLayout
     """
 
-    def __init__(self, method: TensorMethod, spec: FlowSpec) -> None:
+    def __init__(self, method: TensorMethod, spec: FlowLayout) -> None:
         self.method = method
         self.spec = spec
         self.batches: list[int] = []

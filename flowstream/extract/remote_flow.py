@@ -34,7 +34,7 @@ class DeviceLostError(ExtractionError):
 
 
 @dataclass(frozen=True)
-class FlowSpec:
+class FlowLayout:
     """Output that the process of a device computes with its method.
 
     Parameters
@@ -48,11 +48,11 @@ class FlowSpec:
     directions: int
 
 
-def flow_spec(settings: ExtractSettings) -> FlowSpec:
+def flow_layout(settings: ExtractSettings) -> FlowLayout:
     """Return what the process of a device computes; computed outputs need vectors."""
     needs_vectors = bool(settings.outputs) or settings.stabilise is not None
     codec = None if needs_vectors else settings.codec
-    return FlowSpec(codec, 2 if settings.needs_backward else 1)
+    return FlowLayout(codec, 2 if settings.needs_backward else 1)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def connect_to(address: str | None, settings: ExtractSettings) -> Iterator[Remot
     if address is None:
         yield None
         return
-    remote = RemoteFlow(address, flow_spec(settings))
+    remote = RemoteFlow(address, flow_layout(settings))
     try:
         yield remote
     finally:
@@ -75,10 +75,10 @@ class RemoteFlow:
     ----------
     address : str
         Path of the socket.
-    spec : FlowSpec
+    spec : FlowLayout
     """
 
-    def __init__(self, address: str, spec: FlowSpec) -> None:
+    def __init__(self, address: str, spec: FlowLayout) -> None:
         self._spec = spec
         self._address = address
         self._socket = open_socket()

@@ -130,16 +130,16 @@ class KeptData(Data):
 
     def __init__(self, file: h5py.File, item: Item, header: Header) -> None:
         super().__init__(file, item, header)
-        self._kept: list[NDArray[Any]] = []
+        self._kept = bytearray()
 
     def _add(self, values: NDArray[Any]) -> None:
-        self._kept.append(values)
+        self._kept += values.tobytes()
 
     def finish(self) -> None:
         """Write all values."""
         self._dataset = self._create(self.length)
         dtype = self.item.stored_dtype(self.header.codec)
-        self._bytes = b"".join(values.tobytes() for values in self._kept)
+        self._bytes = bytes(self._kept)
         if self.length:
             values = np.frombuffer(self._bytes, dtype).reshape(self.shape)
             self.file[self.item.name][...] = values

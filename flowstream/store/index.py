@@ -264,9 +264,8 @@ def _check_shapes(index: Index) -> None:
         raise StackError(f"/{COORDINATE} has shape {frames}, expected at least 2 frames")
     for name, stored in index.items.items():
         item = stored.item
-        length = item.length(size, frames[0])
-        entries = stored.shape[:1] if length is None else (length,)
-        expected = (*entries, *_entry(name, size, index.header.codec)[0])
+        length, (entry, _) = item.length(size, frames[0]), _entry(name, size, index.header.codec)
+        expected = (stored.shape[0] if length is None else length, *entry)
         if stored.shape != expected:
             raise StackError(f"/{name} has shape {stored.shape}, expected {expected}")
 
@@ -293,9 +292,8 @@ def _check_lengths(stored: Stored, index: Index) -> None:
     ratio = index.compression.max_ratio if item.compressed else 1
     least, most = int(lengths.min()), int(lengths.max())
     # No compression makes data larger than by a tenth plus a kilobyte.
-    if not (
-        least == most == raw if ratio == 1 else raw <= least * ratio and most <= 1.1 * raw + 1024
-    ):
+    limit = raw if ratio == 1 else 1.1 * raw + 1024
+    if least * ratio < raw or most > limit:
         raise StackError(
             f"/{item.name}: chunks of {raw} bytes do not fit in the {int(lengths.sum())} bytes "
             "that the file has for them"

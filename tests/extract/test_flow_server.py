@@ -16,7 +16,7 @@ import pytest
 
 from flowstream.errors import CodecError, ExtractionError, FlowstreamError, ParameterError
 from flowstream.extract import ExtractSettings, RunOptions, extract, plan
-from flowstream.extract.remote_flow import DeviceLostError, FlowSpec, RemoteFlow, open_socket
+from flowstream.extract.remote_flow import DeviceLostError, FlowLayout, RemoteFlow, open_socket
 from flowstream.flow.dis import DIS
 from flowstream.flow.tensor_method import TensorMethod
 from flowstream.flow.tvl1 import TVL1
@@ -63,7 +63,7 @@ def videos(count: int, frames: int, size: Size = (16, 24)) -> list[Images]:
 
 
 @contextmanager
-def serving(tmp_path: Path, method: Any, spec: FlowSpec) -> Iterator[tuple[str, FlowServer]]:
+def serving(tmp_path: Path, method: Any, spec: FlowLayout) -> Iterator[tuple[str, FlowServer]]:
     """Serve from a thread of this process."""
     server, listener = FlowServer(method, spec), open_socket()
     address = str(tmp_path / "socket")
@@ -77,7 +77,7 @@ def serving(tmp_path: Path, method: Any, spec: FlowSpec) -> Iterator[tuple[str, 
 
 
 def test_each_worker_gets_the_fields_of_its_own_frames(tmp_path: Path) -> None:
-    spec = FlowSpec(None, directions=2)
+    spec = FlowLayout(None, directions=2)
     with serving(tmp_path, Differences(), spec) as (address, server):
         remotes = [RemoteFlow(address, spec) for _ in range(3)]
         # two windows of each worker on their way before the first is received
@@ -100,7 +100,7 @@ def test_each_worker_gets_the_fields_of_its_own_frames(tmp_path: Path) -> None:
 def test_windows_that_wait_share_a_batch_up_to_its_size() -> None:
     import queue
 
-    server = FlowServer(Differences(most=8), FlowSpec(Centred8(), directions=1))
+    server = FlowServer(Differences(most=8), FlowLayout(Centred8(), directions=1))
     for size in ((16, 24), (16, 24), (20, 24), (16, 24)):
         frames = torch.zeros(5, *size, dtype=torch.uint8)
         server._arrived.put(Window(frames, queue.SimpleQueue()))
@@ -115,7 +115,7 @@ def test_pairs_never_join_the_windows_of_two_videos() -> None:
 
 def test_codes_and_losses_are_those_of_the_codec(tmp_path: Path) -> None:
     codec = Centred8(bound=10)
-    spec = FlowSpec(codec, directions=1)
+    spec = FlowLayout(codec, directions=1)
     clip = videos(1, 6)[0]
     clip[2, :8] = 0
     with serving(tmp_path, Differences(), spec) as (address, _):
@@ -131,7 +131,7 @@ def test_codes_and_losses_are_those_of_the_codec(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path: Path) -> None:
-    spec = FlowSpec(None, directions=1)
+    spec = FlowLayout(None, directions=1)
     clip = videos(1, 12)[0]
     with serving(tmp_path, Differences(most=16, fits=3), spec) as (address, _):
         remote = RemoteFlow(address, spec)
@@ -142,7 +142,7 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path: Path) -> None:
 
 
 def test_an_error_reaches_the_worker_whose_frames_caused_it(tmp_path: Path) -> None:
-    spec = FlowSpec(Centred8(), directions=1)
+    spec = FlowLayout(Centred8(), directions=1)
     with serving(tmp_path, Differences(), spec) as (address, _):
         remote = RemoteFlow(address, spec)
         with pytest.raises(FlowstreamError, match="ValueError: white frames"):
@@ -154,7 +154,7 @@ def test_an_error_reaches_the_worker_whose_frames_caused_it(tmp_path: Path) -> N
 
 
 def test_a_device_that_is_gone_ends_the_run(tmp_path: Path) -> None:
-    spec = FlowSpec(None, directions=1)
+    spec = FlowLayout(None, directions=1)
     with pytest.raises(DeviceLostError, match="has ended"):
         RemoteFlow(str(tmp_path / "none"), spec)
     listener = open_socket()

@@ -52,7 +52,8 @@ def helper(function: Function) -> Function:
 
     Called from Python, a kernel that numba does not cache would be compiled in every process.
     """
-    return cast(Function, register_jitable(function))
+    compiled: Function = register_jitable(function)
+    return compiled
 
 
 def inlined(function: Function) -> Function:
