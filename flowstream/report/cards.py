@@ -16,7 +16,7 @@ from flowstream.errors import StackError
 from flowstream.scores import Scores
 from flowstream.view.clip import open_clip
 from flowstream.view.index import draw_thumbnail
-from flowstream.view.markup import Child, Markup, element
+from flowstream.view.markup import Markup, breakable, element
 from flowstream.view.viewer import build_page
 
 MOST = 6
@@ -194,15 +194,9 @@ def _draw_card(card: Card) -> Markup:
     image = element("img", src=card.thumbnail, alt="", loading="lazy") if card.thumbnail else ""
     text = element(
         "div",
-        element("div", _breakable(PurePosixPath(card.video).name), class_="name"),
+        element("div", breakable(PurePosixPath(card.video).name), class_="name"),
         element("div", card.text),
         class_="text",
     )
     inner = element("a", image, text, href=card.href) if card.href else Markup(image + text)
     return element("li", inner)
-
-
-def _breakable(name: str) -> list[Child]:
-    """Return a name whose lines may break after underscores."""
-    parts = re.split(r"(?<=\w\w_)", name)
-    return [child for part in parts for child in (part, element("wbr"))][:-1]

@@ -13,7 +13,7 @@ import numpy as np
 from flowstream import __version__
 from flowstream.view.clip import Clip, sample_fields
 from flowstream.view.document import document
-from flowstream.view.markup import Markup, element
+from flowstream.view.markup import Markup, breakable, element
 from flowstream.view.motion import MotionCounter
 from flowstream.view.picture import encode_picture
 from flowstream.view.quality import stack_quality, summarise
@@ -134,9 +134,9 @@ def build_index(entries: Sequence[Entry], *, title: str) -> str:
 def _card(entry: Entry) -> Markup:
     source = f"data:image/webp;base64,{base64.b64encode(entry.thumbnail).decode('ascii')}"
     level = entry.verdict.level
-    facts = f"{entry.speed:.2f} px/frame · clipped {entry.clipped:.1%}"
+    facts = f"{entry.speed:.2f} px/frame · clipped {100 * entry.clipped:.1f}\N{NO-BREAK SPACE}%"
     if entry.below_step:
-        facts += f" · below step {entry.below_step:.0%}"
+        facts += f" · below step {100 * entry.below_step:.0f}\N{NO-BREAK SPACE}%"
     badge = element("span", level, class_=f"badge {level}", title=entry.verdict.reason or level)
     return element(
         "li",
@@ -145,7 +145,7 @@ def _card(entry: Entry) -> Markup:
             element("img", src=source, alt="", loading="lazy"),
             element(
                 "div",
-                element("div", PurePosixPath(entry.name).name, class_="name"),
+                element("div", breakable(PurePosixPath(entry.name).name), class_="name"),
                 element("div", facts),
                 element("div", badge, " ", entry.verdict.reason),
                 class_="text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -41,3 +42,9 @@ def joined(children: Child) -> Markup:
     if isinstance(children, str | int | float):
         return Markup(html.escape(str(children)))
     return Markup("".join(joined(child) for child in children))
+
+
+def breakable(name: str) -> list[Child]:
+    """Return a file name whose lines may break after underscores."""
+    parts = re.split(r"(?<=\w\w_)", name)
+    return [child for part in parts for child in (part, element("wbr"))][:-1]

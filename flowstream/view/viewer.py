@@ -76,10 +76,10 @@ def build_page(
                 _stage(),
                 _controls(scale),
                 _time(len(kept)),
-                _provenance(clip),
                 style="min-width:0",
             ),
             element("aside", _side()),
+            _provenance(clip),
             class_="layout",
         ),
         element("footer", f"flowstream {__version__}. This file needs no network."),
@@ -253,7 +253,7 @@ def _provenance(clip: Clip) -> Markup:
     ]
     return element(
         "section",
-        element("h2", "What made this"),
+        element("h2", "Origin"),
         element("table", element("tbody", rows)),
         class_="panel",
     )
@@ -275,8 +275,8 @@ def _format_fact(name: str, value: Any) -> str:
     if isinstance(value, Mapping) and name.endswith("bytes"):
         return ", ".join(f"{key} {_format_fact(name, item)}" for key, item in value.items())
     if name.endswith("bytes"):
-        return f"{value / 1e6:.2f} MB"
-    return f"{value:.2%}" if name in ("clipped", "below_step") else _format(value)
+        return f"{value / 1e3:.1f} kB" if value < 1e5 else f"{value / 1e6:.2f} MB"
+    return f"{100 * value:.2f} %" if name in ("clipped", "below_step") else _format(value)
 
 
 def _format(value: Any) -> str:
