@@ -14,7 +14,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract.forecast import readable_bytes, readable_seconds
 from flowstream.extract.jobs import plan
 from flowstream.extract.journal import journal_paths, relative_output, shard_journals
-from flowstream.extract.journal_lines import read_fast
+from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
 from flowstream.extract.lock import is_locked
 
 # Long enough to average over long videos, short enough to follow a change of machines.
@@ -121,21 +121,14 @@ def read_status(
             f"{directory}: no journal extract.jsonl in this directory; expected the --out of "
             "'flowstream extract'"
         )
-    # Of each output, only these values are kept: a journal may have a million lines.
-    complete: dict[str, tuple[int, int]] = {}
-    status = Status(directory)
+    complete: Complete = {}
+    failures: Failures = {}
     for path in paths:
-        for output, pairs, size, failure in read_fast(path):
-            if failure is not None:
-                status.failures[output] = failure
-                complete.pop(output, None)
-            else:
-                complete[output] = pairs, size
-                if status.failures:
-                    status.failures.pop(output, None)
+        read_latest_lines(path, complete, failures)
+    status = Status(directory, failures={one["output"]: one for one in failures.values()})
     status.done = len(complete)
-    status.pairs = sum(pairs for pairs, _ in complete.values())
-    status.bytes = sum(size for _, size in complete.values())
+    status.pairs = sum(int(pairs) for pairs, _ in complete.values())
+    status.bytes = sum(int(size) for _, size in complete.values())
     _add_speed(status, paths)
     every = [directory / "extract.jsonl", *shard_journals(directory)]
     status.running = sum(is_locked(path) for path in every if path.exists())
@@ -190,10 +183,11 @@ def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
 def _count_remaining(
     status: Status,
     sources: Sequence[Path],
-    complete: dict[str, tuple[int, int]],
+    complete: Complete,
     *,
     keep_suffix: bool,
 ) -> int:
     jobs = plan(sources, status.directory, keep_suffix=keep_suffix)
     outputs = {relative_output(job.output, status.directory) for job in jobs}
-    return len(outputs - complete.keys() - status.failures.keys())
+    unknown = (output for output in outputs if output_key(output) not in complete)
+    return sum(output not in status.failures for output in unknown)

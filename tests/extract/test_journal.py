@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowstream.errors import ExtractionError
 from flowstream.extract import Outcome, Summary, read_journal
 from flowstream.extract.journal import Journal, read_records
-from flowstream.extract.journal_lines import read_fast
+from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
 
 DONE = Outcome("a.mp4", "a.h5", "done", frames=5, pairs=4, seconds=1.5, bytes=100, clipped=0.25)
 FAILED = Outcome("b.mp4", "b.h5", "failed", "b.mp4: not a video")
@@ -92,7 +92,10 @@ def test_a_damaged_line_costs_only_itself(tmp_path: Path, line: bytes) -> None:
         file.write(line + b"\n")
     Journal(path).append([DONE])
     assert [one.status for one in read_journal(path)] == ["failed", "done"]
-    assert [line.failure is not None for line in read_fast(path)] == [True, False]
+    complete: Complete = {}
+    failures: Failures = {}
+    read_latest_lines(path, complete, failures)
+    assert (list(complete), list(failures)) == ([b"a.h5"], [b"b.h5"])
 
 
 def test_a_summary_groups_outcomes_and_counts_only_what_was_done() -> None:
@@ -115,12 +118,16 @@ def test_the_fast_reader_agrees_with_the_plain_one(
     Journal(path).append(outcomes)
     with path.open("a") as file:
         file.write('{"source": "cut", "output": "x.h5", "status": "do\n')
-    expected = [
-        (record["output"], record["pairs"] if record["status"] != "failed" else 0)
-        for record in read_records(path)
-    ]
-    found = list(read_fast(path))
-    assert [(line.output, line.pairs) for line in found] == expected
-    failures = [line.failure["error"] for line in found if line.failure is not None]
-    assert failures == [name for name, status in lines if status == "failed"]
-    assert len(found) == len(lines)
+    latest = {record["output"]: record for record in read_records(path)}
+    complete: Complete = {}
+    failures: Failures = {}
+    read_latest_lines(path, complete, failures)
+    failed = {name for name, record in latest.items() if record["status"] == "failed"}
+    assert {one["output"]: one["error"] for one in failures.values()} == {
+        name: name for name in failed
+    }
+    assert {key: tuple(map(int, values)) for key, values in complete.items()} == {
+        output_key(name): (record["pairs"], record["bytes"])
+        for name, record in latest.items()
+        if name not in failed
+    }
