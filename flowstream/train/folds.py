@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,9 @@ DIVISIONS: Plugins[Division] = Plugins(
     "division", {"blocks": f"{__name__}:make_blocks", "groups": f"{__name__}:make_folds"}
 )
 """Divisions of videos into the folds of a cross-validation."""
+
+_NUMBER = re.compile(r"(.*?)(\d+)\D*", re.DOTALL)
+"""What comes before the last number of a group's name, and the number."""
 
 
 def make_folds(
@@ -80,10 +84,12 @@ def make_blocks(
     other, subjects of one session. Folds of single groups then give scores that are too high for
     other data (spatial blocking; Roberts et al. 2017, doi:10.1111/ecog.02881).
 
-    The groups of each class are sorted in natural order and cut into runs of about equal numbers of
-    videos. A group with several classes is sorted with its most frequent class; but if most groups
-    have several classes, as subjects do, all groups are sorted together. The seed determines the
-    start of the first run (the order is circular) and the fold of each run.
+    The groups of each class are sorted in natural order and cut into runs: where their numbers have
+    the widest gaps, so that no two neighbours are in different folds, or, if the numbers have no
+    gaps, into runs of about equal numbers of videos. A group with several classes is sorted with
+    its most frequent class; but if most groups have several classes, as subjects do, all groups are
+    sorted together. The seed determines the fold of each run and, without gaps, the start of the
+    first run (the order is circular).
 
     Parameters
     ----------
@@ -105,9 +111,35 @@ def make_blocks(
     folds = np.zeros(len(labels), np.int64)
     for _, ring in sorted(rings.items()):
         start, order = int(generator.integers(len(ring))), generator.permutation(count)
-        turned = ring[start:] + ring[:start]
-        sizes = np.array([len(members[name]) for name in turned])
-        middles = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
-        for name, middle in zip(turned, middles, strict=True):
-            folds[members[name]] = order[int(middle * count)]
+        sizes = [len(members[name]) for name in ring]
+        runs = _cut_at_gaps(ring, sizes, count)
+        if runs is None:
+            ring, sizes = ring[start:] + ring[:start], sizes[start:] + sizes[:start]
+            runs = _cut_evenly(sizes, count)
+        for name, run in zip(ring, runs, strict=True):
+            folds[members[name]] = order[run]
     return folds
+
+
+def _cut_evenly(sizes: Sequence[int], count: int) -> list[int]:
+    """Return the run of each group, so that runs have about equal numbers of videos."""
+    middles = (np.cumsum(sizes) - np.array(sizes) / 2) / sum(sizes)
+    return [int(middle * count) for middle in middles]
+
+
+def _cut_at_gaps(names: Sequence[str], sizes: Sequence[int], count: int) -> list[int] | None:
+    """Return the run of each group, cut at the widest gaps of the numbers; None without gaps.
+
+    Of gaps of equal width, those that divide the videos most evenly are taken first.
+    """
+    parts = [_NUMBER.fullmatch(name) for name in names]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(names) or len({part[1] for part in found}) > 1:
+        return None  # names without numbers, or several series of numbers
+    gaps = np.diff([int(part[2]) for part in found])
+    before = np.cumsum(sizes)[:-1] / sum(sizes)
+    widest = sorted(np.flatnonzero(gaps > 1), key=lambda cut: (-gaps[cut], abs(before[cut] - 0.5)))
+    cuts = widest[: count - 1]
+    if len(cuts) < count - 1:
+        return None
+    return [sum(cut < index for cut in cuts) for index in range(len(names))]

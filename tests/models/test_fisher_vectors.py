@@ -25,7 +25,7 @@ def noise(seed: int, frames: int = 15) -> Tensor:
 
 @pytest.fixture(scope="module")
 def fisher() -> MotionFisher:
-    made = MotionFisher(FisherVectors(words=3), 2)
+    made = MotionFisher(FisherVectors(words=3, block=5), 2)
     made.learn([noise(seed) for seed in range(4)])
     return made
 
@@ -47,9 +47,8 @@ def test_the_encoder_equals_the_gradients_of_the_log_likelihood() -> None:
     assert deviations.grad is not None
     # the Fisher information of a mean is share / variance, that of a deviation twice as much
     unit = deviations.detach() / encoder.shares.sqrt().unsqueeze(1)
-    gradient = torch.cat([centres.grad * unit, deviations.grad * unit / 2**0.5], 1).flatten()
-    rooted = gradient.sign() * gradient.abs().sqrt()
-    expected = rooted / rooted.norm()
+    gradient = torch.cat([centres.grad * unit, deviations.grad * unit / 2**0.5], 1)
+    expected = (gradient / gradient.norm(dim=1, keepdim=True)).flatten() / 3**0.5
     # 1e-9: float64
     torch.testing.assert_close(encoder(points, weights)[0], expected, atol=1e-9, rtol=0)
 
@@ -74,10 +73,16 @@ def test_mirrored_clips_have_the_same_features(fisher: MotionFisher) -> None:
     assert float((one * fisher(noise(10))).sum() / 3) < 0.8
 
 
-def test_the_order_of_tubes_does_not_matter_and_that_of_fields_does(fisher: MotionFisher) -> None:
+def test_the_order_of_runs_does_not_matter_and_that_of_fields_does(fisher: MotionFisher) -> None:
+    apart = MotionFisher(FisherVectors(words=3, block=5, run=15), 2)
+    apart.load_state_dict(fisher.state_dict())
     first, second = noise(1), noise(2)
     there, back = torch.cat([first, second], 2), torch.cat([second, first], 2)
-    torch.testing.assert_close(fisher(there), fisher(back), atol=1e-5, rtol=0)
+    torch.testing.assert_close(apart(there), apart(back), atol=1e-5, rtol=0)
+    # as one run of 30 fields, the clip has tubes across the border of the two
+    assert fisher.describe(fisher.count_cells(there))[1].shape[1] * 2 == (
+        apart.describe(apart.count_cells(there))[1].shape[1] * 4
+    )
     assert float((fisher(first) - fisher(first.flip(2))).abs().max()) > 1e-3
 
 
@@ -95,17 +100,19 @@ def test_still_clips_have_finite_features_and_kinds_have_length_one(fisher: Moti
 
 
 def test_the_vocabulary_is_learnt_the_same_each_time(fisher: MotionFisher) -> None:
-    other = MotionFisher(FisherVectors(words=3), 2)
+    other = MotionFisher(FisherVectors(words=3, block=5), 2)
     other.learn([noise(seed) for seed in range(4)])
     for name, values in other.state_dict().items():
         assert torch.equal(values, fisher.state_dict()[name])
 
 
 def test_wrong_options_small_clips_and_few_descriptors_are_refused() -> None:
-    for wrong in ({"words": 0}, {"block": 0}, {"moving": 2.0}, {"still": 0.0}):
+    for wrong in ({"words": 0}, {"block": 0}, {"run": 29}, {"moving": 2.0}, {"still": 0.0}):
         with pytest.raises(ParameterError, match=f"^{next(iter(wrong))}: expected"):
             FisherVectors(**wrong)
-    with pytest.raises(ShapeError, match="got 14 frames"):
-        build_model("fisher_vectors", channels=2, frames=14, size=SIZE, classes=2)
+    with pytest.raises(ShapeError, match="got 29 frames"):
+        build_model("fisher_vectors", channels=2, frames=29, size=SIZE, classes=2)
+    with pytest.raises(ParameterError, match="got 30, expected a divisor of 40"):
+        build_model("fisher_vectors", channels=2, frames=40, size=SIZE, classes=2, run=30)
     with pytest.raises(ShapeError, match="4 descriptors"):
         FisherEncoder(4, 8).learn(np.zeros((4, 4), np.float32))

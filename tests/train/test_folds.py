@@ -56,6 +56,19 @@ def test_a_block_is_a_run_of_neighbouring_groups_of_each_class() -> None:
             assert np.count_nonzero(rows != np.roll(rows, 1)) == 3
 
 
+def test_blocks_are_cut_at_the_widest_gaps_of_the_numbers() -> None:
+    groups = [f"{name}/g{number:02d}" for name in ("walk", "run") for number in (8, 9, 11, 18, 19)]
+    sides = set()
+    for seed in range(20):
+        folds = make_blocks([0] * 5 + [1] * 5, groups, 2, seed=seed)
+        for rows in (folds[:5], folds[5:]):
+            assert rows.tolist() in ([0, 0, 0, 1, 1], [1, 1, 1, 0, 0])
+        sides.add(bool(folds[0] == folds[5]))
+    assert sides == {True, False}  # the classes are paired differently
+    folds = make_blocks([0] * 5, groups[:5], 3, seed=0)
+    assert folds[0] == folds[1] != folds[2] != folds[3] == folds[4]
+
+
 def test_subjects_with_all_classes_form_blocks_of_subjects() -> None:
     groups = [f"subject{number}" for number in range(1, 13) for _ in range(3)]
     folds = make_blocks([0, 1, 2] * 12, groups, 2, seed=4)[::3]

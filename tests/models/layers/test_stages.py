@@ -1,4 +1,4 @@
-"""Stages of networks: frozen ones, learning rates by depth, and gradient checkpointing."""
+"""Stages of networks: frozen ones, and gradient checkpointing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from flowstream.errors import ParameterError
 from flowstream.models import build_model
 from flowstream.models.backbones import BACKBONES
 from flowstream.models.backbones.image_cnn import ImageCNN
-from flowstream.models.groups import group_parameters
 from flowstream.models.inspect.memory import measure_saved_tensors
 from flowstream.models.layers.stages import find_stages
 
@@ -46,20 +45,6 @@ def test_frozen_stages_are_not_trained() -> None:
     assert not any("_blocks.5." in name or "_fc" in name for name in frozen)
     with pytest.raises(ParameterError, match="frozen_stages"):
         type("Model", (ImageCNN,), {"build": None})(pretrained=False, frozen_stages=1)
-
-
-def test_rates_decay_from_the_head_to_the_input() -> None:
-    network = build("resnet18", pretrained=False)
-    groups = group_parameters(network, decay=0.5)
-    assert [group["rate_factor"] for group in groups] == [1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
-    parameters = [value for group in groups for value in group["params"]]
-    assert len(parameters) == len(set(parameters)) == len(list(network.parameters()))
-    assert {id(value) for value in groups[0]["params"]} == {
-        id(value) for value in network.head.parameters()
-    }
-    stem = network.get_submodule("network.conv1").weight
-    assert any(value is stem for value in groups[-1]["params"])
-    torch.optim.SGD([{**group, "lr": group["rate_factor"]} for group in groups])
 
 
 def train_step(network: Any, clips: Tensor) -> list[Tensor]:
