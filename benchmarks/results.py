@@ -2,12 +2,14 @@
 
     python benchmarks/results.py VIDEOS LISTS --out DIR [--recipe small] [--seeds 5]
                                  [--methods dis tvl1:preset=fast farneback]
+                                 [--streams temporal] [--set KEY=VALUE ...]
 
 VIDEOS holds clips of UCF101, LISTS its official split files; split 1. A method is a name, or
 `NAME:KEY=VALUE,...`. Each method's stacks are extracted once; the seeds share them and the cached
 features. What is there already is not computed again, so that an interrupted run continues. A row
 is the mean over the seeds, their standard deviation, and the 95 % interval of the first seed over
-the test videos (bootstrap of whole groups).
+the test videos (bootstrap of whole groups). `--streams temporal` leaves out RGB, which does not
+depend on the method; `--set` changes the recipe, for example its size.
 """
 
 from __future__ import annotations
@@ -71,16 +73,20 @@ def read_recipe(arguments: argparse.Namespace, method: str) -> Recipe:
     """Return the recipe with the videos, the split and the flow method of this row."""
     name, _, parameters = method.partition(":")
     path = Path(arguments.recipe)
+    directory = "".join(letter if letter.isalnum() else "-" for letter in method)
     settings = [
-        f"out={str(arguments.out / method.replace(':', '-').replace('=', '-'))!r}",
+        f"out={str(arguments.out / directory)!r}",
         f"extract.sources=[{str(arguments.videos)!r}]",
         f"extract.method={name!r}",
         "split.layout='ucf101'",
         f"split.files={str(arguments.lists)!r}",
         *(f"extract.parameters.{one}" for one in parameters.split(",") if one),
+        *arguments.settings,
     ]
     file = path if path.suffix == ".toml" else recipe_path(arguments.recipe)
-    return load_recipe(file, Recipe, settings=settings)
+    recipe = load_recipe(file, Recipe, settings=settings)
+    chosen = arguments.streams or list(recipe.streams)
+    return replace(recipe, streams={name: recipe.streams[name] for name in chosen})
 
 
 def run_method(arguments: argparse.Namespace, method: str) -> Row:
@@ -112,6 +118,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="small", help="Shipped recipe, or a TOML file.")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--methods", nargs="+", default=["dis", "tvl1:preset=fast", "farneback"])
+    parser.add_argument("--streams", nargs="+", help="Streams that are trained; default: all.")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--stacks", type=Path, help="Stacks that are there already.")
     arguments = parser.parse_args()
     sys.stdout.write(f"{platform.processor() or platform.machine()}, {arguments.seeds} seeds\n\n")

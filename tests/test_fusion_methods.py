@@ -110,6 +110,12 @@ def test_log_linear_uses_a_weaker_stream_only_where_its_gain_is_larger_than_its_
     assert free(few).describe()["flow"] > 0
 
 
+def test_log_linear_favours_no_stream_whose_lead_may_be_chance() -> None:
+    equal = noisy_pair(60, flow=3.0, seed=1)
+    free = FUSIONS["log_linear"](caution=0).fit(equal)  # type: ignore[call-arg]
+    assert FUSIONS["log_linear"]().fit(equal).describe() == free.describe()
+
+
 def test_the_error_of_a_loss_counts_groups_and_not_their_videos() -> None:
     values = np.random.default_rng(0).normal(size=12)
     plain = values.std(ddof=1) / np.sqrt(12)

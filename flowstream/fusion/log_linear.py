@@ -35,6 +35,8 @@ class LogLinear(Fusion):
     loss is within `caution` standard errors of the lowest loss, the one nearest to the best stream
     is chosen (the one-standard-error rule; Breiman et al. 1984, "Classification and Regression
     Trees", section 3.4.3). The other streams are used only if the gain is larger than its error.
+    If the best stream is not better than the second best by more than `caution` standard errors,
+    the exponents that fit best are used, because the choice of the best would be chance.
 
     Parameters
     ----------
@@ -91,8 +93,12 @@ class LogLinear(Fusion):
         alone = np.zeros((len(logs), len(logs)))
         for index in range(len(logs)):
             alone[index, index] = self._fit_exponents(logs[[index]], held.labels)[0]
-        alone_losses = [compute_losses(logs, one, held.labels).mean() for one in alone]
-        best: Array = alone[int(np.argmin(alone_losses))]
+        alone_losses = np.stack([compute_losses(logs, one, held.labels) for one in alone])
+        first, second = np.argsort(alone_losses.mean(axis=1))[:2]
+        behind = alone_losses[second] - alone_losses[first]
+        if behind.mean() <= self.caution * compute_error(behind, held.groups):
+            return exponents  # by chance, the other stream could be the best
+        best: Array = alone[first]
         shares = np.linspace(0, 1, 21).tolist()
         path: list[Array] = [best + share * (exponents - best) for share in shares]
         losses = np.stack([compute_losses(logs, one, held.labels) for one in path])
