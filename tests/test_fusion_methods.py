@@ -111,7 +111,7 @@ def test_log_linear_uses_a_weaker_stream_only_where_its_gain_is_larger_than_its_
 
 
 def test_log_linear_favours_no_stream_whose_lead_may_be_chance() -> None:
-    equal = noisy_pair(60, flow=3.0, seed=1)
+    equal = noisy_pair(60, flow=3.0)
     free = FUSIONS["log_linear"](caution=0).fit(equal)  # type: ignore[call-arg]
     assert FUSIONS["log_linear"]().fit(equal).describe() == free.describe()
 
