@@ -134,7 +134,7 @@ def time_kernels(solver: Solver, level: int) -> dict[str, float]:
             confidence(u, work.linear, work.mean, rows, columns)
             weighted_median(
                 u, spare, images.guide, work.mean, rows, columns,
-                numbers.weighted_radius, work.window,
+                numbers.weighted_radius, work.window, lines,
             )  # fmt: skip
         else:
             for k in range(2):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowstream.flow.kernels.planes import Plane, clamp, fill_sides, origin, stride
+from flowstream.flow.kernels.planes import REACH, SIDE, Plane, clamp, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
     Lanes,
@@ -16,7 +16,13 @@ from flowstream.flow.kernels.simd import (
     spread,
     store,
 )
-from flowstream.flow.kernels.tvl1_parameters import LIKENESS, NEARNESS, SETTLED, STEPS
+from flowstream.flow.kernels.tvl1_parameters import (
+    LIKENESS,
+    NEARNESS,
+    SETTLED,
+    SMOOTH,
+    STEPS,
+)
 
 Five = tuple[Lanes, Lanes, Lanes, Lanes, Lanes]
 
@@ -184,43 +190,53 @@ def weighted_median(
     columns: int,
     radius: int,
     weights: Plane,
+    lines: Plane,
 ) -> None:
-    """Store the weighted median of each component over (2 radius + 1)^2 neighbours.
+    """Store the weighted median of each component over every second of (2 radius + 1)^2 neighbours.
 
     A neighbour has a larger weight if it is near, has a similar grey value in `guide`, and is
     trusted: equation 11 of Sun, Roth & Black, "Secrets of optical flow estimation and their
     principles", CVPR 2010. (1 - t/8)^8, which is 0 from t = 8, replaces their Gaussians exp(-t).
-    The median is bracketed by bisection, to SETTLED. Borders are repeated. `weights` holds
-    (2 radius + 1)^2 LANES numbers.
+    The median is bracketed by bisection, to SETTLED. Borders are repeated.
+
+    Pixels whose neighbours differ by at most SMOOTH in both components get the plain median, because
+    weights matter at motion boundaries only (section 5 of the same article).
+
+    Parameters
+    ----------
+    weights : (2 radius + 1)^2 LANES numbers
+    lines : 5 strides
     """
     step = stride(columns)
-    for plane in (flow[0], flow[1], guide, trust):
+    for k in range(2):
+        median_5x5(flow[k], target[k], rows, columns, lines)
+    for plane in (guide, trust):
         fill_sides(plane, rows, columns)
+    smooth, settled = spread(SMOOTH), spread(SETTLED)
+    half, zero = spread(0.5), spread(0.0)
     for row in range(rows):
         start = origin(row, step)
+        _store_extremes(flow, rows, columns, row, radius, lines)
         for x in range(0, columns, LANES):
-            half = _weigh(guide, trust, rows, step, row, x, radius, weights)
-            low_1, low_2 = load(flow[0], start + x), load(flow[1], start + x)
-            high_1, high_2 = low_1, low_2
-            for dy in range(-radius, radius + 1):
-                line = origin(clamp(row + dy, rows), step) + x
-                for dx in range(-radius, radius + 1):
-                    value_1, value_2 = load(flow[0], line + dx), load(flow[1], line + dx)
-                    low_1, high_1 = minimum(low_1, value_1), maximum(high_1, value_1)
-                    low_2, high_2 = minimum(low_2, value_2), maximum(high_2, value_2)
+            low_1, high_1 = _extremes(lines, SIDE + x, step, radius)
+            low_2, high_2 = _extremes(lines, 2 * step + SIDE + x, step, radius)
             # Lanes to the right of the image must not decide when to stop.
             known = counting() < spread(columns - x)
-            zero, settled = spread(0.0), spread(SETTLED)
+            rough = smooth < maximum(high_1 - low_1, high_2 - low_2)
+            widest = select(known, maximum(high_1 - low_1, high_2 - low_2), zero)
+            if largest(widest) <= SMOOTH:
+                continue
+            enough = _weigh(guide, trust, rows, step, row, x, radius, weights)
             for _ in range(STEPS):
-                widest = maximum(high_1 - low_1, high_2 - low_2)
-                if largest(select(known, widest, zero)) <= SETTLED:
+                widest = select(known, maximum(high_1 - low_1, high_2 - low_2), zero)
+                if largest(select(rough, widest, zero)) <= SETTLED:
                     break
-                centre_1, centre_2 = (low_1 + high_1) * spread(0.5), (low_2 + high_2) * spread(0.5)
+                centre_1, centre_2 = (low_1 + high_1) * half, (low_2 + high_2) * half
                 below_1, below_2 = zero, zero
                 k = 0
                 for dy in range(-radius, radius + 1):
                     line = origin(clamp(row + dy, rows), step) + x
-                    for dx in range(-radius, radius + 1):
+                    for dx in range((dy + radius) % 2 - radius, radius + 1, 2):
                         weight = load(weights, k)
                         counts = load(flow[0], line + dx) <= centre_1
                         below_1 = below_1 + select(counts, weight, zero)
@@ -229,14 +245,50 @@ def weighted_median(
                         k += LANES
                 # A settled pixel keeps its bracket, whatever the other lanes of the vector do.
                 open_1, open_2 = settled < high_1 - low_1, settled < high_2 - low_2
-                enough = half <= below_1
-                high_1 = select(open_1, select(enough, centre_1, high_1), high_1)
-                low_1 = select(open_1, select(enough, low_1, centre_1), low_1)
-                enough = half <= below_2
-                high_2 = select(open_2, select(enough, centre_2, high_2), high_2)
-                low_2 = select(open_2, select(enough, low_2, centre_2), low_2)
-            store(target[0], start + x, (low_1 + high_1) * spread(0.5))
-            store(target[1], start + x, (low_2 + high_2) * spread(0.5))
+                upper = enough <= below_1
+                high_1 = select(open_1, select(upper, centre_1, high_1), high_1)
+                low_1 = select(open_1, select(upper, low_1, centre_1), low_1)
+                upper = enough <= below_2
+                high_2 = select(open_2, select(upper, centre_2, high_2), high_2)
+                low_2 = select(open_2, select(upper, low_2, centre_2), low_2)
+            i = start + x
+            plain_1, plain_2 = load(target[0], i), load(target[1], i)
+            store(target[0], i, select(rough, (low_1 + high_1) * half, plain_1))
+            store(target[1], i, select(rough, (low_2 + high_2) * half, plain_2))
+
+
+@kernel
+def _store_extremes(
+    flow: tuple[Plane, Plane], rows: int, columns: int, row: int, radius: int, lines: Plane
+) -> None:
+    """Store the least and the greatest value of 2 radius + 1 rows of both components.
+
+    The four lines begin REACH columns to the left of the image.
+    """
+    step = stride(columns)
+    for x in range(-REACH, columns + REACH, LANES):
+        here = origin(row, step) + x
+        low_1, low_2 = load(flow[0], here), load(flow[1], here)
+        high_1, high_2 = low_1, low_2
+        for dy in range(-radius, radius + 1):
+            i = origin(clamp(row + dy, rows), step) + x
+            value_1, value_2 = load(flow[0], i), load(flow[1], i)
+            low_1, high_1 = minimum(low_1, value_1), maximum(high_1, value_1)
+            low_2, high_2 = minimum(low_2, value_2), maximum(high_2, value_2)
+        store(lines, SIDE + x, low_1)
+        store(lines, step + SIDE + x, high_1)
+        store(lines, 2 * step + SIDE + x, low_2)
+        store(lines, 3 * step + SIDE + x, high_2)
+
+
+@kernel
+def _extremes(lines: Plane, i: int, step: int, radius: int) -> tuple[Lanes, Lanes]:
+    """Return the least and the greatest value of 2 radius + 1 columns."""
+    low, high = load(lines, i), load(lines, step + i)
+    for k in range(1, radius + 1):
+        low = minimum(low, minimum(load(lines, i - k), load(lines, i + k)))
+        high = maximum(high, maximum(load(lines, step + i - k), load(lines, step + i + k)))
+    return low, high
 
 
 @kernel
@@ -257,7 +309,7 @@ def _weigh(
     k = 0
     for dy in range(-radius, radius + 1):
         line = origin(clamp(row + dy, rows), step) + x
-        for dx in range(-radius, radius + 1):
+        for dx in range((dy + radius) % 2 - radius, radius + 1, 2):
             distance = spread(1.0 - (dx * dx + dy * dy) / (16.0 * NEARNESS * NEARNESS))
             unlike = load(guide, line + dx) - centre
             weight = maximum(distance - unlike * unlike * likeness, spread(0.0))

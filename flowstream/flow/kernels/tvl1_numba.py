@@ -306,7 +306,9 @@ def _refine_weighted(
             if weighted:
                 confidence(u, work.linear, work.mean, rows, columns)
                 guide, trust = level.guide, work.mean
-                weighted_median(u, spare, guide, trust, rows, columns, radius, work.window)
+                weighted_median(
+                    u, spare, guide, trust, rows, columns, radius, work.window, work.lines
+                )
                 u, spare, moved = spare, u, 1 - moved
             elif numbers.median:
                 _filter(work, level, u, spare)

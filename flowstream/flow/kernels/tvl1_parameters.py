@@ -132,6 +132,7 @@ RANGES: dict[str, tuple[float, float]] = {
 # --- constants of the kernels ---------------------------------------------------------------------
 
 SETTLED = 1 / 64  # pixels: width of the bracket at which the weighted median stops
+SMOOTH = 0.25  # pixels: weights matter only where neighbours differ by more
 STEPS = 20  # bisection steps at most; they reach SETTLED from a spread of 16384 pixels
 NEARNESS = 7.0  # pixels, standard deviation over distance (Sun, Roth & Black 2010)
 LIKENESS = 20.0  # grey values, standard deviation over difference; theirs is 7 over CIELAB
