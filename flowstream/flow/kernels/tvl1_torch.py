@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from flowstream.flow.kernels import matching_torch
 from flowstream.flow.kernels.graphs_torch import Replays
@@ -35,6 +35,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     LIMIT,
     NEARNESS,
     SETTLED,
+    SMOOTH,
     STEPS,
     STRUCTURE,
     UNLIKE,
@@ -249,7 +250,8 @@ def _refine(
         for _ in range(numbers.outer_iterations):
             u, p = loops.iterate(u, p, g, c, weight, numbers=numbers)
             if weighted and warp >= warps - numbers.weighted_warps:
-                u = _weighted_median(u, guide, _confidence(u, g, c), numbers.weighted_radius)
+                trust, radius = _confidence(u, g, c), numbers.weighted_radius
+                u = _weighted_median(u, guide, trust, radius, plain=loops.median(u))
             elif numbers.median:
                 u = loops.median(u)
     return u
@@ -552,33 +554,44 @@ def _drop(values: list[Tensor], *, least: bool) -> list[Tensor]:
     return kept
 
 
-def _weighted_median(u: Tensor, guide: Tensor, trust: Tensor, radius: int) -> Tensor:
-    """Filter by bisection; pair by pair, because a window holds (2 radius + 1)^2 values."""
+def _weighted_median(
+    u: Tensor, guide: Tensor, trust: Tensor, radius: int, *, plain: Tensor
+) -> Tensor:
+    """Filter by bisection where neighbours differ, else take the plain median.
+
+    Pair by pair, because a window holds about 2 radius^2 values.
+    """
     offsets = torch.arange(-radius, radius + 1, device=u.device, dtype=u.dtype)
-    distance = (offsets[:, None] ** 2 + offsets**2).flatten()[:, None, None]
+    distance = (offsets[:, None] ** 2 + offsets**2).flatten()[::2, None, None]
     result = torch.empty_like(u)
     for k in range(len(u)):
         unlike = _windows(guide[k : k + 1], radius) - guide[k]
         exponent = distance / (2 * NEARNESS**2) + unlike.square() / (2 * LIKENESS**2)
         weights = _bell(exponent) * _windows(trust[k : k + 1], radius)
         half = 0.5 * weights.sum(0)
+        wide = pad(u[k : k + 1], (radius,) * 4, mode="replicate")
+        highest, lowest = (sign * max_pool2d(sign * wide, 2 * radius + 1, 1)[0] for sign in (1, -1))
+        rough = (highest - lowest).amax(0) > SMOOTH
         for component in range(2):
             values = _windows(u[k : k + 1, component], radius)
-            low, high = values.amin(0), values.amax(0)
+            low, high = lowest[component], highest[component]
             for _ in range(STEPS):
                 centre = 0.5 * (low + high)
-                wide = high - low > SETTLED
+                open_ = high - low > SETTLED
                 enough = ((values <= centre) * weights).sum(0) >= half
-                high = torch.where(wide & enough, centre, high)
-                low = torch.where(wide & ~enough, centre, low)
-            result[k, component] = 0.5 * (low + high)
+                high = torch.where(open_ & enough, centre, high)
+                low = torch.where(open_ & ~enough, centre, low)
+            result[k, component] = torch.where(rough, 0.5 * (low + high), plain[k, component])
     return result
 
 
 def _windows(image: Tensor, radius: int) -> Tensor:
-    """Return the (2 radius + 1)^2 neighbours of each pixel of one image (1, H, W)."""
+    """Return every second of the (2 radius + 1)^2 neighbours of each pixel of one image (1, H, W).
+
+    The others are those whose distances along the two axes have an odd sum.
+    """
     rows = _shifted(image, -2, radius)
-    return torch.cat([column for row in rows for column in _shifted(row, -1, radius)])
+    return torch.cat([column for row in rows for column in _shifted(row, -1, radius)][::2])
 
 
 def _bell(exponent: Tensor) -> Tensor:
