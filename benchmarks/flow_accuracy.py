@@ -179,9 +179,10 @@ def levels(values: NDArray[np.floating[Any]]) -> Image:
 def print_disturbed(directory: Path | None) -> None:
     """Print errors where the second frame is disturbed, with and without the texture data term."""
     methods: dict[str, Any] = {
+        "tvl1 default": TVL1(),
         "tvl1, texture 1": TVL1(texture=1.0),
-        "tvl1, texture 0.9": TVL1(texture=0.9),
         "tvl1, brightness": TVL1(texture=0.0),
+        "tvl1 accurate": TVL1(preset="accurate"),
         PEER: METHODS["dis"](),
     }
     chosen = [pair for pair in pairs(directory) if pair.group in ("Middlebury", "figures")]

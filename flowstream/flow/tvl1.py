@@ -86,8 +86,9 @@ class TVL1(TensorMethod):
         everywhere. Used by "joint".
     texture : float
         Fraction of the image's structure that is removed before matching, so that shadows and
-        changes of light cause no motion (Wedel et al. 2009); 0 matches brightness. Below 1, a
-        change of exposure causes errors; above 0.9, noise causes slightly more of them.
+        changes of light cause no motion (Wedel et al. 2009); 0 matches brightness. The rest is
+        relative to the mean of the frame, because exposure changes. 1 resists local changes of
+        light best; thin limbs are found more often below 1.
     texture_iterations : int
         Iterations that compute the structure.
     gradients : {"blended", "second"}
@@ -162,7 +163,7 @@ class TVL1(TensorMethod):
     weighted_levels: int = 0
     weighted_warps: int = 0
     edge_contrast: float = 8.0
-    texture: float = 1.0
+    texture: float = 0.95
     texture_iterations: int = 40
     gradients: Gradients = "blended"
     outside: Outside = "ignored"

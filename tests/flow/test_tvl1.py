@@ -94,6 +94,17 @@ def test_a_change_of_light_does_not_move_by_default() -> None:
     assert np.abs(without).mean() > 3 * np.abs(with_texture).mean()
 
 
+@pytest.mark.parametrize("gain", [0.75, 1.2])
+def test_a_change_of_exposure_does_not_move(gain: float) -> None:
+    first, second = synthetic.pan(dx=2, dy=-1, size=(96, 112), seed=4)
+    exposed = np.clip(np.rint(second * gain), 0, 255).astype(np.uint8)
+    plain, brightness = (TVL1(texture=share)(first, exposed) for share in (0.9, 0.0))
+    # a step of the 8-bit codec at bound 20, and far below what brightness constancy costs
+    error = np.abs(plain - TVL1(texture=0.9)(first, second)).mean()
+    assert error < 0.15
+    assert np.abs(brightness - plain).mean() > 5 * error
+
+
 def test_a_pair_alone_and_in_a_batch_on_any_threads_gives_the_same_bits() -> None:
     pairs = [synthetic.pan(dx=k, dy=1, size=(48, 64), seed=5 + k) for k in range(-2, 3)]
     first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))

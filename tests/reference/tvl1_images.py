@@ -128,7 +128,10 @@ def smooth(image: Array, sigma: float) -> Array:
 
 
 def texture(image: Array, settings: Settings) -> Array:
-    """[W] section 4.1: the image less a share of its structure, by [BT]'s dual with [CD]'s t_k."""
+    """[W] section 4.1, by [BT]'s dual with [CD]'s t_k: texture and a little of the image.
+
+    The weight of the image, less its mean, is 1 - texture where its mean is 128.
+    """
     theta = 16.0
     before = ahead = np.zeros((1, 2, *image.shape))
     for k in range(settings.texture_iterations):
@@ -138,5 +141,6 @@ def texture(image: Array, settings: Settings) -> Array:
         ahead = p + k / (k + 3) * (p - before)
         before = p
     structure = image + theta * divergence(ahead)[0]
-    rest: Array = 2.0 * (image - settings.texture * structure)
-    return rest
+    share = (1 - settings.texture) * 128 / max(image.mean(), 32)
+    mixed: Array = 2.0 * ((1 - share) * (image - structure) + share * (image - image.mean()))
+    return mixed

@@ -58,7 +58,10 @@ Integers = NDArray[np.int32]
 
 
 class Best(NamedTuple):
-    """Lowest cost of each pixel, and the displacement with this cost."""
+    """Lowest cost of each pixel, and the displacement with this cost.
+
+    During the search, `x` holds the index of the displacement.
+    """
 
     cost: Plane
     x: Plane
@@ -238,8 +241,7 @@ def match_blocks(
             search.second[start + x] = second[start + x]
     for best in (search.forward, search.backward):
         fill_plane(best.cost, rows, columns, LARGE)
-        fill_plane(best.x, rows, columns, 0.0)
-        fill_plane(best.y, rows, columns, 0.0)
+        fill_plane(best.x, rows, columns, -1.0)
     forward, backward = search.forward, search.backward
     for k in range(count):
         dx, dy = int(displacements[k, 0]), int(displacements[k, 1])
@@ -252,10 +254,8 @@ def match_blocks(
             _compare(
                 forward.cost,
                 forward.x,
-                forward.y,
                 backward.cost,
                 backward.x,
-                backward.y,
                 search.sums,
                 search.running,
                 columns,
@@ -263,8 +263,11 @@ def match_blocks(
                 high,
                 dx,
                 dy,
+                k,
                 radius,
             )
+    _decode(forward, displacements, 1, rows, columns)
+    _decode(backward, displacements, -1, rows, columns)
 
 
 @kernel
@@ -314,11 +317,9 @@ def _start(sums: Plane, running: Plane, columns: int, low: int, high: int, radiu
 @inlined
 def _compare(
     forward_cost: Plane,
-    forward_x: Plane,
-    forward_y: Plane,
+    forward_index: Plane,
     backward_cost: Plane,
-    backward_x: Plane,
-    backward_y: Plane,
+    backward_index: Plane,
     sums: Plane,
     running: Plane,
     columns: int,
@@ -326,13 +327,17 @@ def _compare(
     high: int,
     dx: int,
     dy: int,
+    index: int,
     radius: int,
 ) -> None:
-    """Keep the displacement where its cost is the lowest; planes are not in tuples for speed."""
+    """Keep the index of a displacement where its cost is the lowest.
+
+    Planes are not in tuples for speed.
+    """
     step = stride(columns)
     last = (columns - 1) // LANES * LANES
     known = counting() < spread(columns - last)
-    there_x, there_y, back_x, back_y = spread(dx), spread(dy), spread(-dx), spread(-dy)
+    this = spread(index)
     for row in range(low, high):
         here, there = origin(row, step), origin(row + dy, step) + dx
         entering = origin(min(row + 1 + radius, high - 1), step)
@@ -346,14 +351,23 @@ def _compare(
             old = load(forward_cost, i)
             lower = cost < old
             store(forward_cost, i, select(lower, cost, old))
-            store(forward_x, i, select(lower, there_x, load(forward_x, i)))
-            store(forward_y, i, select(lower, there_y, load(forward_y, i)))
+            store(forward_index, i, select(lower, this, load(forward_index, i)))
             i = there + x
             old = load(backward_cost, i)
             lower = cost < old
             store(backward_cost, i, select(lower, cost, old))
-            store(backward_x, i, select(lower, back_x, load(backward_x, i)))
-            store(backward_y, i, select(lower, back_y, load(backward_y, i)))
+            store(backward_index, i, select(lower, this, load(backward_index, i)))
+
+
+@inlined
+def _decode(best: Best, displacements: Integers, sign: int, rows: int, columns: int) -> None:
+    """Replace the indices in `best.x` by displacements times a sign; no index, -1, gives 0."""
+    for row in range(rows):
+        start = origin(row, stride(columns))
+        for i in range(start, start + columns):
+            k = int(best.x[i])
+            best.x[i] = np.float32(sign * displacements[k, 0] if k >= 0 else 0)
+            best.y[i] = np.float32(sign * displacements[k, 1] if k >= 0 else 0)
 
 
 @kernel

@@ -199,8 +199,8 @@ def weighted_median(
     principles", CVPR 2010. (1 - t/8)^8, which is 0 from t = 8, replaces their Gaussians exp(-t).
     The median is bracketed by bisection, to SETTLED. Borders are repeated.
 
-    Pixels whose neighbours differ by at most SMOOTH in both components get the plain median, because
-    weights matter at motion boundaries only (section 5 of the same article).
+    Pixels whose neighbours differ by at most SMOOTH in both components get the plain median,
+    because weights matter at motion boundaries only (section 5 of the same article).
 
     Parameters
     ----------

@@ -132,13 +132,20 @@ def resample(
         Factor of the values; the vectors of a flow scale with its grid.
     taps : (2 R + 1,), float32
         Filter along each axis, in source pixels, R <= 5; a single 1 means no smoothing.
-    rows_buffer : at least 3 strides of the source
+    rows_buffer : at least 2 strides of the source and 2 of the target
     """
     rows, columns = size
     new_rows, new_columns = target_size
     step, new_step = stride(columns), stride(new_columns)
     radius = taps.size // 2
     smooth = SIDE + step
+    # The left neighbour of each place along a row, and the share of the right one.
+    lefts = 2 * step
+    shares = lefts + new_step
+    for x in range(new_columns):
+        place = min(max((x + 0.5) * ratio[1] - 0.5, 0.0), columns - 1.0)
+        rows_buffer[lefts + x] = np.float32(int(place))
+        rows_buffer[shares + x] = np.float32(place - int(place))
     for row in range(new_rows):
         place = min(max((row + 0.5) * ratio[0] - 0.5, 0.0), rows - 1.0)
         above = int(place)
@@ -166,11 +173,9 @@ def resample(
             _repeat_ends(rows_buffer, smooth, columns)
         start = origin(row, new_step)
         for x in range(new_columns):
-            place = min(max((x + 0.5) * ratio[1] - 0.5, 0.0), columns - 1.0)
-            left = int(place)
-            share_right = np.float32(place - left)
-            one, other = rows_buffer[line + left], rows_buffer[line + left + 1]
-            target[start + x] = one + share_right * (other - one)
+            left = line + int(rows_buffer[lefts + x])
+            one, other = rows_buffer[left], rows_buffer[left + 1]
+            target[start + x] = one + rows_buffer[shares + x] * (other - one)
 
 
 @kernel

@@ -11,14 +11,17 @@ import numpy as np
 from flowstream.flow.kernels.planes import Plane, fill_plane, fill_sides, origin, stride
 from flowstream.flow.kernels.simd import (
     LANES,
+    counting,
     inverse_root,
     kernel,
     load,
     maximum,
+    select,
     spread,
     store,
+    total,
 )
-from flowstream.flow.kernels.tvl1_parameters import GAIN, STRUCTURE
+from flowstream.flow.kernels.tvl1_parameters import DARK, GAIN, MIDDLE, STRUCTURE
 
 Duals = tuple[Plane, Plane, Plane, Plane]
 
@@ -35,7 +38,10 @@ def keep_texture(
     duals: Duals,
     ring: Plane,
 ) -> None:
-    """Replace `image` by GAIN (image - amount · structure).
+    """Replace `image` by GAIN ((1 - share) texture + share (image - mean of the image)).
+
+    The texture is the image minus its structure. The share, 1 - amount for an image of mean MIDDLE,
+    is inversely proportional to the mean, so that the term hardly changes with the exposure.
 
     The structure is computed by fast gradient projection on the dual (Beck & Teboulle, "Fast
     gradient-based algorithms for constrained total variation image denoising", 2009, section 4).
@@ -50,6 +56,9 @@ def keep_texture(
     step = stride(columns)
     for plane in duals:
         fill_plane(plane, rows, columns, 0.0)
+    mean = _mean(image, rows, columns)
+    share = (1.0 - amount) * MIDDLE / max(mean, DARK)
+    removed, shade = spread(1.0 - share), spread(share * mean)
     done = 0
     while done < iterations:
         count = min(TOGETHER, iterations - done)
@@ -60,17 +69,35 @@ def keep_texture(
                     _structure(image, duals, ring, columns, row, k)
                 if 0 < row <= rows:
                     # Chambolle & Dossal (2015): converges like their t_k, without a recurrence.
-                    share = (done + k) / (done + k + 3.0)
-                    _ascend(duals, ring, rows, columns, row - 1, k, share)
+                    momentum = (done + k) / (done + k + 3.0)
+                    _ascend(duals, ring, rows, columns, row - 1, k, momentum)
         done += count
     for row in range(rows):
         _structure(image, duals, ring, columns, row, np.int64(0))
         start = origin(row, step)
         line = (row % 2) * step
         for x in range(0, columns, LANES):
-            rest = load(image, start + x) - spread(amount) * load(ring, line + x)
+            rest = load(image, start + x) - removed * load(ring, line + x) - shade
             store(image, start + x, spread(GAIN) * rest)
     fill_sides(image, rows, columns)
+
+
+@kernel
+def _mean(image: Plane, rows: int, columns: int) -> float:
+    """Return the mean of an image."""
+    step = stride(columns)
+    last = columns // LANES * LANES
+    whole = 0.0
+    for row in range(rows):
+        start = origin(row, step)
+        value = spread(0.0)
+        for x in range(0, columns, LANES):
+            pixels = load(image, start + x)
+            if x >= last:
+                pixels = select(counting() < spread(columns - x), pixels, spread(0.0))
+            value = value + pixels
+        whole += total(value)
+    return whole / (rows * columns)
 
 
 @kernel

@@ -42,7 +42,7 @@ _DEFAULT: dict[str, Any] = {
     "weighted_levels": 0,
     "weighted_warps": 0,
     "edge_contrast": 8.0,
-    "texture": 1.0,
+    "texture": 0.95,
     "texture_iterations": 40,
     "gradients": "blended",
     "outside": "ignored",
@@ -67,7 +67,6 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "weighted_median": 11,
         "weighted_levels": 4,
         "weighted_warps": 3,
-        "texture": 0.9,
     },
     "opencv": {
         "scheme": "separate",
@@ -138,6 +137,8 @@ NEARNESS = 7.0  # pixels, standard deviation over distance (Sun, Roth & Black 20
 LIKENESS = 20.0  # grey values, standard deviation over difference; theirs is 7 over CIELAB
 STRUCTURE = 16.0  # grey values; 1/8 in Wedel et al. 2009, whose images are scaled to -1...1
 GAIN = 2.0  # texture spans about half the range of grey values; the attachment expects all of it
+MIDDLE = 128.0  # mean grey value of an image whose structure is removed by the given fraction
+DARK = 32.0  # grey values: mean below which the fraction does not fall further
 FLAT = 1e-6  # squared grey values per pixel: below it, brightness carries no information
 UNLIKE = 20.0  # grey values, standard deviation of the brightness difference (Sun et al. 2010)
 CONVERGING = 0.3  # pixels per pixel, standard deviation of the divergence (Sun et al. 2010)

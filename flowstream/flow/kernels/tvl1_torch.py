@@ -28,11 +28,13 @@ from flowstream.flow.kernels.tvl1_parameters import (
     BETTER,
     CHECKED,
     CONVERGING,
+    DARK,
     DISTRUSTED,
     FLAT,
     GAIN,
     LIKENESS,
     LIMIT,
+    MIDDLE,
     NEARNESS,
     SETTLED,
     SMOOTH,
@@ -677,7 +679,9 @@ def _texture(images: Tensor, *, numbers: Numbers) -> Tensor:
         ahead = p + (k / (k + 3)) * (p - before)
         before = p
     structure = (images[:, None] + STRUCTURE * _divergence(ahead))[:, 0]
-    return GAIN * (images - numbers.texture * structure)
+    mean = images.mean((1, 2), keepdim=True)
+    share = (1 - numbers.texture) * MIDDLE / mean.clamp(min=DARK)
+    return GAIN * (images - (1 - share) * structure - share * mean)
 
 
 def _size(image: Tensor) -> Size:

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flowstream.flow.kernels.tvl1_parameters import FLAT, GAIN, STRUCTURE
+from flowstream.flow.kernels.tvl1_parameters import DARK, FLAT, GAIN, MIDDLE, STRUCTURE
 
 
 class Tile(NamedTuple):
@@ -280,9 +280,13 @@ def keep_texture(
         dual, done = new, done + now
     texture = torch.empty_like(image)
     grid = (triton.cdiv(rows * columns, _BLOCK), number)
-    numbers = STRUCTURE, GAIN, amount
+    numbers = STRUCTURE, GAIN, 1.0
     _texture_pixels[grid](image, dual, texture, rows, columns, *numbers, BLOCK=_BLOCK)
-    return texture
+    if amount == 1:
+        return texture
+    mean = image.mean((1, 2), keepdim=True)
+    share = (1 - amount) * MIDDLE / mean.clamp(min=DARK)
+    return torch.lerp(texture, GAIN * (image - mean), share.expand_as(image))
 
 
 @triton.jit  # type: ignore[untyped-decorator]
