@@ -211,7 +211,9 @@ def print_disagreement(methods: Mapping[str, Method], directory: Path) -> None:
     videos = sorted((directory / "ucf101" / "videos").glob("*/*.mp4"))
     sums = {title: np.zeros(2) for title in methods}
     for video in videos[:: max(len(videos) // CLIPS, 1)][:CLIPS]:
-        frames = list(islice(read_frames(video, Sampling(size=(240, 320))), 20, 22))
+        frames = list(
+            islice(read_frames(video, Sampling(size=(240, 320)), luma=True, rgb=True), 20, 22)
+        )
         colour = [np.asarray(frame.rgb)[None] for frame in frames]
         first, second = (np.asarray(frame.luma) for frame in frames)
         reference = raft(*colour)[0]
