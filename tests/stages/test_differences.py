@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowstream.flow.tvl1 import TVL1
 from flowstream.recipe import build
 from flowstream.stages.differences import list_differences
 from flowstream.stages.recipe import Recipe
@@ -30,7 +31,7 @@ def test_settings_without_a_default_and_changed_ones_are_listed() -> None:
 
 
 def test_parameters_of_plug_ins_are_compared_with_their_own_defaults() -> None:
-    extract = {"sources": ["videos"], "parameters": {"preset": "fast", "texture": 1.0}}
+    extract = {"sources": ["videos"], "parameters": {"preset": "fast", "texture": TVL1().texture}}
     options = {"backbone": "small_cnn", "pretrained": False}
     stream = {"stream": "rgb", "model": "single_frame", "frames": 3, "options": options}
     found = differences(extract=extract, streams={"rgb": stream}, fusion={"method": "average"})
