@@ -29,7 +29,8 @@ def select_shard(jobs: Sequence[Job], lengths: Sequence[int], shard: Shard) -> l
     every run.
     """
     order = sorted(range(len(jobs)), key=lambda k: (-lengths[k], str(jobs[k].output)))
-    shards = [(0, index) for index in range(shard.count)]
+    # Shards beyond the number of jobs get none.
+    shards = [(0, index) for index in range(min(shard.count, len(jobs)))]
     chosen = []
     for k in order:
         total, index = heapq.heappop(shards)

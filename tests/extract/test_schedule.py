@@ -47,6 +47,12 @@ def test_shards_are_disjoint_complete_and_balanced(lengths: list[int], count: in
     assert max(totals) - min(totals) <= max(1, *lengths)
 
 
+def test_more_shards_than_videos_cost_nothing() -> None:
+    jobs = make_jobs(3)
+    chosen = [select_shard(jobs, [5, 9, 1], Shard(k, 10**9)) for k in (1, 2, 3, 4, 10**9)]
+    assert chosen == [[1], [0], [2], [], []]
+
+
 @given(st.integers(1, 10**6), st.integers(1, 64), st.integers(1, 5))
 def test_segments_cover_a_video_and_share_one_frame(pairs: int, workers: int, step: int) -> None:
     settings = dataclasses.replace(SETTINGS, sampling=Sampling(step=step))
