@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from flowstream.cli.options import Directory, GroupedCommand, json_option
+from flowstream.cli.text import wrap_on_terminal
 from flowstream.errors import ExtractionError
 
 EXAMPLE = """\
@@ -40,7 +41,8 @@ def doctor(out: Path, as_json: bool) -> None:
     for finding in examine(out):
         findings.append(finding)
         if not as_json:
-            click.echo(f"{_SIGNS[finding.status]}  {finding.name:<22} {finding.text}")
+            line = f"{_SIGNS[finding.status]}  {finding.name:<22} {finding.text}"
+            click.echo(wrap_on_terminal(line, indent=len(line) - len(finding.text)))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     problems = [finding.name for finding in findings if finding.status == "problem"]

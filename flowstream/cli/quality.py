@@ -213,16 +213,8 @@ def _table(results: list[_Result]) -> str:
     # format_table aligns the last column to the right, but the reason is text
     width = max(len(row[-1]) for row in rows)
     rows = [[*row[:-1], row[-1].ljust(width)] for row in rows]
-    lines = format_table(rows, head=head, left=2).splitlines()
-    return "\n".join(
-        [
-            *lines[:2],
-            *(
-                paint(line.rstrip(), fg=_COLOURS[result.verdict.level])
-                for line, result in zip(lines[2:], ordered, strict=True)
-            ),
-        ]
-    )
+    styles = [{"fg": _COLOURS[result.verdict.level]} for result in ordered]
+    return format_table(rows, head=head, left=2, styles=styles)
 
 
 def _compute_error_ratio(result: _Result) -> float:

@@ -7,6 +7,7 @@ import json
 import click
 
 from flowstream.cli.options import GroupedCommand, json_option
+from flowstream.cli.text import wrap_on_terminal
 
 EXAMPLE = """\
 flowstream recipes
@@ -37,4 +38,4 @@ def recipes(action: str | None, name: str | None, as_json: bool) -> None:
         return
     width = max(map(len, titles)) + 2
     for known, title in titles.items():
-        click.echo(f"{known:{width}}{title}")
+        click.echo(wrap_on_terminal(f"{known:{width}}{title}", indent=width))

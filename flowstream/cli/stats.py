@@ -14,7 +14,7 @@ import click
 
 from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
 from flowstream.cli.paths import distinct_names, find_stacks, paths_argument
-from flowstream.cli.text import format_row, format_table, paint, sparkline
+from flowstream.cli.text import format_row, format_table, paint, sparkline, terminal_columns
 from flowstream.errors import StackError
 from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
@@ -29,30 +29,11 @@ flowstream stats stacks/ --by-class
 flowstream stats stacks/ --csv > motion.csv"""
 
 _SPEEDS = ("mean", "p50", "p95", "p99", "max")
-_ROW = {
-    "fields": "",
-    "mean": "px/frame",
-    "p50": "px/frame",
-    "p95": "px/frame",
-    "max": "px/frame",
-    "camera": "px/frame",
-    "still": "%",
-    "clipped": "%",
-    "below step": "%",
-}
-_FIELD = {
-    "field": "",
-    "frame": "",
-    "time": "s",
-    "mean": "px/frame",
-    "p50": "px/frame",
-    "p95": "px/frame",
-    "max": "px/frame",
-    "mean dx": "px/frame",
-    "mean dy": "px/frame",
-    "still": "%",
-    "clipped": "%",
-}
+_QUANTILES = dict.fromkeys(("mean", "p50", "p95", "max"), "px/frame")
+_FRACTIONS = {"still": "%", "clipped": "%"}
+_ROW = {"fields": "", **_QUANTILES, "camera": "px/frame", **_FRACTIONS, "below step": "%"}
+_MEAN = {"mean dx": "px/frame", "mean dy": "px/frame"}
+_FIELD = {"field": "", "frame": "", "time": "s", **_QUANTILES, **_MEAN, **_FRACTIONS}
 _SPARKS = 16
 
 _shape = options_of("Rows")
@@ -87,16 +68,19 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
     STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step. p95 is the 95th
     percentile of the speed, precise to 1/128 px; max is exact. 'camera' is the length of the median
     vector, which is the motion of the camera if most of the frame is background. 'still' is the
-    share of the vectors slower than 0.1 px. 'clipped' is the share of the vectors at the codec's
-    bound; if it is above 2 %, extract with a larger --bound. 'below step' is the share of the
-    moving vectors that the codec stores as zero; if it is above 20 %, use --codec fixed16. Memory
-    does not grow with the size of the stacks.
+    fraction of the vectors slower than 0.1 px. 'clipped' is the fraction of the vectors at the
+    codec's bound; if it is above 2 %, extract with a larger --bound. 'below step' is the fraction
+    of the moving vectors that the codec stores as zero; if it is above 20 %, use --codec fixed16.
+    Memory does not grow with the size of the stacks.
     """
     found = find_stacks(paths)
     names = distinct_names(found)
     in_rows = len(found) > 1 and not options["per_frame"] and not options["by_class"]
-    streams = in_rows and not (options["as_json"] or options["as_csv"])
     widths = [max(map(len, names)), *(max(len(name), len(unit)) for name, unit in _ROW.items())]
+    room = terminal_columns()
+    fits = room is None or sum(widths) + 2 * len(widths) + _SPARKS <= room
+    # rows are printed while the stacks are read, unless a narrow terminal needs several blocks
+    streams = in_rows and fits and not (options["as_json"] or options["as_csv"])
     rows: dict[Path, _Row] = {}
     failures = 0
     if streams:
@@ -117,7 +101,7 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
                 line = format_row([name, *_cells(_ROW, row.record)], widths)
                 click.echo(f"{line}  {paint(sparkline(row.speeds, _SPARKS), fg='cyan')}")
                 row.record.pop("frames", None)
-    _print(rows, options, in_rows=in_rows, widths=widths)
+    _print(rows, options, in_rows=in_rows, widths=widths if streams else ())
     if options["plot"] is not None and rows:
         _plot(rows, options["plot"])
     if failures:
@@ -160,7 +144,10 @@ def _read(path: Path, *, per_frame: bool, quiet: bool) -> _Row:
 def _print(
     rows: Mapping[Path, _Row], options: Mapping[str, Any], *, in_rows: bool, widths: Sequence[int]
 ) -> None:
-    """Print all output that was not printed while the stacks were read."""
+    """Print all output that was not printed while the stacks were read.
+
+    `widths` are those of the printed rows; they are empty if no rows were printed.
+    """
     total = _total(rows.values()) if rows else None
     if options["as_json"]:
         classes = {"classes": _by_class(rows.values())} if options["by_class"] else {}
@@ -175,11 +162,22 @@ def _print(
         ]
         head = [["class", "stacks", *_ROW], ["", "", *_ROW.values()]]
         click.echo(format_table(cells, head=head))
+    elif in_rows and not widths and total is not None:
+        click.echo(_table(rows, total))
     elif not in_rows:
         blocks = [_block(row) for row in rows.values()]
         click.echo("\n\n".join(blocks)) if blocks else None
     elif total is not None:
         click.echo(paint(format_row(["all", *_cells(_ROW, total)], widths), bold=True))
+
+
+def _table(rows: Mapping[Path, _Row], total: Mapping[str, Any]) -> str:
+    cells = [
+        [name, *_cells(_ROW, row.record), sparkline(row.speeds, _SPARKS)]
+        for name, row in zip(distinct_names(rows), rows.values(), strict=True)
+    ]
+    head = [["stack", *_ROW, "over time"], ["", *_ROW.values(), ""]]
+    return format_table([*cells, ["all", *_cells(_ROW, total), ""]], head=head)
 
 
 def _total(rows: Iterable[_Row]) -> dict[str, Any]:

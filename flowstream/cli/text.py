@@ -96,26 +96,86 @@ def wrap_text(text: str, *, indent: int) -> str:
     )
 
 
+def wrap_on_terminal(text: str, *, indent: int) -> str:
+    """Break text like `wrap_text` on a terminal; elsewhere, keep it on one line."""
+    return text if terminal_columns() is None else wrap_text(text, indent=indent)
+
+
 def format_table(
-    rows: Iterable[Sequence[str]], *, head: Sequence[Sequence[str]] = (), left: int = 1
+    rows: Iterable[Sequence[str]],
+    *,
+    head: Sequence[Sequence[str]] = (),
+    left: int = 1,
+    styles: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write aligned columns, two spaces apart, under bold headings.
+
+    On a terminal that is too narrow, the columns are divided into blocks, each of which repeats
+    the first columns.
 
     Parameters
     ----------
     rows : cells of each row
-        Cells are never shortened.
+        Cells are shortened only in the repeated columns of a narrow terminal.
     head : rows of headings
         Usually the names and, below them, the units.
     left : int
         Number of columns that are aligned to the left; the others are aligned to the right.
+    styles : mapping for each row
+        Arguments of `paint`.
     """
     rows, head = [[*map(escape_controls, row)] for row in rows], [*map(list, head)]
-    columns = zip(*head, *rows, strict=True)
-    widths = [max(map(text_width, column)) for column in columns]
-    styles = [{"bold": True}, *({"dim": True} for _ in head[1:])]
-    lines = [paint(format_row(row, widths, left=left), **style) for row, style in zip(head, styles)]  # noqa: B905 - no head, no style
-    return "\n".join([*lines, *(format_row(row, widths, left=left) for row in rows)])
+    lines = [*head, *rows]
+    painted = [{"bold": True}, *[{"dim": True}] * len(head)][: len(head)]
+    painted += [*styles] or [{}] * len(rows)
+    columns = [*map(list, zip(*lines, strict=True))]
+    blocks = []
+    for places in _divide_columns(columns, keys=2 if left == 2 else 1):
+        chosen = [columns[place] for place in places]
+        widths = [max(map(text_width, column)) for column in chosen]
+        count = sum(place < left for place in places)
+        cells = zip(*chosen, strict=True)
+        blocks.append(
+            "\n".join(
+                paint(format_row(row, widths, left=count), **style)
+                for row, style in zip(cells, painted, strict=True)
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def terminal_columns() -> int | None:
+    """Return the width of the terminal; None if stdout is not a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _divide_columns(columns: list[list[str]], *, keys: int) -> list[list[int]]:
+    """Return the columns of each block; the first `keys` ones are shortened and repeated."""
+    room = terminal_columns()
+    everything = list(range(len(columns)))
+    if room is None or _table_width(columns, everything) <= room:
+        return [everything]
+    for place in range(keys):
+        columns[place] = [_shorten(cell, max(16, room // (2 * keys))) for cell in columns[place]]
+    blocks: list[list[int]] = []
+    for place in everything[keys:]:
+        if not blocks or _table_width(columns, [*blocks[-1], place]) > room:
+            blocks.append(everything[:keys])
+        blocks[-1] = [*blocks[-1], place]
+    return blocks or [everything]
+
+
+def _table_width(columns: Sequence[Sequence[str]], places: Sequence[int]) -> int:
+    widths = [max(map(text_width, columns[place]), default=0) for place in places]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _shorten(text: str, width: int) -> str:
+    """Cut text in the middle; both ends stay, because they distinguish names."""
+    if text_width(text) <= width:
+        return text
+    mark = "…" if _is_unicode() else "~"
+    return f"{text[: width // 2]}{mark}{text[len(text) - (width - width // 2 - 1) :]}"
 
 
 def format_row(cells: Sequence[str], widths: Sequence[int], *, left: int = 1) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowstream.cli import text
 from flowstream.cli.text import format_record, format_table, format_value, paint, wrap_text
 from flowstream.escapes import escape_controls
 
@@ -17,6 +18,32 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=6,
 )
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (None, "name  long column  other\n   a            1      2"),
+        (40, "name  long column  other\n   a            1      2"),
+        (20, "name  long column\n   a            1\n\nname  other\n   a      2"),
+    ],
+)
+def test_a_table_is_divided_on_a_narrow_terminal(
+    room: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "terminal_columns", lambda: room)
+    head = [["name", "long column", "other"]]
+    assert format_table([["a", "1", "2"]], head=head, left=0) == expected
+
+
+def test_names_of_a_divided_table_keep_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "terminal_columns", lambda: 40)
+    name = "v_" + "long" * 12 + "_g01"
+    block, other = format_table([[name, "1" * 15, "2" * 15]]).split("\n\n")
+    assert block.startswith("v_long")
+    assert "…" in block
+    assert max(map(len, (block, other))) <= 40
+    assert "_g01  2" in other
 
 
 @given(record=st.dictionaries(names, values, max_size=4))
