@@ -32,7 +32,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def list_devices(name: str = "auto") -> list[torch.device]:
-    """Return the devices of a name: like `choose_device`, but "cuda" is all cards.
+    """Return the devices of a name: like `choose_device`, but "cuda" is all GPUs.
 
     Raises
     ------

@@ -48,7 +48,7 @@ _DECORATORS: tuple[Decorator, ...] = (
     _flow(
         "--device",
         metavar="NAME,...",
-        help="Devices of the method: cpu, cuda (all cards), cuda:0,cuda:1, or auto.",
+        help="Devices of the method: cpu, cuda (all GPUs), cuda:0,cuda:1, or auto.",
     ),
     _motion(
         "--backward", is_flag=True, help="Also store the flow from each frame to the one before."

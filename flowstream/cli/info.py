@@ -126,5 +126,5 @@ def _format(record: Mapping[str, Any]) -> str:
 def _format_share(share: Mapping[str, Any]) -> str:
     return (
         f"{share['value']:.1%} ({share['correct']} of {share['total']}; "
-        f"95 % interval {share['low']:.1%} to {share['high']:.1%})"
+        f"95% interval {share['low']:.1%} to {share['high']:.1%})"
     )

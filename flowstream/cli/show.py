@@ -1,4 +1,4 @@
-"""`flowstream show`: draw flow as a picture, a film, a contact sheet or in the terminal."""
+"""`flowstream show`: draw flow as a picture, an animation, a contact sheet or in the terminal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _destination = options_of("Output")
 
 
 class _Output(click.Path):
-    """Path whose suffix names a kind of picture or film."""
+    """Path whose suffix names a kind of picture or animation."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path; another suffix is a usage error."""
@@ -79,7 +79,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
 @_selection(
     "--at",
     metavar="K|T.Ts|A:B|all",
-    help="Field number, time in seconds, or a range of either.  [default: 0; all for a film]",
+    help="Field number, time in seconds, or a range of either.  [default: 0; all for an animation]",
 )
 @_selection(
     "--style",
@@ -101,7 +101,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
     "--out",
     type=_Output(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Picture (.png .jpg .webp) or film (.mp4 .gif .webp).  [default: the terminal]",
+    help="Picture (.png .jpg .webp) or animation (.mp4 .gif .webp).  [default: the terminal]",
 )
 @_destination(
     "--sheet",
@@ -110,7 +110,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
     help="Contact sheet of all clips, one row each.",
 )
 @_destination(
-    "--speed", type=float, default=1.0, show_default=True, help="Relative speed of a film."
+    "--speed", type=float, default=1.0, show_default=True, help="Relative speed of an animation."
 )
 @_destination(
     "--terminal",
@@ -121,7 +121,7 @@ class _Scale(click.ParamType):  # type: ignore[type-arg]
 )
 @estimate_options
 def show(paths: tuple[Path, ...], **options: Any) -> None:
-    """Draw flow as a picture, a film or a contact sheet, or in the terminal.
+    """Draw flow as a picture, an animation or a contact sheet, or in the terminal.
 
     PATH is a stack, a video (its flow is then estimated and not stored), a flow field (.flo, .pfm,
     KITTI .png), or a directory of these. By default, hue is direction and saturation is speed. The
@@ -184,10 +184,12 @@ def _select(at: str | None, out: Path | None) -> Selection:
         raise click.UsageError(str(error)) from error
     if selection.is_range and suffix not in _FILMS:
         raise click.UsageError(
-            f"--at {at} selects a range, which needs a film; use -o with {', '.join(_FILMS)}."
+            f"--at {at} selects a range, which needs an animation; use -o with {', '.join(_FILMS)}."
         )
     if film and not selection.is_range:
-        raise click.UsageError(f"--at {at} is one field, but {suffix} is a film; use A:B or all.")
+        raise click.UsageError(
+            f"--at {at} is one field, but {suffix} is an animation; use A:B or all."
+        )
     return selection
 
 

@@ -72,7 +72,7 @@ _checks = options_of("Checks")
 @_repetition(
     "--leave-one-group-out",
     is_flag=True,
-    help="Test on each group (subject, film) in turn, and train on all others.",
+    help="Test on each group (subject, recording) in turn, and train on all others.",
 )
 @_repetition(
     "--seeds",

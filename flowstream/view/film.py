@@ -90,7 +90,9 @@ def write_film(path: str | Path, pictures: Iterable[Images], *, fps: float) -> N
     except OSError as error:
         if isinstance(error, FlowFileError):
             raise
-        raise FlowFileError(f"{path}: cannot write the film: {error.strerror or error}") from error
+        raise FlowFileError(
+            f"{path}: cannot write the animation: {error.strerror or error}"
+        ) from error
 
 
 def _chain(first: Images, others: Iterator[Images]) -> Iterator[Images]:

@@ -159,9 +159,9 @@ def test_a_pipe_gets_characters_only(stack: Path) -> None:
     [
         (("--at", "-1"), "expected a field number"),
         (("--at", "soon"), "expected a field number"),
-        (("--at", "0:2"), "needs a film"),
-        (("--at", "0:2", "-o", "a.png"), "needs a film"),
-        (("--at", "1", "-o", "a.mp4"), "is a film"),
+        (("--at", "0:2"), "needs an animation"),
+        (("--at", "0:2", "-o", "a.png"), "needs an animation"),
+        (("--at", "1", "-o", "a.mp4"), "is an animation"),
         (("-o", "a.h5"), "ends in .png"),
         (("--scale", "0"), "above 0"),
         (("--scale", "nan"), "above 0"),

@@ -1,7 +1,7 @@
 """CUDA graphs: replay all launches of a batch at once, for batches of a shape seen before.
 
 A batch of TV-L1 takes some hundreds of launches of a few microseconds each. Recorded once, they are
-replayed by a single call, so that the card does not wait for Python.
+replayed by a single call, so that the GPU does not wait for Python.
 """
 
 from __future__ import annotations
