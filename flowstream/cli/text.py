@@ -126,8 +126,8 @@ def format_table(
     """
     rows, head = [[*map(escape_controls, row)] for row in rows], [*map(list, head)]
     lines = [*head, *rows]
-    painted = [{"bold": True}, *[{"dim": True}] * len(head)][: len(head)]
-    painted += [*styles] or [{}] * len(rows)
+    painted: list[Mapping[str, Any]] = [{"bold": True}, *[{"dim": True}] * len(head)][: len(head)]
+    painted += styles or [{}] * len(rows)
     columns = [*map(list, zip(*lines, strict=True))]
     blocks = []
     for places in _divide_columns(columns, keys=2 if left == 2 else 1):

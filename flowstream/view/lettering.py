@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from flowstream.escapes import escape_controls
 from flowstream.types import Images
 
 INK = (28, 32, 36)
@@ -49,10 +50,11 @@ def _has_letter(name: str, letter: str) -> bool:
 
 
 def _choose_font(text: str, height: int) -> tuple[str, Font]:
-    """Return a typeface that has all letters of a text.
+    """Return a text without control characters, and a typeface that has all its letters.
 
     Where the system has none, accents are dropped and other missing letters become `?`.
     """
+    text = escape_controls(text)
     for name in ("", *_FALLBACKS):
         font = _open_font(height, name)
         if font is not None and all(_has_letter(name, letter) for letter in text):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from flowstream.types import Images
+from flowstream.types import Images, Size
 from flowstream.view.clip import Clip
 from flowstream.view.legends import WIDTH, format_scale
 from flowstream.view.lettering import SOFT, draw_text, fit_text
@@ -16,12 +16,16 @@ MARGIN = 14
 ROWS = 300
 """Rows that a drawing has at least; smaller fields are enlarged by a whole factor."""
 
+COLUMNS = 1600
+"""Columns up to which wide fields are enlarged."""
+
 _LEGEND_ROWS = 214
 
 
-def choose_factor(rows: int) -> int:
-    """Return the factor by which fields of so many rows are enlarged."""
-    return max(1, math.ceil(ROWS / rows))
+def choose_factor(size: Size) -> int:
+    """Return the factor by which fields of (rows, columns) are enlarged."""
+    rows, columns = size
+    return max(1, min(math.ceil(ROWS / rows), COLUMNS // columns))
 
 
 def draw_panel(clip: Clip, k: int, style: Style, *, scale: float, with_rgb: bool = False) -> Images:
@@ -43,7 +47,7 @@ def draw_panel(clip: Clip, k: int, style: Style, *, scale: float, with_rgb: bool
     (rows, columns, 3), uint8
         RGB; of the same size for every field of a clip, with even sides as films need them.
     """
-    moment = clip.moment(k, style, scale=scale, factor=choose_factor(clip.size[0]))
+    moment = clip.moment(k, style, scale=scale, factor=choose_factor(clip.size))
     pictures = [style.draw(moment)]
     if with_rgb and moment.first is not None:
         pictures.insert(0, moment.smooth(moment.first))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 
 from flowstream.disk import whole_file
 from flowstream.errors import FlowFileError, MissingDependencyError, ParameterError
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +70,9 @@ def plot_speeds(target: Path, clips: Speeds) -> None:
         _draw_map(figure, clips)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as part:
+        with whole_file(target) as part, warnings.catch_warnings():
+            # a box stands for letters that matplotlib's typeface lacks
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(part, format=kind)
     except OSError as error:
         raise FlowFileError(f"{target}: cannot write the plot: {error.strerror}") from error
@@ -124,5 +128,5 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _plain(name: str) -> str:
-    """Return a name that matplotlib does not read as a formula."""
-    return name.replace("$", r"\$")
+    """Return a name without control characters that matplotlib does not read as a formula."""
+    return escape_controls(name).replace("$", r"\$")

@@ -27,7 +27,9 @@ def find_scale(clip: Clip, style: Style, chosen: range) -> float:
     for k in sample_fields(clip, chosen, most=FIELDS):
         measured = style.measure(clip.moment(k, style, scale=1.0)).ravel()
         values.append(measured[:: max(1, measured.size // _VALUES)])
-    return max(style.floor, float(np.percentile(np.concatenate(values), PERCENTILE)))
+    percentile = float(np.percentile(np.concatenate(values), PERCENTILE))
+    # rounding must not make the values of a uniform field exceed the scale
+    return max(style.floor, percentile * (1 + 1e-5))
 
 
 def share_beyond(clip: Clip, style: Style, k: int, *, scale: float) -> float:

@@ -18,6 +18,9 @@ from flowstream.view.scale import find_scale
 CELL = 150
 """Columns of one picture."""
 
+TALLEST = 220
+"""Largest number of rows of one picture; those of tall clips are narrower."""
+
 MOMENTS = 4
 """Number of moments of a clip; each is a frame and its field."""
 
@@ -40,15 +43,17 @@ def draw_row(clip: Clip, style: Style, *, scale: float | None = None) -> Images:
     """
     everything = range(clip.num_fields)
     scale = find_scale(clip, style, everything) if scale is None else scale
-    rows = max(1, round(CELL * clip.size[0] / clip.size[1]))
+    rows = max(1, min(TALLEST, round(CELL * clip.size[0] / clip.size[1])))
+    columns = max(1, min(CELL, round(rows * clip.size[1] / clip.size[0])))
     row = np.full((_CAPTION + rows + _PLACE + 10, sheet_width() - 2 * MARGIN, 3), 255, np.uint8)
     for place, k in enumerate(_spread(clip, everything)):
         # a style draws at the clip's own size, so that lines keep their width in the cell
-        moment = clip.moment(k, style, scale=scale, factor=max(1, round(CELL / clip.size[1])))
+        moment = clip.moment(k, style, scale=scale, factor=max(1, round(columns / clip.size[1])))
         frame = moment.background() if moment.first is None else moment.first
         left = place * (2 * CELL + 2 + GAP)
-        for start, picture in ((left, frame), (left + CELL + 2, style.draw(moment))):
-            row[_CAPTION : _CAPTION + rows, start : start + CELL] = _fit(picture, rows)
+        for start, picture in ((left, frame), (left + columns + 2, style.draw(moment))):
+            cell = resize_picture(picture, (rows, columns), enlarge="linear")
+            row[_CAPTION : _CAPTION + rows, start : start + columns] = cell
         text = f"{clip.times[k]:.2f} s  ·  field {k}" if clip.is_timed else f"field {k}"
         draw_text(row, text, (left, _CAPTION + rows + 13), height=11, colour=SOFT)
     facts = f"{clip.num_fields} fields  ·  {clip.method}  ·  full colour {format_scale(scale)} "
@@ -89,7 +94,3 @@ def _spread(clip: Clip, chosen: range) -> list[int]:
         near = chosen[max(0, middle - 1) : middle + 2]
         picked.append(max(near, key=lambda k: float(np.abs(clip.field(k)).mean())))
     return list(dict.fromkeys(picked))
-
-
-def _fit(picture: Images, rows: int) -> Images:
-    return resize_picture(picture, (rows, CELL), enlarge="linear")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -12,10 +11,12 @@ import numpy as np
 from flowstream import __version__
 from flowstream.flow.draw import colour_wheel
 from flowstream.flow.measure import known
+from flowstream.types import Size
 from flowstream.view.clip import Clip, sample_fields
 from flowstream.view.document import document
 from flowstream.view.legends import format_scale
 from flowstream.view.markup import Markup, element
+from flowstream.view.origin import draw_origin
 from flowstream.view.sampling import as_text, sample_images, sample_values
 from flowstream.view.scale import find_scale
 from flowstream.view.styles.wheel import WHEEL
@@ -24,7 +25,6 @@ FIELDS = 300
 """Number of fields of a page; longer clips are sampled evenly."""
 
 _MODES = (("frame", "Frame"), ("flow", "Flow"), ("overlay", "Overlay"), ("split", "Split"))
-_LEFT_OUT = ("path", "size", "num_fields", "source_modified", "source_size")
 _KEYS = (
     ("Space", "play or pause"),
     ("← →", "one field"),
@@ -73,13 +73,13 @@ def build_page(
             "div",
             element(
                 "div",
-                _stage(),
+                _stage(clip.size),
                 _controls(scale),
                 _time(len(kept)),
                 style="min-width:0",
             ),
             element("aside", _side()),
-            _provenance(clip),
+            draw_origin(clip),
             class_="layout",
         ),
         element("footer", f"flowstream {__version__}. This file needs no network."),
@@ -143,7 +143,9 @@ def _header(clip: Clip, note: str, back: str | None) -> Markup:
     )
 
 
-def _stage() -> Markup:
+def _stage(size: Size) -> Markup:
+    # a tall clip must fit on the screen
+    width = f"max-width:max(6rem,calc(85vh*{size[1]}/{size[0]}))"
     return element(
         "div",
         element(
@@ -153,6 +155,7 @@ def _stage() -> Markup:
             element("span", "frame", id="label-left", class_="label left"),
             element("span", "flow", id="label-right", class_="label right"),
             class_="stage",
+            style=width,
         ),
         element("div", id="reading", class_="reading", aria_live="off"),
     )
@@ -244,51 +247,3 @@ def _side() -> Markup:
         )
     ]
     return Markup("".join([wheel, *histograms]))
-
-
-def _provenance(clip: Clip) -> Markup:
-    rows = [
-        element("tr", element("th", name, scope="row"), element("td", value))
-        for name, value in _facts(clip).items()
-    ]
-    return element(
-        "section",
-        element("h2", "Origin"),
-        element("table", element("tbody", rows)),
-        class_="panel",
-    )
-
-
-def _facts(clip: Clip) -> dict[str, str]:
-    """Return the facts of the header of the stack as text."""
-    if clip.stack is None:
-        return {"file": clip.name}
-    facts = {
-        name: value
-        for name, value in clip.stack.summary().items()
-        if name not in _LEFT_OUT and value not in (None, "", {}, 0)
-    }
-    return {name.replace("_", " "): _format_fact(name, value) for name, value in facts.items()}
-
-
-def _format_fact(name: str, value: Any) -> str:
-    if isinstance(value, Mapping) and name.endswith("bytes"):
-        return ", ".join(f"{key} {_format_fact(name, item)}" for key, item in value.items())
-    if name.endswith("bytes"):
-        return f"{value / 1e3:.1f} kB" if value < 1e5 else f"{value / 1e6:.2f} MB"
-    return f"{100 * value:.2f} %" if name in ("clipped", "below_step") else _format(value)
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping) and "name" in value:
-        rest = _format({key: item for key, item in value.items() if key != "name"})
-        return f"{value['name']}: {rest}" if rest else str(value["name"])
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{key} {_format(item)}" for key, item in value.items() if item is not None
-        )
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_format, value))
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

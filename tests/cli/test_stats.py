@@ -107,7 +107,7 @@ def test_the_speeds_of_many_clips_are_a_heat_map(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from flowstream.view.plot import plot_speeds
 
-    clips = {f"class {k % 3}/clip ${k}": ([0.0, 0.1 * k], [1.0, float(k)]) for k in range(50)}
+    clips = {f"class {k % 3}/clip ${k}\n日": ([0.0, 0.1 * k], [1.0, float(k)]) for k in range(50)}
     for count in (13, 50):  # with a name for each row, and for each class
         plot_speeds(tmp_path / "map.png", dict(list(clips.items())[:count]))
         assert (tmp_path / "map.png").stat().st_size > 5000

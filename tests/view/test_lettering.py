@@ -33,3 +33,8 @@ def test_long_names_are_cut_in_the_middle() -> None:
     assert cut.endswith("1")
     assert "…" in cut
     assert measure_text(cut) <= 100
+
+
+def test_control_characters_of_names_are_written_as_escapes() -> None:
+    assert draw("a\nb") == draw("a\\nb")
+    assert measure_text("a\nb") == measure_text("a\\nb")
