@@ -126,8 +126,9 @@ def format_table(
     """
     rows, head = [[*map(escape_controls, row)] for row in rows], [*map(list, head)]
     lines = [*head, *rows]
-    painted: list[Mapping[str, Any]] = [{"bold": True}, *[{"dim": True}] * len(head)][: len(head)]
-    painted += styles or [{}] * len(rows)
+    painted: list[Mapping[str, Any]] = [{"dim": True} for _ in head]
+    painted[:1] = [{"bold": True} for _ in head[:1]]
+    painted += styles or [{} for _ in rows]
     columns = [*map(list, zip(*lines, strict=True))]
     blocks = []
     for places in _divide_columns(columns, keys=2 if left == 2 else 1):
