@@ -14,6 +14,13 @@ from flowstream.models.layers.feature_maps import compute_map_shape, make_map_ne
 from flowstream.models.layers.folding import fold
 from flowstream.models.model import ClipShape, VectorClassifier
 
+_AT_ONCE = 4
+"""Images that a frozen CNN processes together on a CPU.
+
+EfficientNet-lite2 at 320x240 took 0.21 s of CPU for each of 20 images at once, half of it to map
+memory, and 0.09 s for 4 at once with channels last.
+"""
+
 
 @dataclass(frozen=True)
 class FrameStatistics(ImageCNN):
@@ -97,8 +104,14 @@ class StatisticsClassifier(VectorClassifier):
         return torch.cat([-mirrored[:, :1], mirrored[:, 1:]], dim=1)
 
     def _summarise(self, clips: Tensor) -> Tensor:
-        maps: Tensor = self.maps(fold(clips))  # (N·T, D, H', W')
-        frames = maps.mean(dim=(2, 3)).reshape(clips.shape[0], -1, maps.shape[1])  # (N, T, D)
+        images = fold(clips)  # (N·T, C, H, W)
+        if self.frozen and images.device.type == "cpu":
+            images = images.contiguous(memory_format=torch.channels_last)
+            parts = torch.split(images, _AT_ONCE)
+        else:
+            parts = (images,)
+        means = torch.cat([self.maps(part).mean(dim=(2, 3)) for part in parts])
+        frames = means.reshape(clips.shape[0], -1, means.shape[1])  # (N, T, D)
         mean: Tensor = frames.mean(dim=1)
         if not self.options.deviation:
             return mean

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flowstream.dataset.clips import Item, Shape, StackClips
@@ -21,6 +22,7 @@ from flowstream.errors import CheckpointError
 from flowstream.models.model import FeatureClassifier
 from flowstream.train.batches import Batch, viewed_batches
 from flowstream.train.device import autocast
+from flowstream.train.known_features import MARKS, VIDEOS, mark_samples, read_known
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.scorer import Inputs
 
@@ -185,7 +187,7 @@ def description(
     window = clips.window
     depends_on = {
         "CNN": cnn.hexdigest(),
-        "list of videos": videos.hexdigest(),
+        VIDEOS: videos.hexdigest(),
         "kind of stacks": spec,
         "stream": recipe.stream,
         "clip": [
@@ -224,27 +226,42 @@ def _fill(
     network.eval()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        marks = mark_samples(clips.samples)
+        known = read_known(path, marks, wanted)
         with whole_file(path) as part, h5py.File(part, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["of"] = json.dumps(wanted)
-            for batch in viewed_batches(recipe, clips, device):
+            file[MARKS] = marks
+            missing = set(range(len(clips)))
+            for row, one in known:
+                _write_row(file, row, one, count=len(clips))
+                missing.remove(row)
+            progress(len(clips) - len(missing))
+            for batch in _read_batches(recipe, clips, device, sorted(missing)):
                 inputs, _, numbers = Batch(*batch)
                 values = inputs[recipe.stream]
                 features = _compute(network, values, recipe=recipe, device=device)
-                if "features" not in file:
-                    shape = features.shape[1:]
-                    file.create_dataset(
-                        "features",
-                        (len(clips), *shape),
-                        np.float32,
-                        chunks=(1, *shape),
-                        fletcher32=True,
-                    )
-                file["features"][int(numbers[0]) : int(numbers[-1]) + 1] = features.numpy()
+                for row, one in zip(numbers.tolist(), features.numpy(), strict=True):
+                    _write_row(file, row, one, count=len(clips))
                 progress(len(numbers))
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot write the features: {reason}") from error
+
+
+def _read_batches(
+    recipe: StreamRecipe, clips: StackClips, device: torch.device, rows: list[int]
+) -> Iterable[Batch]:
+    return viewed_batches(recipe, clips, device, indices=rows) if rows else ()
+
+
+def _write_row(file: h5py.File, row: int, features: NDArray[np.float32], *, count: int) -> None:
+    if "features" not in file:
+        shape = features.shape
+        file.create_dataset(
+            "features", (count, *shape), np.float32, chunks=(1, *shape), fletcher32=True
+        )
+    file["features"][row] = features
 
 
 @torch.inference_mode()

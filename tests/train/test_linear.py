@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,40 @@ def test_cached_features_and_clips_give_the_same_scores(
         cached = predict(best, plain_split, "test", cache=tmp_path / "features", **options)
         assert np.allclose(cached.scores, direct.scores, atol=1e-5)
     assert len(list((tmp_path / "features").iterdir())) == 2  # training and test
+
+
+def test_features_of_another_fold_are_used_unless_the_stack_changed(
+    recipe: StreamRecipe, plain_split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flowstream.models.motion_histograms import HistogramClassifier
+
+    train(recipe, plain_split, tmp_path)
+    seen: list[int] = []
+    features = HistogramClassifier.features
+
+    def count(self: HistogramClassifier, clips: Any) -> Any:
+        seen.append(len(clips))
+        return features(self, clips)
+
+    monkeypatch.setattr(HistogramClassifier, "features", count)
+    # the training videos but one, in another order, and a test video
+    fold = replace(plain_split, train=(*plain_split.train[:0:-1], plain_split.test[0]))
+    options: dict[str, Any] = {
+        "cache": tmp_path / "features",
+        "device": "cpu",
+        "progress": False,
+    }
+    trainer = LinearTrainer(costs=(1.0, 100.0), folds=3)
+    reused = trainer.fit(recipe, fold, tmp_path / "fold", **options)
+    assert sum(seen) == 1
+    alone = trainer.fit(recipe, fold, tmp_path / "alone", **{**options, "cache": tmp_path / "no"})
+    for name, values in load_checkpoint(alone).weights.items():
+        # rounding of float32 in batches of another size
+        assert np.allclose(load_checkpoint(reused).weights[name], values, atol=1e-4)
+    seen.clear()
+    os.utime(fold.train[0].path)
+    trainer.fit(recipe, replace(fold, train=fold.train[:-1]), tmp_path / "again", **options)
+    assert sum(seen) == 1
 
 
 def test_held_out_scores_are_those_of_the_training_videos_and_this_checkpoint(
