@@ -237,7 +237,7 @@ def _fill(
                 _write_row(file, row, one, count=len(clips))
                 missing.remove(row)
             progress(len(clips) - len(missing))
-            for batch in _read_batches(recipe, clips, device, sorted(missing)):
+            for batch in _read_batches(recipe, clips, device, rows=sorted(missing)):
                 inputs, _, numbers = Batch(*batch)
                 values = inputs[recipe.stream]
                 features = _compute(network, values, recipe=recipe, device=device)
@@ -250,7 +250,7 @@ def _fill(
 
 
 def _read_batches(
-    recipe: StreamRecipe, clips: StackClips, device: torch.device, rows: list[int]
+    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, rows: list[int]
 ) -> Iterable[Batch]:
     return viewed_batches(recipe, clips, device, indices=rows) if rows else ()
 
