@@ -235,8 +235,10 @@ def _difference_error(differing: Mapping[Path, Sequence[str]]) -> ExtractionErro
     ]
     more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return ExtractionError(
-        f"{len(differing)} of the stacks in --out were made with other settings; use another "
-        "--out, or --overwrite to recompute them" + "".join(lines[:_SHOWN]) + more
+        f"{len(differing)} existing stacks were made with other settings; choose another directory "
+        "(--out, or stacks = DIR in a recipe), or --overwrite to recompute them"
+        + "".join(lines[:_SHOWN])
+        + more
     )
 
 
