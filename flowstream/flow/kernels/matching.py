@@ -434,6 +434,8 @@ def _spread_labels(
         sign = 1 if scan % 2 == 0 else -1
         for k in range(rows * columns):
             place = k if sign > 0 else rows * columns - 1 - k
+            if distance[place] == 0:
+                continue
             row, column = place // columns, place % columns
             here = guide[origin(row, step) + column]
             for side in range(4):

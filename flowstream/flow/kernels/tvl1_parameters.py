@@ -54,7 +54,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {
         **_DEFAULT,
         "finest_warps": 1,
-        "inner_iterations": 24,
+        "inner_iterations": 22,
         "texture_iterations": 20,
     },
     "accurate": {
