@@ -66,7 +66,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "pyramid_factor": 0.7,
         "weighted_median": 11,
         "weighted_levels": 4,
-        "weighted_warps": 3,
+        "weighted_warps": 2,
     },
     "opencv": {
         "scheme": "separate",
