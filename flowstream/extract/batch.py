@@ -147,10 +147,25 @@ class _Batch:
                 line = f"To extract: {found}"
         if self.options.progress:
             sys.stderr.write(f"{line}.\n")
+            if others := self._count_other_settings():
+                sys.stderr.write(
+                    f"Warning: {self.out} has {others:,} stacks of other settings, and a network "
+                    "needs stacks of one; use another --out unless this is wanted.\n"
+                )
             for reason in progress.redone.values():
                 sys.stderr.write(escape_controls(f"Computed again: {reason}") + "\n")
         for index in progress.redone:
             set_aside(self.jobs[index].output)
+
+    def _count_other_settings(self) -> int:
+        """Count the stacks of other videos that were made with other settings."""
+        own = {relative_output(job.output, self.out) for job in self.jobs}
+        return sum(
+            record["status"] != "failed"
+            and record.get("settings", self.digest) != self.digest
+            and output not in own
+            for output, record in self.latest.items()
+        )
 
     def _forecast(self, jobs: Sequence[Job], expected: Estimate) -> Forecast | None:
         """Return a forecast; None if no trial succeeds, whose reason the run will show."""

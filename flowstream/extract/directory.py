@@ -87,7 +87,7 @@ def hold_directory(directory: Path, shard: Shard | None = None) -> Iterator[Held
     finally:
         if shard is not None and lock.descriptor >= 0:
             with suppress(OSError):
-                _merge(directory, own)
+                _merge(directory, own, shard)
         lock.release()
 
 
@@ -131,12 +131,18 @@ def _merge_all(directory: Path) -> None:
             _move_lines(path, directory / JOURNAL_NAME)
 
 
-def _merge(directory: Path, own: Path) -> None:
-    """Add a shard's journal to the common one; if that stays locked, keep both."""
+def _merge(directory: Path, own: Path, shard: Shard) -> None:
+    """Add a shard's journal to the common one; if that stays locked, keep both.
+
+    Journals that killed shards of another count left are added as well.
+    """
     main = FileLock(directory / JOURNAL_NAME)
     try:
         if main.acquire(patience=_MERGE_SECONDS):
             _move_lines(own, main.path)
+            for path, (_, count) in shard_journals(directory).items():
+                if count != shard.count and not is_locked(path):
+                    _move_lines(path, main.path)
     finally:
         main.release()
 

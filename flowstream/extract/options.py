@@ -98,6 +98,8 @@ class RunOptions:
         """Return the number of workers for a method."""
         if self.workers is not None:
             return self.workers
+        if self.backend == "sequential":
+            return 1
         if self.shares_devices(method):
             return usable_cores()
         if self.devices:

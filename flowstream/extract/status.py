@@ -35,6 +35,8 @@ class Status:
         Last journal record of each video that failed, by output.
     remaining : int or None
         Videos without a record; None if the sources are not known.
+    others : int
+        Number of `done` whose videos are not among the sources.
     pairs_per_second, videos_per_second : float
         Speed during the last hour of work; 0 if it is not known.
     running : int
@@ -47,6 +49,7 @@ class Status:
     bytes: int = 0
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     remaining: int | None = None
+    others: int = 0
     pairs_per_second: float = 0.0
     videos_per_second: float = 0.0
     running: int = 0
@@ -54,6 +57,8 @@ class Status:
     @property
     def seconds_left(self) -> float | None:
         """Time until the last video, at the recent speed; None if it is not known."""
+        if self.remaining == 0:
+            return 0.0
         if self.remaining is None or not self.videos_per_second:
             return None
         return self.remaining / self.videos_per_second
@@ -67,6 +72,7 @@ class Status:
         return {
             "directory": str(self.directory),
             "done": self.done,
+            "others": self.others,
             "failed": len(self.failures),
             "reasons": dict(self.reasons().most_common()),
             "remaining": self.remaining,
@@ -79,8 +85,10 @@ class Status:
 
     def describe(self) -> str:
         """Return the numbers as a table."""
+        others = f"; {self.others:,} of them are not in --source" if self.others else ""
+        done = f"{self.done:,} videos, {self.pairs:,} pairs, {readable_bytes(self.bytes)}{others}"
         rows = [
-            ("done", f"{self.done:,} videos, {self.pairs:,} pairs, {readable_bytes(self.bytes)}"),
+            ("done", done),
             ("failed", f"{len(self.failures):,} videos"),
         ]
         kinds = self.reasons().most_common()
@@ -92,7 +100,7 @@ class Status:
             ("remaining", f"{self.remaining:,} videos" if known else "unknown; give --source")
         )
         rows.append(("speed", f"{self.pairs_per_second:.1f} pairs/s"))
-        if self.seconds_left is not None:
+        if self.seconds_left:
             rows.append(("time left", f"about {readable_seconds(self.seconds_left)}"))
         rows.append(("running", f"{self.running} runs" if self.running else "no"))
         return "\n".join(f"{name:<11}{text}".rstrip() for name, text in rows)
@@ -133,7 +141,7 @@ def read_status(
     every = [directory / "extract.jsonl", *shard_journals(directory)]
     status.running = sum(is_locked(path) for path in every if path.exists())
     if sources:
-        status.remaining = _count_remaining(status, sources, complete, keep_suffix=keep_suffix)
+        _compare(status, sources, complete, keep_suffix=keep_suffix)
     return status
 
 
@@ -180,14 +188,12 @@ def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
     return found
 
 
-def _count_remaining(
-    status: Status,
-    sources: Sequence[Path],
-    complete: Complete,
-    *,
-    keep_suffix: bool,
-) -> int:
+def _compare(
+    status: Status, sources: Sequence[Path], complete: Complete, *, keep_suffix: bool
+) -> None:
+    """Count the sources without a record, and the stacks of other videos."""
     jobs = plan(sources, status.directory, keep_suffix=keep_suffix)
     outputs = {relative_output(job.output, status.directory) for job in jobs}
-    unknown = (output for output in outputs if output_key(output) not in complete)
-    return sum(output not in status.failures for output in unknown)
+    unknown = [output for output in outputs if output_key(output) not in complete]
+    status.remaining = sum(output not in status.failures for output in unknown)
+    status.others = len(complete) - (len(outputs) - len(unknown))

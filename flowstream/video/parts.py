@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,6 +13,7 @@ from flowstream.errors import ParameterError
 from flowstream.video.sampling import ROUNDING, Timed
 
 UNITS = ("frames", "seconds")
+_FRAMES = re.compile(r"\d+f")
 
 
 @dataclass(frozen=True)
@@ -119,11 +122,14 @@ def read_part(row: Mapping[str, str]) -> Span | Pair | None:
     if filled == {"first", "second"}:
         return Pair(_whole("first", cells["first"]), _whole("second", cells["second"]))
     if filled & {"first", "second"}:
-        raise ParameterError(f"expected 'first' and 'second' only, got {', '.join(sorted(filled))}")
-    unit = "frames" if any(cells[name].endswith("f") for name in filled) else "seconds"
+        raise ParameterError(
+            "expected 'first' and 'second', or 'start' and 'end', or none of them; got only "
+            f"{', '.join(sorted(filled))}"
+        )
+    unit = "frames" if any(_FRAMES.fullmatch(cells[name]) for name in filled) else "seconds"
     read = _whole if unit == "frames" else _seconds
-    start = read("start", cells["start"].removesuffix("f")) if cells["start"] else 0
-    end = read("end", cells["end"].removesuffix("f")) if cells["end"] else None
+    start = read("start", cells["start"]) if cells["start"] else 0
+    end = read("end", cells["end"]) if cells["end"] else None
     return Span(start, end, unit)
 
 
@@ -134,9 +140,7 @@ def _whole(name: str, text: str) -> int:
 
 
 def _seconds(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ParameterError(
-            f"{name}: expected seconds (12.5) or frames (300f), got {text!r}"
-        ) from None
+    with suppress(ValueError):
+        if math.isfinite(seconds := float(text)):
+            return seconds
+    raise ParameterError(f"{name}: expected seconds (12.5) or frames (300f), got {text!r}")

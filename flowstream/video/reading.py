@@ -160,6 +160,7 @@ class VideoReader:
             last = picture.index
             if part.is_over(picture):
                 self._reached_end = False
+                self._source.damage.stated = 0  # the others are not missing
                 break
             if part.selects(picture):
                 found += 1

@@ -42,6 +42,8 @@ def test_status_counts_done_failed_by_reason_and_remaining(tmp_path: Path, video
     assert list(found["reasons"].values()) == [1]
     assert found["running"] == 0
     assert found["pairs_per_second"] > 0
+    (videos / "a.mp4").unlink()
+    assert data("status", out, "--source", videos)["others"] == 1
     text = output("status", out)
     assert re.search(r"done +3 videos, 9 pairs", text)
     assert re.search(r"failed +1 videos", text)
@@ -126,8 +128,9 @@ def test_each_part_of_a_video_becomes_a_stack(tmp_path: Path) -> None:
     [
         ("a.mp4,8f,3f,,", ("line 2", "end after the start")),
         ("a.mp4,,,5,2", ("line 2", "first < second")),
-        ("a.mp4,,,5,", ("line 2", "'first' and 'second'", "got first")),
+        ("a.mp4,,,5,", ("line 2", "'first' and 'second'", "got only first")),
         ("a.mp4,soon,,,", ("line 2", "start", "'soon'")),
+        ("a.mp4,0,inf,,", ("line 2", "end", "'inf'")),
         ("a.mp4,,,x,3", ("line 2", "first", "'x'")),
     ],
 )

@@ -12,7 +12,7 @@ from flowstream.errors import ExtractionError, ParameterError
 from flowstream.extract import Outcome, Shard, read_journal
 from flowstream.extract import directory as module
 from flowstream.extract.directory import hold_directory
-from flowstream.extract.journal import read_latest
+from flowstream.extract.journal import Journal, read_latest
 from flowstream.extract.lock import FileLock, is_locked
 
 
@@ -66,6 +66,14 @@ def test_the_journal_of_a_killed_shard_is_added_by_the_next_run(tmp_path: Path) 
         pass
     assert [line.source for line in read_journal(tmp_path / "extract.jsonl")] == ["a.mp4"]
     assert not (tmp_path / "extract.3-of-4.jsonl").exists()
+
+
+def test_the_journal_of_a_killed_shard_of_another_count_is_added_by_a_shard(tmp_path: Path) -> None:
+    Journal(tmp_path / "extract.1-of-2.jsonl").append([outcome(tmp_path, "a")])
+    with hold_directory(tmp_path, Shard(1, 3)):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["extract.jsonl"]
+    assert len(read_journal(tmp_path / "extract.jsonl")) == 1
 
 
 @pytest.mark.parametrize(("index", "count"), [(0, 2), (3, 2), (-1, 2)])

@@ -10,7 +10,7 @@ import pytest
 
 from flowstream.errors import ParameterError, VideoError
 from flowstream.types import Images
-from flowstream.video import Frame, Pair, Sampling, Span, read_frames
+from flowstream.video import Frame, Pair, Sampling, Span, open_video, read_frames
 
 Film = Callable[..., Path]
 
@@ -32,6 +32,13 @@ def test_a_part_is_a_slice_of_the_whole(film: Film, name: str) -> None:
     assert_same(list(read_frames(path, part=Span(0.2, 0.48, "seconds"))), whole[5:12])
     assert_same(list(read_frames(path, Sampling(step=3), part=Span(7, 16))), whole[7:16:3])
     assert_same(list(read_frames(path, part=Pair(3, 17))), [whole[3], whole[17]])
+
+
+def test_a_part_of_an_intact_video_has_no_note(film: Film) -> None:
+    for part in (Span(0, 5), Span(7, 13), Span(15), Pair(3, 17)):
+        with open_video(film("film.avi"), Sampling(), part=part) as video:
+            assert len(list(video)) >= 2
+            assert video.notes == ()
 
 
 def test_a_part_beyond_the_end_is_an_error_with_the_length(film: Film) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import distributed as _distributed
 
-from flowstream.extract.pools.pool import Pool, Reply, Task
+from flowstream.errors import ExtractionError
+from flowstream.extract.pools.pool import Pool, Reply, Task, check_scheduler
 
 distributed: Any = _distributed
 # On Windows an untimed wait cannot be interrupted by Ctrl-C.
@@ -19,13 +20,20 @@ class DaskPool(Pool):
 
     def start(self) -> None:
         """Connect to the scheduler, or start a cluster on this machine."""
-        local = {
+        scheduler = self.options.scheduler
+        how: dict[str, Any] = {
             "n_workers": self.options.workers,
             "threads_per_worker": 1,
             "dashboard_address": None,
         }
-        scheduler = self.options.scheduler
-        self._client = distributed.Client(scheduler) if scheduler else distributed.Client(**local)
+        if scheduler:
+            check_scheduler(scheduler)
+            how = {"address": scheduler}
+        try:
+            self._client = distributed.Client(**how)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ExtractionError(f"cannot use the Dask cluster: {reason}") from error
         self._tickets: dict[str, Any] = {}
         self._futures: dict[str, Any] = {}
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()

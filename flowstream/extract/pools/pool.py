@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+
+from flowstream.errors import ExtractionError
+
+_CONNECT_SECONDS = 5.0
 
 Task = Callable[[Any, Callable[[int], None]], Any]
 """Function of a ticket and a progress callback, run in a worker."""
@@ -100,3 +106,25 @@ class Pool(ABC):
     @abstractmethod
     def close(self) -> None:
         """End all workers at once; tickets that are being run are given up."""
+
+
+def check_scheduler(address: str) -> None:
+    """Raise `ExtractionError` if nothing answers at HOST:PORT, with or without a protocol.
+
+    Clients of clusters try for minutes. Addresses without a port, such as Ray's `auto`, are left to
+    the client.
+    """
+    try:
+        found = urlsplit(address if "://" in address else f"//{address}")
+        host, port = found.hostname, found.port
+    except ValueError as error:
+        raise ExtractionError(f"--scheduler {address}: expected HOST:PORT; {error}") from error
+    if host is None or port is None:
+        return
+    try:
+        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExtractionError(
+            f"--scheduler {address}: no answer: {reason}. Start the cluster, or check the address"
+        ) from error

@@ -6,7 +6,8 @@ from typing import Any
 
 import ray as _ray
 
-from flowstream.extract.pools.pool import Pool, Reply
+from flowstream.errors import ExtractionError
+from flowstream.extract.pools.pool import Pool, Reply, check_scheduler
 
 ray: Any = _ray
 _WAIT_SECONDS = 0.5
@@ -18,8 +19,14 @@ class RayPool(Pool):
     def start(self) -> None:
         """Connect to the cluster, or start one on this machine."""
         scheduler = self.options.scheduler
+        if scheduler:
+            check_scheduler(scheduler)
         local = {} if scheduler else {"num_cpus": self.options.workers}
-        ray.init(address=scheduler, include_dashboard=False, log_to_driver=False, **local)
+        try:
+            ray.init(address=scheduler, include_dashboard=False, log_to_driver=False, **local)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ExtractionError(f"cannot use the Ray cluster: {reason}") from error
         self._task = ray.put(self.tasks[0])
         self._tickets: dict[Any, Any] = {}
 
