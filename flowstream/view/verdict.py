@@ -33,6 +33,9 @@ CUTS = 0.1
 TEXTURE = 0.05
 """Fraction of textured pixels below which there is nothing to follow; UCF101 has 0.13 or more."""
 
+STATIC = 0.01
+"""Difference of the frames in grey levels below which they are copies of one image."""
+
 _ORDER = ("bad", "check", "good")
 
 
@@ -97,6 +100,8 @@ def _find_doubt(quality: Quality, below_step: float) -> str:
         return f"{quality.useless:.0%} of the fields explain nothing of the change: cuts?"
     if textured is not None and textured < TEXTURE:
         return f"only {textured:.0%} of the pixels have texture"
+    if quality.unmoved is not None and quality.unmoved < STATIC:
+        return "the frames do not change"
     if quality.error is None and consistent is None:
         return "no frames and no backward flow to check with"
     return ""

@@ -75,6 +75,7 @@ def test_cuts_are_to_be_checked() -> None:
         ({"textured": 0.01}, "check", "texture"),
         # frames that differ by noise only do not show whether the flow is right
         ({"error": 2.0, "unmoved": 1.0}, "good", ""),
+        ({"error": 0.0, "unmoved": 0.0}, "check", "do not change"),
         ({"error": None, "unmoved": None}, "check", "no frames"),
     ],
 )
