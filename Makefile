@@ -32,7 +32,7 @@ bench: setup  ## measure speed and end-point error against other tools, one tabl
 	$(BIN)/python benchmarks/tvl1.py
 	$(BIN)/python benchmarks/store.py
 
-faults: setup  ## inject faults (kills, full disks, damaged files) for about 15 minutes; SEED=0
+faults: setup  ## inject faults (kills, full disks, damaged files) for at most 15 minutes; SEED=0
 	$(BIN)/python -m benchmarks.faults --seed $(SEED)
 
 pictures: setup  ## draw the pictures of the documentation again, into docs/images/

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.faults import CAMPAIGNS, damage, videos
+from benchmarks.faults.__main__ import main
 from benchmarks.faults.tally import Budget, Tally, format_tallies
 from benchmarks.faults.watched import WatchedProcess
 
@@ -39,6 +41,34 @@ def test_a_watched_process_survives_what_it_calls() -> None:
         assert "ZeroDivisionError" in child.call("operator:truediv", 1, 0).value
         refused = child.call("flowstream.video:count_frames", "/nowhere.mp4")
         assert (refused.kind, "/nowhere.mp4" in refused.value) == ("error", True)
+
+
+def _toy(budget: Budget) -> Tally:
+    tally = budget.tally("toys")
+    while not budget.is_spent(tally.tried):
+        time.sleep(0.02)
+        tally.add("harmless", "a toy")
+    if budget.most == 3:
+        time.sleep(60)  # a fault that does not end
+    if budget.most == 2:
+        raise RuntimeError("the undisturbed run failed")
+    return tally
+
+
+@pytest.mark.parametrize(("most", "tried"), [(1000, 5), (3, 3), (2, 3)])
+def test_a_campaign_keeps_its_time_and_always_writes_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, tried: int
+) -> None:
+    monkeypatch.setitem(CAMPAIGNS, "training", (f"{__name__}:_toy", 1.0))
+    table, began = tmp_path / "table.md", time.monotonic()
+    code = main(
+        ["--minutes", "0.01", "--most", str(most), "--only", "training", "--out", str(table)]
+    )
+    # a second for a busy machine; the share is 0.6 s
+    assert time.monotonic() - began < 1.6
+    cells = table.read_text().splitlines()[-3].split("|")
+    assert int(cells[2]) >= tried
+    assert code == (most == 2)
 
 
 def test_the_table_adds_up() -> None:

@@ -6,53 +6,87 @@ import argparse
 import importlib
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.faults import CAMPAIGNS
+from benchmarks.faults.disks import unmount_below
+from benchmarks.faults.runs import stop_all
 from benchmarks.faults.tally import Budget, Tally, format_tallies
+
+# Without it, a share of nothing would never be cut.
+_LEAST_SECONDS = 0.1
+
+
+class ShareSpentError(Exception):
+    """A campaign used up its share of the time in the middle of a fault."""
 
 
 def run_campaign(name: str, *, seed: int, seconds: float, most: int) -> Tally:
-    """Run one campaign in a directory of its own."""
+    """Run one campaign in a directory of its own, and cut it when its time is over.
+
+    A fault in progress at the end is not counted. A campaign that fails itself counts as a crash.
+    """
     module, _, attribute = CAMPAIGNS[name][0].partition(":")
-    function = getattr(importlib.import_module(module), attribute)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="flowstream-faults-") as scratch:
-        tally: Tally = function(Budget(Path(scratch), seed, seconds, most))
+        budget = Budget(Path(scratch), seed, seconds, most)
+        budget.tally(name)
+        before = signal.signal(signal.SIGALRM, _cut)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST_SECONDS))
+        try:
+            getattr(importlib.import_module(module), attribute)(budget)
+        except ShareSpentError:
+            pass
+        except Exception as error:
+            budget.tallies[-1].add("crashed", f"the campaign itself: {error!r}")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            stop_all()
+            unmount_below(Path(scratch))
+    tally = budget.tallies[-1]
     tally.seconds = time.monotonic() - start
     return tally
 
 
-def main() -> int:
+def _cut(number: int, frame: object) -> None:
+    raise ShareSpentError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaigns that the command line names; return 1 if one found a failure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=15.0, help="for all campaigns together")
+    parser.add_argument("--minutes", type=float, default=14.5, help="for all campaigns together")
     parser.add_argument("--most", type=int, default=1200, help="faults of each campaign")
     parser.add_argument("--only", choices=CAMPAIGNS, action="append", metavar="CAMPAIGN")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     names = options.only or list(CAMPAIGNS)
     end = time.monotonic() + 60 * options.minutes
-    tallies = []
-    for index, name in enumerate(names):
-        # What a campaign does not use is left to the following ones.
-        left = sum(CAMPAIGNS[other][1] for other in names[index:])
-        share = (end - time.monotonic()) * CAMPAIGNS[name][1] / left
-        tally = run_campaign(name, seed=options.seed, seconds=share, most=options.most)
-        tallies.append(tally)
-        print(f"{name}: {tally.tried} faults, {tally.failures} failures", flush=True)
-        for finding in tally.findings[:20]:
-            print(f"  {finding}", flush=True)
-    table = format_tallies(tallies)
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     facts = f"seed {options.seed}, {os.cpu_count()} CPU cores, {machine}"
-    print(f"\n{facts}\n\n{table}")
-    if options.out:
-        options.out.write_text(f"{table}\n\n{facts}\n", encoding="utf-8")
+    tallies: list[Tally] = []
+    try:
+        for index, name in enumerate(names):
+            # What a campaign does not use is left to the following ones.
+            left = sum(CAMPAIGNS[other][1] for other in names[index:])
+            share = (end - time.monotonic()) * CAMPAIGNS[name][1] / left
+            tally = run_campaign(name, seed=options.seed, seconds=share, most=options.most)
+            tallies.append(tally)
+            print(f"{name}: {tally.tried} faults, {tally.failures} failures", flush=True)
+            for finding in tally.findings[:20]:
+                print(f"  {finding}", flush=True)
+    finally:
+        table = format_tallies(tallies)
+        print(f"\n{facts}\n\n{table}", flush=True)
+        if options.out:
+            options.out.write_text(f"{table}\n\n{facts}\n", encoding="utf-8")
     return int(any(tally.failures for tally in tallies))
 
 

@@ -176,10 +176,9 @@ def read(kind: str, path: str) -> str:
 def run(budget: Budget) -> Tally:
     """Damage files of all kinds in turn and read them in a watched process."""
     from benchmarks.faults.damage import WAYS
-    from benchmarks.faults.tally import Tally
     from benchmarks.faults.watched import WatchedProcess
 
-    tally, generator = Tally("files"), budget.generator()
+    tally, generator = budget.tally("files"), budget.generator()
     clean: dict[str, tuple[bytes, str]] = {}
     for name, kind in KINDS.items():
         path = budget.scratch / kind.name

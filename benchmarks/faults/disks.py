@@ -22,7 +22,7 @@ def run(budget: Budget) -> Tally:
 
     After one round of these, extraction without shared memory is tried once with each backend.
     """
-    tally = Tally("disks")
+    tally = budget.tally("disks")
     generator = budget.generator()
     videos, expected, seconds = undisturbed(budget.scratch)
     largest = max(path.stat().st_size for path in (budget.scratch / "undisturbed").glob("*.h5"))
@@ -125,6 +125,14 @@ def small_disk(out: Path, size: int) -> Iterator[bool]:
     finally:
         if is_mounted:
             subprocess.run(["umount", str(out)], check=True)
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount the small disks that a campaign left mounted because it was cut."""
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        place = line.split()[1]
+        if place.startswith(f"{directory}/"):
+            subprocess.run(["umount", "--lazy", place], check=False)
 
 
 def _mount(options: str, out: Path) -> bool:

@@ -268,10 +268,9 @@ def judge(path: Path, answer: tuple[int, str, int]) -> tuple[str, str]:
 
 def run(budget: Budget) -> Tally:
     """Try every case with every verb."""
-    from benchmarks.faults.tally import Tally
     from benchmarks.faults.watched import WatchedProcess
 
-    tally = Tally("hostile files")
+    tally = budget.tally("hostile files")
     with WatchedProcess(seconds=60.0) as child:
         for name, (write, _) in CASES.items():
             path = budget.scratch / name

@@ -28,7 +28,7 @@ _SIGNALS = {
 
 def run_kills(budget: Budget) -> Tally:
     """Kill the whole group, the run alone, or one worker, with and without pgrep."""
-    tally = Tally("kills")
+    tally = budget.tally("kills")
     generator = budget.generator()
     videos, expected, seconds = undisturbed(budget.scratch)
     kinds = [(who, path) for who in ("group", "run", "worker") for path in (None, _BARE_PATH)]
@@ -52,7 +52,7 @@ def run_kills(budget: Budget) -> Tally:
 
 def run_signals(budget: Budget) -> Tally:
     """Send signals: the command must end within 5 s, without a part file or a worker left."""
-    tally = Tally("signals")
+    tally = budget.tally("signals")
     generator = budget.generator()
     videos, expected, seconds = undisturbed(budget.scratch)
     while not budget.is_spent(tally.tried):

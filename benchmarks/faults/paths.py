@@ -80,7 +80,7 @@ FAULTS: tuple[Callable[[Path, Path], None], ...] = (
 
 def run(budget: Budget) -> Tally:
     """Add each bad path to sound videos; these must be extracted."""
-    tally = Tally("paths")
+    tally = budget.tally("paths")
     sound, expected, _ = undisturbed(budget.scratch)
     for add in FAULTS:
         if budget.is_spent(tally.tried):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 COMMAND = (sys.executable, "-m", "flowstream")
 OPTIONS = ("--method", "tvl1_opencv", "--jobs", "2", "--quiet")
 CLIPS = 4
+_LAUNCHED: list[subprocess.Popen[str]] = []
 LIMIT = 120.0
 """Seconds for a run of about 3 on an idle machine."""
 
@@ -88,7 +90,7 @@ def launch(
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*prefix, *COMMAND, *arguments],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -97,6 +99,18 @@ def launch(
         env={**os.environ, **({} if path is None else {"PATH": path})},
         preexec_fn=prepare,
     )
+    _LAUNCHED.append(process)
+    return process
+
+
+def stop_all() -> None:
+    """Kill the groups of all verbs that were started and have not ended."""
+    for process in _LAUNCHED:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    _LAUNCHED.clear()
 
 
 def finish(process: subprocess.Popen[str], *, seconds: float = LIMIT) -> Ended:

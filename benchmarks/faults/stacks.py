@@ -20,7 +20,7 @@ _BATCH = 200
 
 def run(budget: Budget) -> Tally:
     """Damage a small stack with all outputs, a pack of two, and a large stack."""
-    tally = Tally("stacks")
+    tally = budget.tally("stacks")
     for write, share in ((write_small, 0.6), (write_packed, 0.3), (write_large, 0.1)):
         path = write(budget.scratch / f"{write.__name__}.h5")
         count = int(budget.most * share)

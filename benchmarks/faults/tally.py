@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ OUTCOMES = {
 }
 """Outcomes of a fault; those from `lost` on must not happen."""
 
+# Faults whose time is remembered.
+_REMEMBERED = 20
 FAILURES = ("lost", "wrong", "crashed", "hung")
 
 
@@ -36,14 +39,30 @@ class Budget:
     most: int
     """Number of faults after which the campaign ends; about, as groups are completed."""
     started: float = field(default_factory=time.monotonic)
+    tallies: list[Tally] = field(default_factory=list)
+    """Tally of the campaign, which keeps its counts when the campaign is cut."""
+    _asked: list[float] = field(default_factory=list)
+
+    def tally(self, name: str) -> Tally:
+        """Return a new tally of the campaign."""
+        self.tallies.append(Tally(name))
+        return self.tallies[-1]
 
     def generator(self) -> np.random.Generator:
         """Return a new generator of the campaign's random numbers."""
         return np.random.default_rng(self.seed)
 
     def is_spent(self, tried: int) -> bool:
-        """Return whether time or the number of faults is used up."""
-        return tried >= self.most or time.monotonic() - self.started > self.seconds
+        """Return whether the number of faults or the time is used up.
+
+        To be asked before each fault: one that would last as long as the longest one so far must
+        fit into the rest of the time.
+        """
+        now = time.monotonic() - self.started
+        self._asked.append(now)
+        longest = max((after - before for before, after in pairwise(self._asked)), default=0.0)
+        del self._asked[: len(self._asked) - _REMEMBERED]
+        return tried >= self.most or now + longest > self.seconds
 
 
 @dataclass

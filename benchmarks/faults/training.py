@@ -49,7 +49,7 @@ _STOP_SECONDS = 5.0
 
 def run(budget: Budget) -> Tally:
     """Disturb a training at a random moment and run the same command again."""
-    tally = Tally("training")
+    tally = budget.tally("training")
     generator = budget.generator()
     recipe = write_recipe(budget.scratch)
     began = time.monotonic()

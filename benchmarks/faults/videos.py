@@ -46,7 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def run(budget: Budget, *, kinds: Mapping[str, dict[str, Any]] = KINDS) -> Tally:
     """Damage clips of all containers in all ways."""
-    tally = Tally("videos")
+    tally = budget.tally("videos")
     generator = budget.generator()
     clips = make_clips(budget.scratch, kinds)
     with WatchedProcess(seconds=20) as child:

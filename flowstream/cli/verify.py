@@ -80,8 +80,21 @@ def verify(
         _delete(findings)
     _print(len(stacks), findings, as_json=as_json)
     if findings:
-        deleted = "; the damaged ones are deleted, extract them again" if delete_damaged else ""
-        raise StackError(f"{len(findings)} findings in {len(stacks)} stacks{deleted}")
+        raise StackError(_summary(findings, len(stacks), is_deleted=delete_damaged))
+
+
+def _summary(findings: list[Finding], count: int, *, is_deleted: bool) -> str:
+    """Return the number of findings, and how damaged stacks are replaced."""
+    number = len(findings)
+    text = f"{number} finding{'s' * (number != 1)} in {count} stack{'s' * (count != 1)}"
+    if not any(finding.kind == "damaged" for finding in findings):
+        return text
+    if is_deleted:
+        return f"{text}; the damaged ones are deleted, extract them again"
+    return (
+        f"{text}. Replace damaged stacks with 'flowstream extract --verify', or delete them with "
+        "--delete-damaged and extract again"
+    )
 
 
 def _delete(findings: list[Finding]) -> None:

@@ -139,11 +139,12 @@ class _Batch:
         jobs = [self.jobs[index] for index in progress.todo]
         used = min(len(jobs), self.options.num_workers(self.settings.method))
         line = f"To extract: {expected}; {used} in parallel"
-        uncertain = expected.bytes > free_bytes(self.out)
+        reserve = self.options.reserve
+        uncertain = expected.bytes + reserve > free_bytes(self.out)
         if uncertain or sum(expected.pairs) >= _LONG_BATCH_PAIRS:
             found = self._forecast(jobs, expected)
             if found is not None:
-                check_disk(found.bytes, self.out, force=self.options.force)
+                check_disk(found.bytes, self.out, reserve=reserve, force=self.options.force)
                 line = f"To extract: {found}"
         if self.options.progress:
             sys.stderr.write(f"{line}.\n")

@@ -39,6 +39,8 @@ class RunOptions:
         Keep the stack of a video whose modification time changed, if its size did not.
     timeout : float, optional
         Seconds after which a video is given up.
+    reserve : int
+        Number of bytes that must stay free on the disk, for what is written after the stacks.
     force : bool
         Start even if the disk may be too small.
     progress : bool
@@ -67,6 +69,7 @@ class RunOptions:
     verify: bool = False
     trust_sources: bool = False
     timeout: float | None = None
+    reserve: int = 0
     force: bool = False
     progress: bool = False
     backend: str = "processes"

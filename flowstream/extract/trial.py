@@ -95,8 +95,8 @@ def forecast(
     return _extrapolate(trial, expected, workers=workers)
 
 
-def check_disk(needed: float, directory: Path, *, force: bool) -> None:
-    """Raise if a batch will not fit on the disk of its output directory.
+def check_disk(needed: float, directory: Path, *, reserve: int = 0, force: bool) -> None:
+    """Raise if a batch will not fit on the disk of its output directory beside `reserve` bytes.
 
     Raises
     ------
@@ -104,10 +104,11 @@ def check_disk(needed: float, directory: Path, *, force: bool) -> None:
         Unless `force` is True.
     """
     free = free_bytes(directory)
-    if needed > free and not force:
+    if needed + reserve > free and not force:
+        later = f", and later files {readable_bytes(reserve)}" if reserve else ""
         raise ExtractionError(
-            f"{directory}: the stacks will take about {readable_bytes(needed)}; the disk has "
-            f"{readable_bytes(free)} free. Use another --out, or --force to start anyway"
+            f"{directory}: the stacks will take about {readable_bytes(needed)}{later}; the disk "
+            f"has {readable_bytes(free)} free. Use another --out, or --force to start anyway"
         )
 
 

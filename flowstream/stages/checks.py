@@ -73,8 +73,8 @@ def check_videos(recipe: Recipe) -> Split:
     return split
 
 
-def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> None:
-    """Raise if the checkpoints of a recipe will not fit on the disk of its output directory.
+def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> int:
+    """Return the bytes that the checkpoints of a recipe will take; raise if they will not fit.
 
     The size of existing files counts as free space, because new files replace them.
 
@@ -112,6 +112,17 @@ def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> No
             f"{recipe.out}: the checkpoints will take about {readable_bytes(needed)}; the disk has "
             f"{readable_bytes(free)} free. Use another out, or free some space"
         )
+    return needed
+
+
+def share_disk(*directories: Path) -> bool:
+    """Return whether directories, which may not exist yet, are on one disk."""
+    devices = set()
+    for directory in directories:
+        while not directory.exists() and directory != directory.parent:
+            directory = directory.parent
+        devices.add(directory.stat().st_dev)
+    return len(devices) == 1
 
 
 def check_split(split: Split, *, where: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
-from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos
+from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos, share_disk
 from flowstream.stages.differences import list_differences
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
@@ -82,12 +82,15 @@ def prepare(recipe: Recipe, *, extract: bool = True, progress: bool = True) -> N
     recipe.check_networks()
     if extract:
         split = check_videos(recipe)
-        check_checkpoint_space(recipe, len(split.classes))
-        extract_flow(recipe.extract, recipe.stack_directory, progress=progress)
+        needed = check_checkpoint_space(recipe, len(split.classes))
+        reserve = needed if share_disk(recipe.out, recipe.stack_directory) else 0
+        extract_flow(recipe.extract, recipe.stack_directory, progress=progress, reserve=reserve)
 
 
-def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = True) -> Summary:
-    """Extract the stacks of a recipe's videos into a directory.
+def extract_flow(
+    recipe: ExtractRecipe, directory: Path, *, progress: bool = True, reserve: int = 0
+) -> Summary:
+    """Extract the stacks of a recipe's videos into a directory, and leave `reserve` bytes free.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def extract_flow(recipe: ExtractRecipe, directory: Path, *, progress: bool = Tru
         plan(recipe.sources, directory),
         recipe.settings(),
         directory,
-        options=RunOptions(workers=recipe.jobs, progress=progress),
+        options=RunOptions(workers=recipe.jobs, progress=progress, reserve=reserve),
     )
     if summary.failed:
         count = len(summary.failed)

@@ -22,6 +22,9 @@ from flowstream.store.index import END_BYTES, Index, decode_index, index_length
 from flowstream.store.index_cache import CACHE
 from flowstream.store.pack import read_members, split_member
 
+# Words at the start of stacks: all of the first ones, and several of the others, in case of damage.
+_FORMAT_1 = (b"format_version", b"\x04flow")
+_FORMAT_2 = (b"header_digest", b"CF-1.8", b"Conventions", b"below_step", b"source_modified")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _TAIL = 32768
@@ -228,8 +231,10 @@ class OpenedFile:
             return "not an HDF5 file, expected a stack"
         if FORMAT.encode() not in head:
             return "an HDF5 file, but not a stack of flowstream, or truncated"
-        if b"header_digest" not in head:
-            return "a stack of format 1, which this version cannot read; extract it again"
+        if not any(mark in head for mark in _FORMAT_2):
+            if all(mark in head for mark in _FORMAT_1):
+                return "a stack of format 1, which this version cannot read; extract it again"
+            return "an HDF5 file with the attributes of a stack, but damaged or without fields"
         # Superblock of version 3: signature, 4 bytes, base address, extension, end of the file.
         if size < int.from_bytes(head[28:36], "little"):
             return "truncated; extract it again"

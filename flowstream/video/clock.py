@@ -55,17 +55,20 @@ class Clock:
         At most four items are held back.
         """
         held: list[T] = []
+        stamps: list[float | None] = []
         for item, stamp in frames:
             time = self._read(stamp, len(held))
             if time is None:
                 held.append(item)
+                stamps.append(stamp)
                 self._stamped += stamp is None
                 if len(held) > _HELD:
+                    self._restart(stamps)
                     yield from self._spread(held, until=None)
-                    held = []
+                    held, stamps = [], []
                 continue
             yield from self._spread(held, until=time)
-            held = []
+            held, stamps = [], []
             self._stamped += 1
             yield item, self._emit(time)
         yield from self._spread(held, until=None)
@@ -98,6 +101,22 @@ class Clock:
             return time
         # Times ran ahead of the stamps; half periods let the stamps catch up.
         return self._last + self._period / 2 if increases and not held else None
+
+    def _restart(self, stamps: list[float | None]) -> None:
+        """Follow the stamps of held frames if they count up from an earlier time on.
+
+        So they do where recordings are joined; misplaced stamps come one or two at a time.
+        """
+        known = [stamp for stamp in stamps if stamp is not None]
+        is_rising = all(after > before for before, after in pairwise(known))
+        if self._last is None or self._shift is None or len(known) < len(stamps) or not is_rising:
+            return
+        behind = known[-1] - self._shift - self._last
+        if behind < 0:
+            missing = behind - len(known) * self._period
+            self.jumps.append((self._count, missing))
+            self._shift += missing
+            self._stamped += len(known)
 
     def _is_jump(self, time: float, expected: float) -> bool:
         assert self._last is not None

@@ -11,11 +11,13 @@ from typing import cast
 import av
 
 from flowstream.errors import VideoError
+from flowstream.video.answers import Answers
+from flowstream.video.changes import find_change
 from flowstream.video.clock import Clock, describe_jumps
 from flowstream.video.damage import Damage
 from flowstream.video.frames import VideoInfo
 from flowstream.video.messages import collect_errors
-from flowstream.video.opening import choose_stream, open_and_listen, video_streams
+from flowstream.video.opening import choose_stream, open_and_listen, other_pictures, video_streams
 from flowstream.video.packets import AnyPacket, PacketReader
 from flowstream.video.parts import Part
 from flowstream.video.pictures import AnyPicture, DecodedPicture, SkippedPicture
@@ -52,7 +54,10 @@ class VideoFile:
             self._container.close()
             raise
         self._stream.codec_context.thread_count = 1
-        self._packets = PacketReader(self._container, self._stream)
+        self._packets = PacketReader(
+            self._container, self._stream, other_pictures(self._container, self._stream)
+        )
+        self._is_chosen = stream is not None
         self._clock: Clock | None = None
         self._is_started, self._first_key = False, cast("int | None", None)
         self._cut_off = 0  # stated packets whose frames an edit list does not show
@@ -191,7 +196,7 @@ class VideoFile:
             empty = slots[-1] - slots[0] + 1 - len(slots) if slots else 0
             empty += sum(entry.size == 0 for entry in entries)
             return Damage(stated=count - empty, slack=True)
-        return Damage(stated=count)
+        return Damage(stated=count, has_trailer=kind == "filmstrip")
 
     # --- decoding ------------------------------------------------------------------------------
 
@@ -212,6 +217,8 @@ class VideoFile:
         damage, marked = self.damage, set[int | None]()
         recent: deque[int | None] = deque(maxlen=4)  # stamps of the last corrupted frames
         last, is_refused = None, False
+        context = self._stream.codec_context
+        answers = Answers(self._container.format.name, context.name, context.height)
         for packet, is_marked in self._wanted():
             if isinstance(packet, Undecoded):
                 damage.packets += 1
@@ -222,9 +229,15 @@ class VideoFile:
             if packet.size:
                 last, is_refused = packet.pts, frames is None
                 damage.packets += 1
-            if is_marked or (errors and frames is not None):
+            if (is_marked and not damage.is_complete) or (errors and frames is not None):
                 marked.add(packet.pts)
             damage.faults += errors[:1]
+            answers.add(
+                packet,
+                frames=None if frames is None or errors else len(frames),
+                index=damage.frames,
+                may_fail=not self._is_decodable(packet),
+            )
             for frame in frames or ():
                 # Packets of raw streams have no stamps: the next frame is marked.
                 is_corrupt = frame.is_corrupt or bool(marked & {frame.pts, None})
@@ -236,11 +249,21 @@ class VideoFile:
         damage.undecodable += len(marked)  # packets that gave no frame
         ends_corrupt = damage.corrupt[-1:] == [damage.frames - 1]
         damage.cut_tail = is_refused or last in recent or ends_corrupt
-        damage.ended, damage.unreadable = self._packets.error, self._packets.faults
-        kind = self._container.format.name
+        damage.unreadable = self._packets.faults
+        damage.in_a_row = answers.longest, answers.place
+        damage.ended = self._packets.error or self._find_end(answers.fault)
+
+    def _find_end(self, fault: str) -> str:
+        """Return why frames must be missing at the end, or an empty string."""
+        kind, succession = self._container.format.name, self._packets.succession()
+        if succession and self._is_chosen:
+            self.damage.remarks.append(succession)
+            succession = ""
+        change = find_change(self.path, kind, self._stream.id) or succession or fault
         # The index of an MP4 file is better evidence than its boxes.
-        if not damage.ended and not (damage.stated and "mov" in kind):
-            damage.ended = find_truncation(self.path, kind)
+        if change or (self.damage.stated and "mov" in kind):
+            return change
+        return find_truncation(self.path, kind)
 
     def _decode(self, packet: AnyPacket) -> tuple[list[av.VideoFrame] | None, list[str]]:
         """Return the frames that a packet completes, None if it is refused, and logged errors."""
@@ -250,7 +273,8 @@ class VideoFile:
             with collect_errors(started=counts) as errors:
                 return packet.decode(), errors
         except av.FFmpegError:
-            self.damage.undecodable += packet.size > 0 and counts
+            is_lost = packet.size > 0 and counts and not self.damage.is_complete
+            self.damage.undecodable += is_lost
             return None, []
 
     def _is_decodable(self, packet: AnyPacket) -> bool:

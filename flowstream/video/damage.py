@@ -10,6 +10,8 @@ from flowstream.errors import DamagedVideoError, VideoError
 # A cut through a stream damages its last frame, which B-frames may precede in order of display.
 _TAIL_FRAMES = 4
 _MOST_FAULTS = 3
+# Packets in a row that no ordinary damage affects.
+_MANY = 15
 _WAY_OUT = "Use what there is with --allow-truncated"
 
 
@@ -26,6 +28,8 @@ class Damage:
     """Number of packets that the container states; 0 if it states none."""
     slack: bool = False
     """True if the stated number of frames may be wrong by 2 frames and 2 %."""
+    has_trailer: bool = False
+    """True if the format ends with data that FFmpeg returns as a packet."""
     claim: str = "its header claims"
     """Source of the stated number, for messages."""
     packets: int = 0
@@ -46,6 +50,10 @@ class Damage:
     """Errors that FFmpeg logged while it decoded frames, which are marked as damaged."""
     unreadable: list[str] = field(default_factory=list)
     """Errors that FFmpeg logged where it could not read the container and went on behind them."""
+    in_a_row: tuple[int, int] = 0, 0
+    """Largest number of bad packets in a row, and number of frames before them."""
+    remarks: list[str] = field(default_factory=list)
+    """Irregularities that are no damage."""
     cut_tail: bool = False
     """True if the last packet gave a damaged frame, or none."""
     _depends: bool = False
@@ -57,6 +65,11 @@ class Damage:
         if self.slack and (missing <= 2 or missing <= 0.02 * self.stated):
             return 0
         return max(0, missing)
+
+    @property
+    def is_complete(self) -> bool:
+        """True if all stated frames were decoded, and what follows is known to be none."""
+        return self.has_trailer and 0 < self.stated <= self.frames
 
     def add_frame(self, *, is_corrupt: bool, is_key: bool) -> None:
         """Count one decoded frame."""
@@ -97,6 +110,9 @@ class Damage:
             )
         where = f" (first: frame {self.corrupt[0]})" if self.corrupt else ""
         refused = f", {lost} packets cannot be read or decoded" if lost else ""
+        run, place = self.in_a_row
+        if lost and run >= _MANY:
+            refused += f", {run} of them in a row behind frame {place}, as if the coding changed"
         logged = [*self.faults, *self.unreadable]
         refused += f" ({logged[0][:60]})" if logged else ""
         raise DamagedVideoError(
@@ -106,7 +122,7 @@ class Damage:
 
     def describe(self) -> list[str]:
         """Return one line for each kind of damage that was found."""
-        lines = []
+        lines = list(self.remarks)
         if self.corrupt:
             lines.append(
                 f"{len(self.corrupt)} of {self.frames} frames are corrupted, and {self.dependent} "

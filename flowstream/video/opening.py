@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from flowstream.disk import open_regular
@@ -19,6 +20,8 @@ _NOT_VIDEO = frozenset({"tty"})
 # Starts of files that only name other files: HLS, lists of ffmpeg's concat, SDP, DASH. FFmpeg would
 # open these, whatever they are; pipes and network addresses among them block.
 _PLAYLIST = re.compile(rb"\s*(#EXTM3U|ffconcat version|v=0\s+o=|(<\?xml[^>]*>\s*)?<MPD\b)")
+# FFmpeg's numbers of the streams that hold video in a program stream.
+_VIDEO_NUMBERS = range(0x1E0, 0x1F0)
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -49,6 +52,10 @@ def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
     except VideoError:
         raise
     except av.FFmpegError as error:
+        if error.errno == errno.EBUSY:  # FFmpeg's reader of YUV4MPEG2, where memory is refused
+            raise VideoError(
+                f"{path}: not a video: its header states a frame size that cannot be read"
+            ) from error
         raise VideoError(f"{path}: not a video, or one cut off: {error.strerror}") from error
     except OSError as error:
         raise VideoError(f"{path}: cannot read the video: {error.strerror}") from error
@@ -72,6 +79,22 @@ def _open(path: Path) -> InputContainer:
 def video_streams(container: InputContainer) -> list[VideoStream]:
     """Return the video streams without cover pictures and thumbnails."""
     return [stream for stream in container.streams.video if not stream.disposition & _STILL]
+
+
+def other_pictures(container: InputContainer, chosen: VideoStream) -> list[Stream]:
+    """Return the other streams of moving pictures, whatever FFmpeg takes them for.
+
+    In a program stream the number tells the kind (ISO/IEC 13818-1, table 2-22), and FFmpeg, which
+    guesses it from the content, may call a late video stream sound.
+    """
+    by_number = container.format.name == "mpeg"
+    return [
+        stream
+        for stream in container.streams
+        if stream.index != chosen.index
+        and (stream.type == "video" or (by_number and stream.id in _VIDEO_NUMBERS))
+        and not stream.disposition & _STILL
+    ]
 
 
 def choose_stream(container: InputContainer, path: Path, index: int | None) -> VideoStream:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import dropwhile, islice
 from typing import TypeAlias, cast
@@ -12,6 +13,7 @@ import av
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from flowstream.video.clock import JUMP_SECONDS, measure_rate
@@ -19,8 +21,31 @@ from flowstream.video.messages import collect_errors
 
 # Packets that are read ahead to measure the frame rate, and how much memory they may take.
 _AHEAD, _AHEAD_BYTES = 64, 4 << 20
+# Packets that FFmpeg's parsers hold back to the end of the file, and the empty one at the end.
+_HELD_BACK = 4
+# Streams with fewer packets are no part of the video.
+_FEWEST = 3
 
 AnyPacket: TypeAlias = "Packet[VideoStream]"
+
+
+@dataclass
+class _Places:
+    """Places in the file of the packets of a stream."""
+
+    known: list[int] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, place: int | None) -> None:
+        """Count a packet; FFmpeg does not know the places of all of them."""
+        self.count += 1
+        if place is not None:
+            self.known.append(place)
+
+    def has_between(self, other: _Places) -> bool:
+        """Return whether a packet is between the first and the last one of another stream."""
+        first, last = min(other.known), max(other.known)
+        return any(first < place < last for place in self.known)
 
 
 class PacketReader:
@@ -31,9 +56,13 @@ class PacketReader:
     container : InputContainer
     stream : VideoStream
         A stream of the container.
+    others : sequence of Stream
+        Other streams, whose places are compared with those of `stream`.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, others: Sequence[Stream] = ()
+    ) -> None:
         self._container = container
         self._stream = stream
         self._ahead: deque[AnyPacket] = deque()
@@ -43,6 +72,11 @@ class PacketReader:
         that FFmpeg gives there are guesses, and wrong ones with B-frames."""
         self.may_jump = bool(int(container.format.flags) & cast(int, Flags.ts_discont.value))
         """Whether the clock of the format may jump."""
+        # Only in such formats a stream may end and another one begin.
+        self._wanted = [stream, *others] if self.may_jump else [stream]
+        self._places: dict[int, _Places] = {}
+        # Packets of streams that appear in the middle, counted before each of the last own packets.
+        self._unknown, self._unknown_before = 0, deque([0], maxlen=_HELD_BACK)
         self.error = ""
         """Error with which reading stopped."""
         self.faults: list[str] = []
@@ -58,6 +92,30 @@ class PacketReader:
             yield packet, packet.is_corrupt and not self._is_seam(packet, window)
             window.extend(islice(source, 1))
 
+    def succession(self) -> str:
+        """Return which other stream takes turns with this one, or an empty string.
+
+        Streams that belong together are interleaved. To be called when all packets are read.
+        """
+        own = self._places.get(self._stream.index)
+        for index, other in self._places.items():
+            if own is None or other is own or other.count < _FEWEST:
+                continue
+            if not (own.known and other.known):
+                continue
+            if own.has_between(other) and other.has_between(own):
+                continue
+            is_later = max(own.known) < min(other.known)
+            order = "begins behind" if is_later else "ends before"
+            if not is_later and max(other.known) > min(own.known):
+                order = "takes turns with"
+            is_video = self._container.streams[index].type == "video"
+            advice = f"--stream {index} reads it" if is_video else "split the file there"
+            return f"stream {index} {order} stream {self._stream.index}; {advice}"
+        if self._unknown >= _FEWEST and self._unknown_before[0] <= 1:
+            return "another stream begins where the video ends; split the file there to read it"
+        return ""
+
     @cached_property
     def rate(self) -> tuple[float, bool]:
         """Frames per second of the first packets, and whether the gaps between them vary."""
@@ -71,8 +129,11 @@ class PacketReader:
         rates = [stream.average_rate, stream.base_rate, stream.guessed_rate]
         return measure_rate(self._first_stamps(), [float(rate) for rate in rates if rate])
 
+    def _begin(self) -> Iterator[AnyPacket]:
+        return cast("Iterator[AnyPacket]", self._container.demux(*self._wanted))
+
     def _demux(self) -> Iterator[AnyPacket]:
-        source = self._container.demux(self._stream)
+        source = self._begin()
         started = False
         while True:
             try:
@@ -80,7 +141,8 @@ class PacketReader:
                     packet = next(source, None)
             except IndexError:
                 # PyAV cannot name a stream that appears in the middle of the file
-                source = self._container.demux(self._stream)
+                source = self._begin()
+                self._unknown += 1
                 continue
             except av.FFmpegError as error:
                 self.error = f"reading stopped: {error.strerror}"
@@ -89,6 +151,12 @@ class PacketReader:
             self.faults += errors[:1]
             if packet is None:
                 return
+            if packet.size and len(self._wanted) > 1:
+                self._places.setdefault(packet.stream.index, _Places()).add(packet.pos)
+            # The number of the empty packets at the end is always 0; their stream is right.
+            if packet.stream.index != self._stream.index:
+                continue
+            self._unknown_before.append(self._unknown)
             started = started or packet.is_keyframe
             yield packet
 

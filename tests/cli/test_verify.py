@@ -66,9 +66,13 @@ def test_a_damaged_stack_is_named_and_deleted_on_request(stacks: Path) -> None:
     assert found["kind"] == "damaged"
     assert found["path"].endswith("b.h5")
     assert "extract it again" in found["problem"]
+    result = call("verify", stacks, "--jobs", "1")
+    assert "1 finding in 3 stacks. Replace damaged" in result.stderr
+    assert "'flowstream extract --verify'" in result.stderr
+    assert "--delete-damaged" in result.stderr
     result = call("verify", stacks, "--jobs", "1", "--delete-damaged")
     assert result.exit_code == 1
-    assert "1 findings in 3 stacks" in result.stderr
+    assert "1 finding in 3 stacks; the damaged ones are deleted" in result.stderr
     assert not (stacks / "run" / "b.h5").exists()
     assert call("verify", stacks).exit_code == 0
 

@@ -97,6 +97,7 @@ def write_cases(videos: Path, stack: Path) -> dict[str, tuple[str, Write]]:
         "report": ("report", _write_report),
         "journal": ("extract.jsonl", add_line),
         "page": ("page.html", lambda path: run("view", stack, "-o", path)),
+        "index": ("pages", lambda path: run("view", stack, videos / "a.mp4", "-o", path)),
         "picture": ("x.png", lambda path: run("show", stack, "-o", path)),
         "pack": ("x.pack", lambda path: run("pack", stack.parent, "-o", path)),
         "arrays": ("out", lambda path: run("convert", stack, "--to", "npy", "-o", path)),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from flowstream import synthetic
-from flowstream.errors import CheckpointError, FlowstreamError
-from flowstream.extract import trial
+from flowstream.errors import CheckpointError, ExtractionError, FlowstreamError
+from flowstream.extract import batch, trial
 from flowstream.recipe import build
 from flowstream.stages import Recipe, run_stages
 from flowstream.stages.checks import check_checkpoint_space
@@ -127,6 +127,17 @@ def test_the_forecast_of_checkpoints_is_their_size(options: dict[str, Any], tmp_
     for name, expected in zip(("best.pt", "last.pt"), forecast_checkpoints(recipe, 2), strict=True):
         # torch's archive needs some 300 bytes for each of some 60 tensors
         assert 0 <= (tmp_path / "run" / name).stat().st_size - expected < 30_000
+
+
+def test_stacks_must_fit_beside_the_checkpoints(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = build(Recipe, change(values, {"extract": {"jobs": 1}}), where="test")
+    best, last = forecast_checkpoints(recipe.streams["spatial"], 2)
+    for module in (trial, batch):  # just enough for the checkpoints
+        monkeypatch.setattr(module, "free_bytes", lambda _: best + 2 * last)
+    with pytest.raises(ExtractionError, match=r"stacks will take .*, and later files .* free"):
+        run_stages(recipe, progress=False)
 
 
 def test_checkpoints_that_do_not_fit_are_refused_before_the_extraction(

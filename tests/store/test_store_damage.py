@@ -69,6 +69,18 @@ def test_a_stack_of_format_1_is_refused_by_name(tmp_path: Path) -> None:
     assert "extract it again" in str(refusal.value)
 
 
+def test_other_files_are_not_called_format_1(tmp_path: Path, write: Any) -> None:
+    path = write()
+    content = path.read_bytes()[:-1].replace(b"header_digest", b"header_dxgest")
+    path.write_bytes(content)
+    with pytest.raises(StackError, match="truncated"):
+        open_stack(path)
+    with h5py.File(tmp_path / "x.h5", "w", libver=("v110", "v110")) as file:
+        file.attrs["format"] = "flowstream.stack"
+    with pytest.raises(StackError, match="attributes of a stack, but damaged or without fields"):
+        open_stack(tmp_path / "x.h5")
+
+
 def test_a_cut_file_is_called_truncated(write: Any) -> None:
     path = write()
     whole = path.read_bytes()
