@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""Signals that ask a program to end: Ctrl-C, batch systems, containers, a closed terminal."""
+
 
 class Terminated(KeyboardInterrupt):
-    """Request to end the program: SIGTERM, as batch systems and containers send it."""
+    """Request to end the program by another signal than Ctrl-C."""
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Stop:
 
 @contextmanager
 def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
-    """Raise on the first SIGINT or SIGTERM, and ignore the following ones until the block ends.
+    """Raise on the first signal of `STOPPING`, and ignore the following ones until the block ends.
 
     Cleaning up after the first one must not be interrupted by the second: a user who presses
     Ctrl-C twice, or a batch system that repeats its signal, would leave files and workers behind.
@@ -58,8 +62,7 @@ def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
             _raise(number)
 
     stop.state = state  # type: ignore[attr-defined]
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    previous = {number: signal.getsignal(number) for number in numbers}
+    previous = {number: signal.getsignal(number) for number in STOPPING}
     for number, handler in previous.items():
         # A signal that the parent process ignores (nohup, a background job) stays ignored.
         if handler not in (signal.SIG_IGN, None):
@@ -74,14 +77,14 @@ def stop_once(*, ends_process: bool = False) -> Iterator[Stop]:
 
 
 def block_signals() -> None:
-    """Leave SIGINT and SIGTERM to the main thread; processes started here ignore them too.
+    """Leave the signals of `STOPPING` to the main thread; processes started here ignore them too.
 
     A terminal sends Ctrl-C to all processes of a command. The workers ignore it, because the main
     process ends them.
     """
     if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_BLOCK, set(STOPPING))
 
 
 def _raise(number: int) -> NoReturn:
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated

@@ -23,6 +23,9 @@ _SIGNALS = {
     "SIGINT": ((signal.SIGINT,), 130),
     "SIGINT twice within 0.1 s": ((signal.SIGINT, signal.SIGINT), 130),
     "SIGTERM": ((signal.SIGTERM,), 143),
+    "SIGHUP": ((signal.SIGHUP,), 129),
+    "SIGQUIT": ((signal.SIGQUIT,), 131),
+    "SIGUSR1": ((signal.SIGUSR1,), 138),
 }
 
 

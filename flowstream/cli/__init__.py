@@ -1,7 +1,7 @@
 """Command `flowstream`: each verb is a module that is imported when the verb runs.
 
 Only this module converts errors to one line and an exit code: 0 success, 1 an error that flowstream
-raises on purpose, 2 wrong usage, 130 interrupted, 143 stopped by SIGTERM.
+raises on purpose, 2 wrong usage, 130 interrupted, 143 stopped by SIGTERM (128 + number).
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ def _report(error: BaseException) -> int | str | None:
 
 
 def _report_stop(stop: Stop) -> int:
-    name = "interrupted" if stop.number == signal.SIGINT else "stopped by SIGTERM"
+    is_interrupt = stop.number == signal.SIGINT
+    name = "interrupted" if is_interrupt else f"stopped by {signal.Signals(stop.number).name}"
     return _report_error(f"{name}; run the same command again to continue", stop.exit_code)
 
 

@@ -40,21 +40,31 @@ class Answers:
         self._slices = -(-rows // 32) * 2
         self._is_searched = container in _SEARCHED
         self._most = _MOST_PROMPT if codec in _PROMPT else _MOST
-        self._silent = self._bad = 0
+        self._silent = self._refused = 0
         self._has_begun = False
         self.longest, self.place = 0, 0
-        """Largest number of bad packets in a row, and number of frames before them."""
+        """Largest number of refused packets in a row, and number of frames before them."""
         self.fault = ""
         """Evidence of packets that are lost, or an empty string."""
 
-    def add(self, packet: AnyPacket, *, frames: int | None, index: int, may_fail: bool) -> None:
+    def add(
+        self,
+        packet: AnyPacket,
+        *,
+        frames: int | None,
+        has_errors: bool,
+        index: int,
+        may_fail: bool,
+    ) -> None:
         """Count a packet.
 
         Parameters
         ----------
         packet : Packet
         frames : int or None
-            Number of frames that the decoder returned; None if it reported an error.
+            Number of frames that the decoder returned; None if it refused the packet.
+        has_errors : bool
+            True if it logged errors.
         index : int
             Number of frames so far.
         may_fail : bool
@@ -62,9 +72,9 @@ class Answers:
         """
         if not packet.size:
             return
-        self._bad = self._bad + 1 if frames is None and not may_fail else 0
-        if self._bad > self.longest:
-            self.longest, self.place = self._bad, index
+        self._refused = self._refused + 1 if frames is None and not may_fail else 0
+        if self._refused > self.longest:
+            self.longest, self.place = self._refused, index
         if self.fault:
             return
         self._has_begun = self._has_begun or bool(frames)
@@ -73,7 +83,8 @@ class Answers:
         if self._codec not in _RECONFIGURED and _is_reconfigured(packet):
             self.fault = f"the configuration of the decoder changes at frame {index}"
         # H.264 may recover from slices in many frames, of which none is shown.
-        if frames != 0 or may_fail or (self._codec == "h264" and not self._has_begun):
+        is_answer = frames != 0 or has_errors
+        if is_answer or may_fail or (self._codec == "h264" and not self._has_begun):
             self._silent = 0
         elif packet.size > _EMPTY_BYTES and not _is_hidden(self._codec, bytes(packet)[:16]):
             self._silent += 1

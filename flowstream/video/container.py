@@ -234,7 +234,8 @@ class VideoFile:
             damage.faults += errors[:1]
             answers.add(
                 packet,
-                frames=None if frames is None or errors else len(frames),
+                frames=None if frames is None else len(frames),
+                has_errors=bool(errors),
                 index=damage.frames,
                 may_fail=not self._is_decodable(packet),
             )

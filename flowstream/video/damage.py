@@ -51,7 +51,7 @@ class Damage:
     unreadable: list[str] = field(default_factory=list)
     """Errors that FFmpeg logged where it could not read the container and went on behind them."""
     in_a_row: tuple[int, int] = 0, 0
-    """Largest number of bad packets in a row, and number of frames before them."""
+    """Largest number of refused packets in a row, and number of frames before them."""
     remarks: list[str] = field(default_factory=list)
     """Irregularities that are no damage."""
     cut_tail: bool = False

@@ -115,7 +115,7 @@ def test_a_killed_run_started_again_gives_the_same_files(
         (True, signal.SIGINT, 1, 130, "interrupted"),
         (False, signal.SIGINT, 3, 130, "interrupted"),
         (True, signal.SIGTERM, 2, 143, "SIGTERM"),
-        (False, signal.SIGTERM, 1, 143, "SIGTERM"),
+        (False, signal.SIGHUP, 1, 129, "SIGHUP"),
     ],
 )
 def test_a_run_ends_cleanly_on_any_signal(
