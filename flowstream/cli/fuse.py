@@ -37,7 +37,8 @@ flowstream fuse run/*/scores.npz --method svm --fit run/*/scores-validation.npz 
     multiple=True,
     type=click.Path(path_type=Path),
     help="Scores to fit on, one file per stream; may be given several times. The default is the "
-    "scores-validation.npz in the directory of each file, if all of them exist.",
+    "scores-validation.npz in the directory of each file, or else the cross-validated "
+    "scores-held-out.npz, if all of them exist.",
 )
 @click.option("--curve/--no-curve", default=True, help="Print top-1 for each weight.")
 @click.option(
@@ -68,7 +69,7 @@ def fuse(
     testing = _read(files)
     if len(testing) < 2:
         raise ScoresError("fuse: got the scores of one stream, expected at least two")
-    fitting = _read(fit or _find_validation(files))
+    fitting = _read(fit) if fit else _read_beside(files, testing)
     fitted = _fit(method, weights, fitting=fitting, testing=testing)
     fused = fitted(testing)
     measures = {one.stream: measure(one) for one in (*testing, fused)}
@@ -111,9 +112,18 @@ def _read(paths: tuple[Path, ...]) -> list[Scores]:
     return scores
 
 
-def _find_validation(files: tuple[Path, ...]) -> tuple[Path, ...]:
-    beside = tuple(path.with_name("scores-validation.npz") for path in files)
-    return beside if all(path.exists() for path in beside) else ()
+def _read_beside(files: tuple[Path, ...], testing: list[Scores]) -> list[Scores]:
+    """Read the validation scores beside the files, or else the cross-validated ones."""
+    from dataclasses import replace
+
+    from flowstream.train.linear import HELD_OUT
+
+    for name in ("scores-validation.npz", HELD_OUT):
+        beside = tuple(path.with_name(name) for path in files)
+        if all(path.exists() for path in beside):
+            found = zip(_read(beside), testing, strict=True)
+            return [replace(one, stream=tested.stream) for one, tested in found]
+    return []
 
 
 def _fit(
@@ -131,9 +141,7 @@ def _fit(
                 f"--weights: got {weights!r}, expected numbers such as 1,1.5"
             ) from error
         return Weighted(weights=values).fit(testing)
-    fusion = FUSIONS[method]()
-    learns = method in ("weighted", "svm")
-    return fusion.fit(fitting if fitting and learns else testing)
+    return FUSIONS[method]().fit(fitting or testing)
 
 
 def _format_curve(

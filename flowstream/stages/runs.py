@@ -138,8 +138,11 @@ def _summarise(path: Path) -> RunSummary:
     epochs = {}
     for name, stream in streams.items():
         log = path / name / "log.csv"
-        done = max(0, len(log.read_text(encoding="utf-8").splitlines()) - 1) if log.exists() else 0
-        epochs[name] = f"{done}/{stream.get('epochs', '?')}"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        if lines and not lines[0].startswith("epoch"):  # a trainer without epochs
+            epochs[name] = "trained"
+            continue
+        epochs[name] = f"{max(0, len(lines) - 1)}/{stream.get('epochs', '?')}"
     top1: dict[str, float] = {}
     report = path / "report" / "report.json"
     if report.exists():

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowstream.scores import read_scores
+from flowstream.scores import read_scores, write_scores
 from flowstream.video import probe
 from tests.command_line import call, data, output, refusal
 from tests.stages.two_hues import write_tiny_set
+from tests.test_fusion import scores_of as make_scores
 
 RECIPE = """
 out = "{folder}/run"
@@ -252,3 +253,21 @@ def test_a_stream_given_by_a_url_is_recorded_first(folder: Path) -> None:
 
 def test_a_time_that_is_none_is_a_usage_error(folder: Path) -> None:
     assert "1s or 500ms" in refusal(2, "predict", "x", "--run", folder / "run", "--every", "soon")
+
+
+def test_fuse_fits_on_cross_validated_scores_if_there_are_none_of_validation(
+    tmp_path: Path,
+) -> None:
+    files = []
+    for stream, strength in (("spatial", 0.9), ("temporal", 0.5)):
+        rows = [[strength, 1 - strength, 0.0]] * 12
+        for name, part in (("scores", "test"), ("scores-held-out", "train")):
+            path = tmp_path / stream / f"{name}.npz"
+            write_scores(
+                path, make_scores(stream if part == "test" else "flow", rows, [0] * 12, part=part)
+            )
+        files.append(tmp_path / stream / "scores.npz")
+    for method in ("weighted", "log_linear", "average"):
+        found = data("fuse", *files, "--method", method)
+        assert set(found["measures"]) == {"spatial", "temporal", "fused"}
+        assert found["fitted_on"] == "train"

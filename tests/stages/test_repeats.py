@@ -11,6 +11,7 @@ from flowstream.recipe import build
 from flowstream.scores import read_scores
 from flowstream.stages import Recipe, extract_flow
 from flowstream.stages.repeats import Repeated, make_repeats, run_repeats
+from flowstream.stages.runs import list_runs
 from flowstream.train.linear import HELD_OUT
 from tests.stages.two_hues import write_tiny_set
 
@@ -82,6 +83,8 @@ def test_each_official_split_is_trained_and_tested_on_its_own_lists(folder: Path
         assert len({video.partition(" ")[0] for video in trained}) == 8
         assert not trained & set(tested)
     assert len(repeated.values("temporal", "top1")) == 3
+    # the log of a linear classifier counts no epochs
+    assert {run.epochs["temporal"] for run in list_runs(recipe.out)} == {"trained"}
     assert not repeated.pooled  # each official split is a result of its own
 
 
