@@ -211,7 +211,9 @@ class MotionFisher(nn.Module):
         block, length = self.options.block, clips.shape[2]
         run = run or self.options.run or length
         used = run // block * block
-        fields = clips.transpose(1, 2).unflatten(1, (-1, run))[:, :, :used]  # (N, runs, T, C, H, W)
+        series = clips.transpose(1, 2)
+        fields = series.reshape(len(series), -1, run, *series.shape[2:])[:, :, :used]
+        # (N, runs, T, C, H, W)
         flat = fields.flatten(0, 2)
         votes = torch.cat([self._count_votes(part) for part in torch.split(flat, _AT_ONCE)])
         grouped = votes.reshape(*fields.shape[:2], -1, block, *votes.shape[1:])
@@ -225,7 +227,8 @@ class MotionFisher(nn.Module):
         for scale in SCALES:
             if min(flat.shape[-2:]) < 4 * scale:
                 continue  # frames too small for the larger descriptors
-            joined = _join_cells(flat, scale).unflatten(0, cells.shape[:3])
+            joined = _join_cells(flat, scale)
+            joined = joined.reshape(*cells.shape[:3], *joined.shape[1:])
             # (N, runs, tubes, 4, P, rows, columns, blocks)
             joined = joined.unfold(2, BLOCKS, 1).flatten(1, 2)
             joined = joined.permute(0, 1, 4, 5, 2, 6, 3)  # (N, tubes, rows, columns, 4, blocks, P)

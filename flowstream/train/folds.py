@@ -142,4 +142,4 @@ def _cut_at_gaps(names: Sequence[str], sizes: Sequence[int], count: int) -> list
     cuts = widest[: count - 1]
     if len(cuts) < count - 1:
         return None
-    return [sum(cut < index for cut in cuts) for index in range(len(names))]
+    return [sum(int(cut) < index for cut in cuts) for index in range(len(names))]
