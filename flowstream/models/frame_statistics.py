@@ -105,7 +105,9 @@ class StatisticsClassifier(VectorClassifier):
 
     def _summarise(self, clips: Tensor) -> Tensor:
         images = fold(clips)  # (N·T, C, H, W)
-        if self.frozen and images.device.type == "cpu":
+        # an exported program would have the number of these parts for all batches
+        exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if self.frozen and images.device.type == "cpu" and not exporting:
             images = images.contiguous(memory_format=torch.channels_last)
             parts = torch.split(images, _AT_ONCE)
         else:
