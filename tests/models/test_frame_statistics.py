@@ -46,3 +46,14 @@ def test_a_pretrained_network_is_frozen_but_for_the_linear_layer() -> None:
     trained = [name for name, value in network.named_parameters() if value.requires_grad]
     assert trained == ["linear.weight", "linear.bias"]
     assert not any(part.training for part in network.maps.modules())
+
+
+def test_a_frozen_network_gives_the_same_features_in_parts_and_is_exported_for_any_batch() -> None:
+    network, clips = build(), torch.rand(3, 3, 4, 24, 32)
+    with torch.no_grad():
+        whole = network.features(clips)
+        network.freeze()
+        torch.testing.assert_close(network.features(clips), whole, atol=1e-5, rtol=1e-4)
+        batch = torch.export.Dim("batch")
+        exported = torch.export.export(network, (clips,), dynamic_shapes=({0: batch},))
+        torch.testing.assert_close(exported.module()(clips[:2]), network(clips[:2]))
