@@ -69,7 +69,7 @@ def open_any(
     """
     from flowstream.view.clip import FLOW_SUFFIXES, open_clip
 
-    if path.is_file() and (is_stack(path) or path.suffix.lower() in FLOW_SUFFIXES):
+    if not path.is_dir() and (is_stack(path) or path.suffix.lower() in FLOW_SUFFIXES):
         with open_clip(path, name=name) as clip:
             times = clip.times if clip.is_timed else range(clip.num_fields + 1)
             yield clip, selection.resolve(times, str(path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from flowstream.cli.options import (
     json_option,
     progress_is_wanted,
 )
-from flowstream.cli.paths import find_stacks, paths_argument
+from flowstream.cli.paths import find_stacks, name_below, paths_argument
 from flowstream.errors import ConversionError, FlowstreamError
 from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
@@ -120,8 +119,7 @@ def _find_sources(paths: tuple[Path, ...]) -> Iterator[_Source]:
         if raw:
             continue
         for stack in find_stacks([path]):
-            inside = os.path.relpath(stack, path) if path.is_dir() else stack.name
-            yield _Source(stack, Path(inside).with_suffix("").as_posix())
+            yield _Source(stack, name_below(stack, path).with_suffix("").as_posix())
 
 
 def _convert(

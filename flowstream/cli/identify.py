@@ -10,6 +10,7 @@ from typing import Any
 from flowstream.disk import open_regular, read_json
 from flowstream.errors import MissingDependencyError, ParameterError, VideoError
 from flowstream.plugins import provenance
+from flowstream.store.pack import split_member
 
 _HEAD = 4096
 
@@ -35,6 +36,8 @@ def identify(path: Path, *, count: bool = False) -> dict[str, Any]:
     """
     if path.is_dir():
         return _video(path, count=count)
+    if split_member(path) is not None:
+        return _stack(path)
     try:
         with open_regular(path) as file:
             head = file.read(_HEAD)

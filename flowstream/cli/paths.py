@@ -1,4 +1,4 @@
-"""Stacks and videos that arguments name: files, directories (recursive) and glob patterns."""
+"""Stacks and videos that arguments name: files, directories (recursive), packs and patterns."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 
-from flowstream.errors import ParameterError
+from flowstream.errors import ParameterError, StackError, did_you_mean
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_COMPARED = 5000
+"""Number of names of a pack that a wrong name is compared with, which takes 0.1 s."""
+
 _FLOW_SUFFIXES = frozenset({".flo", ".pfm"})
 
 
@@ -31,8 +34,9 @@ def find_stacks(paths: Iterable[str | Path]) -> list[Path]:
     ----------
     paths : paths
         A file is returned regardless of its name. A directory is searched recursively for `*.h5`
-        files; hidden names are skipped. A path that does not exist and contains `*`, `?` or `[` is
-        a glob pattern (`**` matches directories).
+        files; hidden names are skipped. A pack is replaced by the paths `PACK/NAME.h5` of its
+        stacks, also in a directory; a directory in a pack is accepted like one on disk. A path that
+        does not exist and contains `*`, `?` or `[` is a glob pattern (`**` matches directories).
 
     Raises
     ------
@@ -41,7 +45,7 @@ def find_stacks(paths: Iterable[str | Path]) -> list[Path]:
     ParameterError
         If a directory contains no stack.
     """
-    return _find(paths, _is_stack_name, "stacks (*.h5)")
+    return _find(paths, _members, _walk_stacks, kind="stacks (*.h5)")
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
@@ -49,7 +53,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
 
     A directory of numbered images is one video.
     """
-    return _find(paths, _is_video, "videos")
+    return _find(paths, lambda file: [file], _walk_videos, kind="videos")
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
@@ -57,22 +61,11 @@ def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
 
     If a directory contains stacks, only the stacks are returned.
     """
-    found: list[Path] = []
-    for path in _expand(paths):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = list(_walk(path, _is_stack_name)) or list(
-            _walk(path, lambda file: _is_video(file) or file.suffix.lower() in _FLOW_SUFFIXES)
-        )
-        if not inside:
-            raise ParameterError(f"{path}: no stacks, videos or flow files in this directory")
-        found += inside
-    return list(dict.fromkeys(found))
+    return _find(paths, _members, _walk_inputs, kind="stacks, videos or flow files")
 
 
 def is_stack(path: Path) -> bool:
-    """Return True if a file starts with the signature of HDF5.
+    """Return True if a file starts with the signature of HDF5, or a path names a stack in a pack.
 
     Raises
     ------
@@ -80,9 +73,12 @@ def is_stack(path: Path) -> bool:
         If the file cannot be read.
     """
     from flowstream.disk import open_regular
+    from flowstream.store.pack import split_member
 
     if path.is_dir():
         return False
+    if split_member(path) is not None:
+        return True
     try:
         with open_regular(path) as file:
             return file.read(len(_HDF5)) == _HDF5
@@ -93,22 +89,44 @@ def is_stack(path: Path) -> bool:
 def distinct_names(paths: Iterable[Path]) -> list[str]:
     """Return the paths without the directories that all of them share.
 
-    The names are never shortened further, so two different paths never look the same.
+    The names are never shortened further, so two different paths never look the same. The name of a
+    stack in a pack starts with the pack.
     """
+    from flowstream.store.pack import file_of
+
     paths = [Path(os.path.abspath(path)) for path in paths]
     if not paths:
         return []
-    shared = os.path.commonpath([path.parent for path in paths])
+    shared = file_of(Path(os.path.commonpath([path.parent for path in paths])))
+    shared = shared.parent if shared.is_file() else shared
     return [os.path.relpath(path, shared) for path in paths]
 
 
-def _find(paths: Iterable[str | Path], wanted: Callable[[Path], bool], kind: str) -> list[Path]:
+def name_below(found: Path, path: Path) -> Path:
+    """Return the name of a file found in `path`: relative to a directory or pack, or its name."""
+    return found.relative_to(path) if path in found.parents else Path(found.name)
+
+
+def is_same_file(out: Path, source: Path) -> bool:
+    """Return True if writing `out` would replace `source`, or the pack that contains it."""
+    from flowstream.store.pack import file_of
+
+    return out.exists() and out.samefile(file_of(source))
+
+
+def _find(
+    paths: Iterable[str | Path],
+    of_file: Callable[[Path], Iterable[Path]],
+    of_directory: Callable[[Path], Iterable[Path]],
+    *,
+    kind: str,
+) -> list[Path]:
     found: list[Path] = []
     for path in _expand(paths):
-        if not path.is_dir() or (wanted(path) and not _is_stack_name(path)):
-            found.append(path)
+        if not path.is_dir():
+            found += of_file(path)
             continue
-        inside = list(_walk(path, wanted))
+        inside = list(of_directory(path))
         if not inside:
             raise ParameterError(f"{path}: no {kind} in this directory or below it")
         found += inside
@@ -118,15 +136,77 @@ def _find(paths: Iterable[str | Path], wanted: Callable[[Path], bool], kind: str
 def _expand(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Yield each existing path, and the matches of each pattern."""
     for path in map(Path, paths):
-        if os.path.lexists(path):
+        if os.path.lexists(path) or _is_in_pack(path):
             yield path
             continue
         text = str(path)
-        matches = sorted(glob.glob(text, recursive=True), key=_order) if _is_pattern(text) else []
+        matches = sorted(_match(path), key=lambda found: _order(str(found)))
         if not matches:
             problem = "no file matches" if _is_pattern(text) else "no such file or directory"
             raise click.UsageError(f"{path}: {problem}")
-        yield from map(Path, matches)
+        yield from matches
+
+
+def _match(path: Path) -> list[Path]:
+    """Return the files, or the stacks in a pack, that match a pattern; none if it is no pattern."""
+    from flowstream.store.pack import find_members, is_pack, split_member
+
+    if not _is_pattern(str(path)):
+        return []
+    pack, name = split_member(path) or (path, "")
+    if name and is_pack(pack):
+        depth = len(path.parts)
+        members = (member for member in find_members(pack) if len(member.parts) == depth)
+        return [member for member in members if member.relative_to(pack).match(name)]
+    return list(map(Path, glob.glob(str(path), recursive=True)))
+
+
+def _is_in_pack(path: Path) -> bool:
+    """Return True if a path below a file names a stack in a pack, or a directory in it.
+
+    Raises
+    ------
+    ParameterError
+        If the file is not a pack, or contains neither.
+    """
+    from flowstream.store.pack import find_members, is_pack, read_members, split_member
+
+    pack, name = split_member(path) or (path, "")
+    if not name or _is_pattern(name):
+        return False
+    if not is_pack(pack):
+        raise ParameterError(f"{path}: {pack} is a file, but not a pack of stacks")
+    if find_members(path):
+        return True
+    hint = did_you_mean(name, list(read_members(pack))[:_COMPARED])
+    hint = hint or f" List its stacks with: flowstream info {pack}"
+    raise ParameterError(f"{path}: no such stack in the pack {pack}.{hint}")
+
+
+def _members(path: Path) -> list[Path]:
+    """Return the stacks in a pack in natural order; any other file is returned itself."""
+    from flowstream.store.pack import find_members
+
+    try:
+        return sorted(find_members(path), key=lambda member: _order(str(member))) or [path]
+    except StackError:
+        return [path]  # opening it reports the damage
+
+
+def _walk_stacks(directory: Path) -> Iterator[Path]:
+    for path in _walk(directory, _is_stack_name):
+        yield from _members(path)
+
+
+def _walk_videos(directory: Path) -> Iterator[Path]:
+    # a directory of numbered images is one video
+    yield from [directory] if _is_video(directory) else _walk(directory, _is_video)
+
+
+def _walk_inputs(directory: Path) -> Iterator[Path]:
+    yield from list(_walk_stacks(directory)) or _walk(
+        directory, lambda file: _is_video(file) or file.suffix.lower() in _FLOW_SUFFIXES
+    )
 
 
 def _is_pattern(text: str) -> bool:

@@ -16,7 +16,7 @@ from flowstream.cli.options import (
     options_of,
     progress_is_wanted,
 )
-from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
+from flowstream.cli.paths import distinct_names, find_inputs, is_same_file, paths_argument
 from flowstream.cli.terminal import KINDS, choose_kind, draw
 from flowstream.cli.text import paint
 from flowstream.errors import ParameterError
@@ -140,7 +140,7 @@ def show(paths: tuple[Path, ...], **options: Any) -> None:
             f"--out is for one clip, but PATH names {len(found)}; use --sheet for all."
         )
     for path, name in zip(found, distinct_names(found), strict=True):
-        if out is not None and out.exists() and out.samefile(path):
+        if out is not None and is_same_file(out, path):
             raise click.UsageError("--out: the file is also an input; choose another file.")
         _show_clip(path, name if len(found) > 1 else None, options)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Number of stacks checked in parallel.  [default: number of CPU cores]",
 )
-@click.option("--delete-damaged", is_flag=True, help="Delete stacks that are damaged.")
+@click.option("--delete-damaged", is_flag=True, help="Delete damaged stacks, but no packs.")
 @json_option
 def verify(
     paths: tuple[Path, ...],
@@ -51,14 +51,21 @@ def verify(
 ) -> None:
     """Check stacks completely: layout, counts, values, images and every checksum.
 
-    PATH is a stack, a directory or a pattern. Stacks whose settings differ from those of the
-    majority are reported as well. With --sources, videos without a stack and stacks without a video
-    are also reported; PATH must then be the --out directory of 'flowstream extract'. The exit code
-    is 1 if anything is reported.
+    PATH is a stack, a pack, a directory or a pattern. Stacks whose settings differ from those of
+    the majority are reported as well. With --sources, videos without a stack and stacks without a
+    video are also reported; PATH must then be the --out directory of 'flowstream extract'. The exit
+    code is 1 if anything is reported.
     """
-    from flowstream.store.audit import Finding, check_stacks, compare_paths, compare_settings
+    from flowstream.store import is_pack
+    from flowstream.store.audit import (
+        Finding,
+        check_packs,
+        check_stacks,
+        compare_paths,
+        compare_settings,
+    )
 
-    if sources and (len(paths) != 1 or not paths[0].is_dir()):
+    if sources and (len(paths) != 1 or not (paths[0].is_dir() or is_pack(paths[0]))):
         raise click.UsageError("--sources: expected one PATH, the directory of all stacks.")
     stacks = find_stacks(paths)
     checked: list[Checked] = []
@@ -70,40 +77,51 @@ def verify(
     findings = [
         Finding("damaged", item.path, item.problem) for item in checked if item.problem is not None
     ]
+    findings += check_packs(stacks)
     findings += compare_settings(checked)
     if sources:
         from flowstream.extract.jobs import plan
 
         expected = [job.output for job in plan(sources, paths[0])]
         findings += compare_paths(stacks, expected)
-    if delete_damaged:
-        _delete(findings)
     _print(len(stacks), findings, as_json=as_json)
     if findings:
-        raise StackError(_summary(findings, len(stacks), is_deleted=delete_damaged))
+        number, count = len(findings), len(stacks)
+        text = f"{number} finding{'s' * (number != 1)} in {count} stack{'s' * (count != 1)}"
+        raise StackError(text + _handle_damaged(findings, delete=delete_damaged))
 
 
-def _summary(findings: list[Finding], count: int, *, is_deleted: bool) -> str:
-    """Return the number of findings, and how damaged stacks are replaced."""
-    number = len(findings)
-    text = f"{number} finding{'s' * (number != 1)} in {count} stack{'s' * (count != 1)}"
-    if not any(finding.kind == "damaged" for finding in findings):
-        return text
-    if is_deleted:
-        return f"{text}; the damaged ones are deleted, extract them again"
-    return (
-        f"{text}. Replace damaged stacks with 'flowstream extract --verify', or delete them with "
-        "--delete-damaged and extract again"
-    )
+def _handle_damaged(findings: list[Finding], *, delete: bool) -> str:
+    """Delete the damaged stacks if requested, and return how they are replaced.
+
+    A pack is never deleted, because the other stacks in it are good.
+    """
+    from flowstream.store.pack import file_of, may_be_pack
+
+    damaged = [finding.path for finding in findings if finding.kind == "damaged"]
+    packs = {file: None for path in damaged if may_be_pack(file := file_of(path))}
+    single = [path for path in damaged if file_of(path) not in packs]
+    text = ""
+    if single and delete:
+        for path in single:
+            _delete(path)
+        text = "; the damaged ones are deleted, extract them again"
+    elif single:
+        text = (
+            ". Replace damaged stacks with 'flowstream extract --verify', or delete them with "
+            "--delete-damaged and extract again"
+        )
+    if packs:
+        kept = "is a pack and is not deleted" if delete else "is a pack"
+        text += f"; {next(iter(packs))} {kept}: 'flowstream unpack' writes its good stacks"
+    return text
 
 
-def _delete(findings: list[Finding]) -> None:
-    for finding in findings:
-        if finding.kind == "damaged":
-            try:
-                finding.path.unlink()
-            except OSError as error:
-                raise StackError(f"{finding.path}: cannot delete: {error.strerror}") from error
+def _delete(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise StackError(f"{path}: cannot delete: {error.strerror}") from error
 
 
 def _print(count: int, findings: list[Finding], *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ import click
 
 from flowstream.cli.clips import estimate_options, open_any
 from flowstream.cli.options import GroupedCommand, options_of, progress_is_wanted
-from flowstream.cli.paths import distinct_names, find_inputs, paths_argument
+from flowstream.cli.paths import distinct_names, find_inputs, is_same_file, paths_argument
 from flowstream.errors import FlowstreamError, ParameterError
 from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
@@ -87,7 +87,7 @@ def _write(found: list[Path], out: Path, options: Mapping[str, Any]) -> Path:
             )
         return _write_index(found, out, options)
     page = out / f"{found[0].stem}.html" if out.is_dir() else out
-    if page.exists() and page.samefile(found[0]):
+    if is_same_file(page, found[0]):
         raise click.UsageError("--out: the file is also the input; choose another file.")
     _write_page(found[0], page, options, name=found[0].stem)
     return page

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 
 from flowstream.errors import StackError
 from flowstream.store.header import Header
-from flowstream.store.pack import check_structure, is_pack, read_members
+from flowstream.store.pack import check_structure, split_member
 from flowstream.store.stack import open_stack
 from flowstream.store.verify import verify_stack
 
@@ -71,6 +71,17 @@ def check_stacks(paths: Sequence[Path], *, jobs: int) -> Iterator[Checked]:
     yield from threads(delayed(_check)(path) for path in paths)
 
 
+def check_packs(paths: Iterable[Path]) -> list[Finding]:
+    """Return a finding for each pack of the stacks whose own metadata is damaged."""
+    findings = []
+    for pack in dict.fromkeys(found[0] for path in paths if (found := split_member(path))):
+        try:
+            check_structure(pack)
+        except StackError as error:
+            findings.append(Finding("damaged", pack, str(error).removeprefix(f"{pack}: ")))
+    return findings
+
+
 def compare_settings(checked: Iterable[Checked]) -> list[Finding]:
     """Return a finding for each valid stack whose settings differ from those of the majority."""
     good = [(item, _settings(item)) for item in checked if item.header is not None]
@@ -104,11 +115,6 @@ def compare_paths(found: Iterable[Path], expected: Iterable[Path]) -> list[Findi
 
 def _check(path: Path) -> Checked:
     try:
-        if is_pack(path):
-            check_structure(path)
-            for name in read_members(path):
-                verify_stack(path / name)
-            return Checked(path)
         verify_stack(path)
         with open_stack(path) as stack:
             return Checked(path, header=stack.header, outputs=stack.outputs)

@@ -9,18 +9,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.disk import open_regular
 from flowstream.errors import FlowstreamError, StackError
 from flowstream.store.compression import unshuffle
 from flowstream.store.header import FORMAT
 from flowstream.store.index import END_BYTES, Index, decode_index, index_length
 from flowstream.store.index_cache import CACHE
-from flowstream.store.pack import read_members, split_member
+from flowstream.store.pack import is_pack, may_be_pack, open_bytes, read_members
 
 # Words at the start of stacks: all of the first ones, and several of the others, in case of damage.
 _FORMAT_1 = (b"format_version", b"\x04flow")
@@ -75,7 +74,7 @@ class OpenedFile:
         self.path = path
         self._lock = threading.Lock()
         try:
-            self._file, member = _open(path)
+            self._file, self._base, self.size = open_bytes(path)
             self.close = weakref.finalize(self, self._file.close)
             found = os.fstat(self._file.fileno())
         except OSError as error:
@@ -83,8 +82,7 @@ class OpenedFile:
                 raise
             raise StackError(f"{path}: cannot read: {error.strerror}") from error
         self.stamp = (found.st_size, found.st_mtime_ns, found.st_ino)
-        # A stack in a pack is a run of bytes of the pack.
-        self._base, self.size = member or (0, found.st_size)
+        # A stack in a pack is a run of bytes of the pack, from `_base`.
         key, stamp = os.fspath(path), (*self.stamp, self._base)
         index = CACHE.find(key, stamp)
         try:
@@ -118,6 +116,11 @@ class OpenedFile:
         """
         (data,) = self._read_blocks(block[None])
         return data
+
+    def check_blocks(self, blocks: NDArray[Any]) -> None:
+        """Read blocks, and raise `StackError` if the checksum of one differs."""
+        for _ in self._read_blocks(blocks):
+            pass
 
     def read(
         self, name: str, start: int, stop: int, *, region: Region | None = None
@@ -229,6 +232,11 @@ class OpenedFile:
             return "an empty file, expected a stack"
         if not head.startswith(_SIGNATURE):
             return "not an HDF5 file, expected a stack"
+        if is_pack(self.path):
+            example = self.path / next(iter(read_members(self.path)), "NAME.h5")
+            return f"a pack of stacks, expected one stack; name a stack in it, such as {example}"
+        if may_be_pack(self.path):
+            return "a pack of stacks, damaged or truncated; pack it again"
         if FORMAT.encode() not in head:
             return "an HDF5 file, but not a stack of flowstream, or truncated"
         if not any(mark in head for mark in _FORMAT_2):
@@ -239,21 +247,6 @@ class OpenedFile:
         if size < int.from_bytes(head[28:36], "little"):
             return "truncated; extract it again"
         return "was changed by another program, or truncated; extract it again"
-
-
-def _open(path: Path) -> tuple[IO[bytes], tuple[int, int] | None]:
-    """Open a stack file, or the pack that contains it; return the file and its place in it."""
-    try:
-        return open_regular(path, buffering=0), None
-    except (NotADirectoryError, FileNotFoundError):
-        found = split_member(path)
-        if found is None:
-            raise
-        pack, name = found
-        members = read_members(pack)
-        if name not in members:
-            raise StackError(f"{path}: no such stack in the pack {pack}") from None
-        return open_regular(pack, buffering=0), members[name]
 
 
 def region_shape(entry: tuple[int, ...], region: Region | None) -> tuple[int, ...]:

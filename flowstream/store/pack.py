@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SIGNATURE = b"FSPACK\0\x02"
 END = struct.Struct("<8sQQ")
 _DIGEST_BYTES = 16
+_GROUP = b"\x06stacks"
+"""Length and name of the link to the group of the stacks, in the root group at the start."""
+_HEAD_BYTES = 512
 _LONGEST_JSON = 2**28
 _PIECE = 2**20
 
@@ -106,13 +109,94 @@ def is_pack(path: Path) -> bool:
 
 
 def split_member(path: Path) -> tuple[Path, str] | None:
-    """Split the path of a stack in a pack into pack and name; None if it is in no pack."""
+    """Split a path below a file into the file and the rest; None if no parent is a file."""
     for parent in path.parents:
         if parent.is_file():
             return parent, path.relative_to(parent).as_posix()
         if parent.exists():
             return None
     return None
+
+
+def may_be_pack(path: Path) -> bool:
+    """Return True if a file is a pack, or a damaged one that still has the group of the stacks."""
+    if is_pack(path):
+        return True
+    try:
+        with open_regular(path) as file:
+            return _GROUP in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def find_members(path: Path) -> list[Path]:
+    """Return the paths of the stacks in a pack, or below a directory in it, in sorted order.
+
+    Parameters
+    ----------
+    path : Path
+        Pack, directory in a pack, or stack in a pack. For any other path the list is empty.
+
+    Raises
+    ------
+    StackError
+        If the index of the pack is damaged.
+    """
+    pack, inside = (path, "") if path.is_file() else split_member(path) or (path, "")
+    if not is_pack(pack):
+        return []
+    names = sorted(read_members(pack))
+    return [pack / name for name in names if not inside or f"{name}/".startswith(f"{inside}/")]
+
+
+def file_of(path: Path) -> Path:
+    """Return the file that holds a stack: the pack of a stack in a pack, otherwise `path`."""
+    found = split_member(path)
+    return path if found is None else found[0]
+
+
+def has_stack(path: Path) -> bool:
+    """Return True if a path is a file or the path of a stack in a pack."""
+    found = None if path.is_file() else split_member(path)
+    if found is None:
+        return path.is_file()
+    return is_pack(found[0]) and found[1] in read_members(found[0])
+
+
+def open_bytes(path: Path) -> tuple[IO[bytes], int, int]:
+    """Open the file that holds a stack; return it with the offset and the length of the stack.
+
+    Raises
+    ------
+    StackError
+        If the pack is invalid or does not contain the stack.
+    OSError
+        If the file cannot be opened.
+    """
+    found = None
+    try:
+        file = open_regular(path, buffering=0)
+    except (NotADirectoryError, FileNotFoundError):
+        found = split_member(path)
+        if found is None:
+            raise
+    if found is None:
+        return file, 0, os.fstat(file.fileno()).st_size
+    pack, name = found
+    members = read_members(pack)
+    if name not in members:
+        raise StackError(f"{path}: no such stack in the pack {pack}")
+    return open_regular(pack, buffering=0), *members[name]
+
+
+def count_bytes(path: Path) -> int:
+    """Return the length of a stack file or of a stack in a pack; 0 if there is none."""
+    try:
+        file, _, length = open_bytes(path)
+    except OSError:
+        return 0
+    file.close()
+    return length
 
 
 def _read_end(path: Path) -> tuple[int, int] | None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import h5py
 from h5py import h5d, h5p, h5s, h5t
 
-from flowstream.disk import open_regular, whole_file
+from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, StackError
 from flowstream.store.index import digest_of
 from flowstream.store.layout import create_file
-from flowstream.store.pack import END, SIGNATURE, digest_structure, is_relative, read_members
+from flowstream.store.pack import (
+    END,
+    SIGNATURE,
+    digest_structure,
+    is_relative,
+    open_bytes,
+    read_members,
+)
 from flowstream.store.part_file import PartFile
+from flowstream.store.verify import check_bytes
 
 _PIECE = 2**22
 
@@ -67,8 +77,8 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
 def _add(file: h5py.File, part: PartFile, *, name: str, path: Path) -> tuple[int, int]:
     """Copy a stack file into a contiguous dataset, and return its offset and length."""
     try:
-        with open_regular(path) as source:
-            length = os.fstat(source.fileno()).st_size
+        source, start, length = open_bytes(path)
+        with source:
             creation = h5p.create(h5p.DATASET_CREATE)
             creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
             creation.set_fill_time(h5d.FILL_TIME_NEVER)
@@ -87,31 +97,66 @@ def _add(file: h5py.File, part: PartFile, *, name: str, path: Path) -> tuple[int
             )
             offset: int = dataset.get_offset()
             part.seek(offset)
-            while data := source.read(_PIECE):
+            for data in _read_pieces(source, start, length):
                 part.write(data)
             return offset, length
+    except StackError:
+        raise
     except OSError as error:
         raise StackError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _read_pieces(source: IO[bytes], start: int, length: int) -> Iterator[bytes]:
+    """Yield a run of bytes of an open file in pieces, and close the file."""
+    with source:
+        source.seek(start)
+        while length > 0:
+            data = source.read(min(_PIECE, length))
+            if not data:
+                raise OSError(errno.EIO, "the file became shorter")
+            length -= len(data)
+            yield data
 
 
 def unpack(pack: Path, directory: Path) -> list[Path]:
     """Write each stack of a pack to a file below a directory, and return the paths.
 
+    Damaged stacks are not written; all others are.
+
     Raises
     ------
     StackError
-        If the pack is damaged, or a file cannot be written.
+        If the pack or a stack in it is damaged, or a file cannot be written.
     """
-    written = []
-    for name, (offset, length) in read_members(pack).items():
-        target = directory / name
+    written, problems = [], []
+    for name in read_members(pack):
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as part, open_regular(pack) as source, part.open("wb") as file:
-                source.seek(offset)
-                for start in range(0, length, _PIECE):
-                    file.write(source.read(min(_PIECE, length - start)))
-        except OSError as error:
-            raise StackError(f"{target}: cannot write: {error.strerror}") from error
-        written.append(target)
+            written.append(unpack_stack(pack, name, directory))
+        except StackError as error:
+            problems.append(error)
+    if problems:
+        total = len(problems) + len(written)
+        raise StackError(f"{problems[0]} ({len(problems)} of {total} stacks are not unpacked)")
     return written
+
+
+def unpack_stack(pack: Path, name: str, directory: Path) -> Path:
+    """Write one stack of a pack to a file below a directory, and return its path.
+
+    Raises
+    ------
+    StackError
+        If the pack or the stack is damaged, or the file cannot be written.
+    """
+    check_bytes(pack / name)
+    target = directory / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as part, part.open("wb") as file:
+            for data in _read_pieces(*open_bytes(pack / name)):
+                file.write(data)
+    except StackError:
+        raise
+    except OSError as error:
+        raise StackError(f"{target}: cannot write: {error.strerror}") from error
+    return target

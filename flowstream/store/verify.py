@@ -54,6 +54,21 @@ def verify_stack(path: str | Path) -> None:
             _check_images(stack)
 
 
+def check_bytes(path: Path) -> None:
+    """Compare all bytes of a stack with their checksums, without decoding them.
+
+    Raises
+    ------
+    StackError
+        If the file is not a complete stack, or a checksum differs.
+    """
+    with open_stack(path) as stack, one_line(stack.path):
+        opened = stack.open_file()
+        _check_structure(opened)
+        for stored in opened.index.items.values():
+            opened.check_blocks(stored.blocks)
+
+
 def _check_structure(opened: OpenedFile) -> None:
     """Compare all bytes outside the values with their digest."""
     index, digest = opened.index, digest_of()

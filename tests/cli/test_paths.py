@@ -9,6 +9,9 @@ import pytest
 
 from flowstream.cli.paths import distinct_names, find_inputs, find_stacks, find_videos, is_stack
 from flowstream.errors import ParameterError
+from flowstream.store import write_pack
+from tests.cli.test_verify import write
+from tests.command_line import call
 
 
 @pytest.fixture
@@ -40,6 +43,28 @@ def test_patterns_work_where_the_shell_did_not_expand_them(tree: Path) -> None:
 def test_a_file_is_taken_whatever_its_name_and_only_once(tree: Path) -> None:
     file = tree / "notes.txt"
     assert find_stacks([file, file]) == [file]
+
+
+def test_packs_are_searched_like_directories(tmp_path: Path) -> None:
+    files = {name: write(tmp_path / "s" / name) for name in ("a/x10.h5", "a/x2.h5", "b/y.h5")}
+    pack = tmp_path / "pk.h5"
+    write_pack(files, pack)
+    members = [pack / "a/x2.h5", pack / "a/x10.h5", pack / "b/y.h5"]
+    assert find_stacks([pack]) == find_inputs([pack]) == members
+    assert find_stacks([pack / "a"]) == find_stacks([pack / "a" / "x*"]) == members[:2]
+    assert find_stacks([tmp_path]) == [*members, *find_stacks([tmp_path / "s"])]
+    assert distinct_names(members[:2]) == ["pk.h5/a/x2.h5", "pk.h5/a/x10.h5"]
+    with pytest.raises(ParameterError, match=r"no such stack in the pack .*'a/x2.h5'"):
+        find_stacks([pack / "a/x3.h5"])
+    with pytest.raises(ParameterError, match="not a pack"):
+        find_stacks([files["b/y.h5"] / "x.h5"])
+    for verb in ("stats", "info", "verify", "quality"):
+        result = call(verb, pack / "b/y.h5", "--json")
+        assert result.exit_code == 0, result.output
+    result = call("convert", pack, "--to", "stack", "--out", tmp_path / "out")
+    assert result.stdout.split()[-1] == str(tmp_path / "out/b/y.h5")
+    assert call("show", pack / "a/x2.h5", "--out", tmp_path / "x.png").exit_code == 0
+    assert call("view", pack / "a/x2.h5", "--out", tmp_path / "x.html").exit_code == 0
 
 
 def test_a_directory_of_numbered_images_is_one_video(tree: Path) -> None:

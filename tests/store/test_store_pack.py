@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from tests.command_line import call
 
 @pytest.fixture
 def packed(write: Any, tmp_path: Path) -> Path:
-    stacks = {f"run/{name}.h5": write(f"s/run/{name}.h5", source=name) for name in "ab"}
+    stacks = {
+        f"run/{name}.h5": write(f"s/run/{name}.h5", source=name, compression="gzip")
+        for name in "ab"
+    }
     stacks["c.h5"] = write("s/c.h5", compression="gzip")
     write_pack(stacks, tmp_path / "all.h5")
     return tmp_path / "all.h5"
@@ -69,6 +73,47 @@ def test_the_verbs_pack_and_unpack(packed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out/run/a.h5").read_bytes() == (tmp_path / "s/run/a.h5").read_bytes()
 
 
+def test_a_pack_is_not_a_stack_and_keeps_its_kind_when_cut(packed: Path) -> None:
+    with pytest.raises(StackError, match=r"a pack of stacks.* such as .*all\.h5/c\.h5"):
+        open_stack(packed)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(StackError, match=r"a pack of stacks, damaged or truncated; pack it again"):
+        open_stack(packed)
+
+
+def test_a_damaged_stack_is_not_unpacked_and_the_others_are(packed: Path, tmp_path: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    offset, length = read_members(packed)["run/a.h5"]
+    data[offset + length // 2] ^= 1
+    packed.write_bytes(data)
+    result = call("unpack", packed, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "run/a.h5: damaged" in result.stderr
+    assert "1 of 3 stacks could not be unpacked" in result.stderr
+    found = [path.name for path in sorted((tmp_path / "out").rglob("*.h5"))]
+    assert found == ["c.h5", "b.h5"]
+    with pytest.raises(StackError, match="1 of 3"):
+        unpack(packed, tmp_path / "out")
+    checked = call("verify", packed, "--delete-damaged", "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["checked"]) == (1, 3)
+    assert "is a pack and is not deleted" in checked.stderr
+    assert packed.exists()
+
+
+def test_existing_files_and_equal_names_are_refused(packed: Path, tmp_path: Path) -> None:
+    before = packed.read_bytes()
+    assert "--overwrite" in call("pack", tmp_path / "s/run", "--out", packed).stderr
+    assert packed.read_bytes() == before
+    assert call("pack", tmp_path / "s", "--out", packed, "--overwrite").exit_code == 0
+    assert packed.read_bytes() == before
+    clash = call("pack", packed / "run", tmp_path / "s/run", "--out", tmp_path / "new.h5").stderr
+    assert "all.h5/run/a.h5 and " in clash
+    assert "s/run/a.h5: both would be a.h5" in clash
+    result = call("unpack", packed, "--out", tmp_path / "s")
+    assert "c.h5 and 2 more files exist" in result.stderr
+    assert call("unpack", packed, "--out", tmp_path / "s", "--overwrite").exit_code == 0
+
+
 def test_damaged_and_missing_files_give_one_line(packed: Path, tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no such stack in the pack"):
         open_stack(packed / "run/z.h5")
@@ -99,7 +144,7 @@ def test_verify_finds_each_changed_byte_of_a_pack(packed: Path) -> None:
     assert call("verify", packed).exit_code == 0
     content = packed.read_bytes()
     inside = [range(start, start + length) for start, length in read_members(packed).values()]
-    places = [*range(0, len(content), 997), 8, 40, len(content) - 1]
+    places = [*range(0, len(content), len(content) // 12), 8, 40, len(content) - 1]
     places += [next(k for k in range(len(content)) if not any(k in one for one in inside))]
     for place in places:
         damaged = bytearray(content)
