@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import queue
 from typing import Any
 
@@ -30,10 +31,15 @@ class DaskPool(Pool):
             check_scheduler(scheduler)
             how = {"address": scheduler}
         try:
+            if not scheduler:
+                # Needs /dev/shm, as Dask's workers do, which would log their tracebacks.
+                multiprocessing.Lock()
             self._client = distributed.Client(**how)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ExtractionError(f"cannot use the Dask cluster: {reason}") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise ExtractionError(
+                f"cannot use the Dask cluster: {reason}. Without one, use --backend processes"
+            ) from error
         self._tickets: dict[str, Any] = {}
         self._futures: dict[str, Any] = {}
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -24,9 +24,12 @@ class RayPool(Pool):
         local = {} if scheduler else {"num_cpus": self.options.workers}
         try:
             ray.init(address=scheduler, include_dashboard=False, log_to_driver=False, **local)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises nothing narrower where a node cannot start
+            ray.shutdown()
             reason = " ".join(str(error).split())
-            raise ExtractionError(f"cannot use the Ray cluster: {reason}") from error
+            raise ExtractionError(
+                f"cannot use the Ray cluster: {reason} Without one, use --backend processes"
+            ) from error
         self._task = ray.put(self.tasks[0])
         self._tickets: dict[Any, Any] = {}
 
