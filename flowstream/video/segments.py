@@ -11,6 +11,7 @@ from typing import IO, NamedTuple
 _SEGMENT = 0x18538067
 _CLUSTER, _TRACKS, _ENTRY = 0x1F43B675, 0x1654AE6B, 0xAE
 _TYPE, _CODEC, _PRIVATE = 0x83, 0x86, 0x63A2
+_PICTURE, _SIDES = 0xE0, (0xB0, 0xBA)
 _VIDEO = b"\x01"
 _MAGIC = b"\x1a\x45\xdf\xa3"
 _BLOCK = 4 << 20
@@ -98,7 +99,7 @@ def _children(file: IO[bytes], parent: _Element, end: int) -> Iterator[_Element]
 
 
 def _codings(file: IO[bytes], segment: _Element, size: int) -> list[bytes]:
-    """Return the names and configurations of the decoders of the video tracks."""
+    """Return names and configurations of the decoders of the video tracks, and picture sizes."""
     for element in _children(file, segment, size):
         if element.kind == _CLUSTER:
             break
@@ -108,13 +109,21 @@ def _codings(file: IO[bytes], segment: _Element, size: int) -> list[bytes]:
         for entry in _children(file, element, size):
             fields = {field.kind: _content(file, field) for field in _children(file, entry, size)}
             if entry.kind == _ENTRY and fields.get(_TYPE) == _VIDEO:
-                found.append(fields.get(_CODEC, b"") + b" " + fields.get(_PRIVATE, b""))
+                known = (fields.get(kind, b"") for kind in (_CODEC, _PRIVATE, _PICTURE))
+                found.append(b" ".join(known))
         return found
     return []
 
 
 def _content(file: IO[bytes], element: _Element) -> bytes:
-    if element.stop is None or element.kind not in (_TYPE, _CODEC, _PRIVATE):
+    if element.kind == _PICTURE:
+        sides = [side for side in _children(file, element, element.start) if side.kind in _SIDES]
+        return b"x".join(_bytes(file, side) for side in sides)
+    return _bytes(file, element) if element.kind in (_TYPE, _CODEC, _PRIVATE) else b""
+
+
+def _bytes(file: IO[bytes], element: _Element) -> bytes:
+    if element.stop is None:
         return b""
     file.seek(element.start)
     return file.read(element.stop - element.start)

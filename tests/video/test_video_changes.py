@@ -12,6 +12,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from flowstream.errors import DamagedVideoError, VideoError
+from flowstream.synthetic import write_video
 from flowstream.video import Sampling, open_video, read_frames
 
 from .conftest import numbered
@@ -61,6 +62,20 @@ def test_a_change_of_coding_is_read_or_refused(
         numbers(path)
     assert "\n" not in str(caught.value)
     assert numbers(path, allow_truncated=True, max_corrupt=99)
+
+
+def test_matroska_segments_of_other_sizes_are_refused(tmp_path: Path, numbers: Numbers) -> None:
+    images = [np.full((side, 64), 40 * side % 251, np.uint8) for side in (32, 48)]
+    parts = [
+        write_video(tmp_path / f"{k}.mkv", [image] * 6, codec="ffv1").read_bytes()
+        for k, image in enumerate(images)
+    ]
+    path = tmp_path / "both.mkv"
+    path.write_bytes(parts[0] + parts[1])
+    with pytest.raises(DamagedVideoError, match="another coding in a second segment"):
+        numbers(path)
+    path.write_bytes(parts[0] + parts[0])
+    assert len(numbers(path)) == 12
 
 
 def test_a_change_in_the_middle_of_a_raw_stream_is_found(film: Film, numbers: Numbers) -> None:
@@ -141,7 +156,7 @@ def test_a_track_with_two_descriptions_is_read_whole_or_refused(
 
 def test_the_trailer_of_a_filmstrip_is_no_damage(film: Film, numbers: Numbers) -> None:
     path = film("film.flm", 12, codec="rawvideo", pixel_format="rgba")
-    assert numbers(path) == list(range(12))
+    assert len(numbers(path)) == 12
 
 
 def test_a_header_with_a_size_beyond_all_memory_is_one_clear_line(tmp_path: Path) -> None:
