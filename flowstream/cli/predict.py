@@ -64,8 +64,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 @click.option("--every", type=Duration(), metavar="TIME", help="Also predict over time: 1s, 500ms.")
 @click.option(
     "--stacks",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Directory for the stacks; existing ones are used.  [default: a temporary directory]",
+    type=click.Path(path_type=Path),
+    help="Directory for the stacks, or a pack; existing ones are used.  "
+    "[default: a temporary directory]",
 )
 @click.option(
     "--film",

@@ -18,6 +18,7 @@ from flowstream.dataset.tv_flow import Flow
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, SplitError
 from flowstream.recipe import build
+from flowstream.store.pack import find_members, is_pack
 
 Item = tuple[dict[str, torch.Tensor], int]
 
@@ -36,7 +37,7 @@ class StackDataset(Dataset[Item]):
     Parameters
     ----------
     source : Split, sequence of Sample, or path
-        Videos; a path is a directory of stacks `class/video.h5`.
+        Videos; a path is a directory or a pack of stacks `class/video.h5`.
     part : "train", "validation" or "test"
         Part of a Split; ignored otherwise.
     inputs : iterable of str, or mapping from str to options
@@ -152,6 +153,13 @@ def to_clip(frames: torch.Tensor) -> torch.Tensor:
     return frames.transpose(-4, -3).contiguous()
 
 
+def _list_stacks(root: Path) -> list[Path]:
+    """Return the stacks `class/video.h5` of a directory or a pack."""
+    if is_pack(root):
+        return [path for path in find_members(root) if path.parent.parent == root]
+    return sorted(root.glob("*/*.h5"))
+
+
 def _find_samples(
     source: Split | Sequence[Sample] | str | Path, part: str
 ) -> tuple[Sequence[Sample], tuple[str, ...]]:
@@ -162,7 +170,7 @@ def _find_samples(
         return getattr(source, part), source.classes
     if isinstance(source, str | Path):
         root = Path(source)
-        stacks = sorted(root.glob("*/*.h5"))
+        stacks = _list_stacks(root)
         if not stacks:
             raise SplitError(f"{root}: no stacks CLASS/VIDEO.h5; extract the videos into it first")
         classes = tuple(sorted({path.parent.name for path in stacks}))

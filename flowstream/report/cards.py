@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flowstream.disk import whole_file
 from flowstream.errors import StackError
 from flowstream.scores import Scores
+from flowstream.store.pack import file_of, has_stack
 from flowstream.view.clip import open_clip
 from flowstream.view.index import draw_thumbnail
 from flowstream.view.markup import Markup, breakable, element
@@ -141,7 +142,7 @@ def make_cards(
 def _make_card(video: str, text: str, source: CardSource) -> Card:
     """Return a video with its thumbnail, and write its page unless it is newer than the stack."""
     stack = source.stacks / f"{video}.h5"
-    if not stack.is_file():
+    if not has_stack(stack):
         return Card(video, text, "", "")
     href = f"clips/{re.sub(r'[^A-Za-z0-9_.-]+', '_', video)}.html"
     page = None if source.out is None else source.out / href
@@ -164,7 +165,7 @@ def _draw_pictures(stack: Path, page: Path | None, *, name: str, back: str) -> s
 
 
 def _is_newer(page: Path, stack: Path) -> bool:
-    return page.is_file() and page.stat().st_mtime > stack.stat().st_mtime
+    return page.is_file() and page.stat().st_mtime > file_of(stack).stat().st_mtime
 
 
 def draw_cards(cards: Cards, first: str, *, run: str = "") -> Markup:

@@ -22,7 +22,7 @@ from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
-    from flowstream.extract import Job
+    from flowstream.extract import ExtractRecipe, Job
     from flowstream.types import Size
 
 
@@ -51,11 +51,18 @@ def check_videos(recipe: Recipe) -> Split:
     RecipeError
         If the stacks will not contain an input of a stream.
     ExtractionError
-        If the sources cannot be read, or their videos would give fields of several sizes.
+        If the sources cannot be read, or their videos would give fields of several sizes; if the
+        stacks are in a pack that has none of a video.
     """
     from flowstream.dataset import read_split
     from flowstream.extract import plan
+    from flowstream.store import is_pack
 
+    if is_pack(recipe.stack_directory):
+        check_pack(recipe.extract, recipe.stack_directory)
+        split = read_split(recipe.split, recipe.stack_directory)
+        check_split(split, where=str(recipe.stack_directory))
+        return split
     _check_inputs(recipe)
     jobs = plan(recipe.extract.sources, recipe.stack_directory)
     by_name = {
@@ -71,6 +78,26 @@ def check_videos(recipe: Recipe) -> Split:
         used = {one.path for one in (*split.train, *split.validation, *split.test)}
         _check_sizes(recipe, [job for job in jobs if job.output in used])
     return split
+
+
+def check_pack(recipe: ExtractRecipe, pack: Path) -> None:
+    """Raise `ExtractionError` if videos have no stack in a pack, because none can be added to it.
+
+    Sources that do not exist here are not compared: a pack is often used without its videos.
+    """
+    from flowstream.dataset.names import VideoNames
+    from flowstream.extract import plan
+
+    members = VideoNames(pack)
+    sources = [source for source in recipe.sources if source.exists()]
+    names = [job.output.relative_to(pack).with_suffix("").as_posix() for job in plan(sources, pack)]
+    missing = [name for name in names if members.find(name) is None]
+    if missing:
+        raise ExtractionError(
+            f"{pack}: {len(missing)} of {len(names)} videos have no stack in this pack "
+            f"({_shorten(missing, 3)}). Pack them too, or train without them: "
+            "flowstream train --no-extract"
+        )
 
 
 def check_checkpoint_space(recipe: Recipe, classes: int, *, runs: int = 1) -> int:

@@ -240,7 +240,7 @@ def predict_videos(
     predictor : Predictor
     sources : paths of videos or directories
     stacks : Path
-        Directory for their stacks; existing stacks are used.
+        Directory for their stacks; existing stacks are used. Nothing is extracted into a pack.
     every : float, optional
         Seconds between the moments of the probabilities over time.
     jobs : int, optional
@@ -256,13 +256,21 @@ def predict_videos(
     """
     from flowstream.extract import RunOptions, extract, plan
     from flowstream.progress import Progress
+    from flowstream.store import is_pack
+    from flowstream.store.pack import has_stack
 
     planned = plan(sources, stacks)
-    options = RunOptions(workers=jobs, progress=progress)
-    summary = extract(planned, predictor.settings(), stacks, options=options)
-    failures = [f"{outcome.source}: {outcome.error}" for outcome in summary.failed]
+    ready = [job for job in planned if has_stack(job.output)]
+    if is_pack(stacks):
+        found = {job.output for job in ready}
+        missing = [job.source for job in planned if job.output not in found]
+        failures = [f"{source}: no stack in the pack {stacks}" for source in missing]
+    else:
+        options = RunOptions(workers=jobs, progress=progress)
+        summary = extract(planned, predictor.settings(), stacks, options=options)
+        failures = [f"{outcome.source}: {outcome.error}" for outcome in summary.failed]
+        ready = [job for job in planned if job.output.exists()]
     predictions = []
-    ready = [job for job in planned if job.output.exists()]
     with Progress(len(ready), title="predict", unit="video", enabled=progress, keep=False) as bar:
         for job in ready:
             try:

@@ -42,7 +42,8 @@ class DatasetRecipe:
     extract : ExtractRecipe
     split : SplitRecipe
     stacks : Path or None
-        Directory of the stacks; None is `out/stacks`. Several experiments may share one.
+        Directory of the stacks, or a pack of them, into which nothing is extracted; None is
+        `out/stacks`. Several experiments may share one.
     device : str
         Device of the networks: auto, cpu, cuda, cuda:1, mps.
     """

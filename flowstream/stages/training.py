@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
-from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos, share_disk
+from flowstream.stages.checks import (
+    check_checkpoint_space,
+    check_pack,
+    check_split,
+    check_videos,
+    share_disk,
+)
 from flowstream.stages.differences import list_differences
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
@@ -92,13 +98,19 @@ def extract_flow(
 ) -> Summary:
     """Extract the stacks of a recipe's videos into a directory, and leave `reserve` bytes free.
 
+    If `directory` is a pack, nothing is extracted.
+
     Raises
     ------
     ExtractionError
-        If a video failed; all other videos are extracted.
+        If a video failed; all other videos are extracted. If a video has no stack in the pack.
     """
-    from flowstream.extract import RunOptions, extract, plan
+    from flowstream.extract import RunOptions, Summary, extract, plan
+    from flowstream.store import is_pack
 
+    if is_pack(directory):
+        check_pack(recipe, directory)
+        return Summary((), (), (), seconds=0.0)
     summary = extract(
         plan(recipe.sources, directory),
         recipe.settings(),

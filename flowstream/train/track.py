@@ -16,6 +16,7 @@ import flowstream
 from flowstream.dataset.split import Split
 from flowstream.disk import whole_file
 from flowstream.store import FlowSpec
+from flowstream.store.pack import count_bytes
 from flowstream.train.recipe import StreamRecipe
 
 RECORD = "run.json"
@@ -45,8 +46,7 @@ def compute_data_fingerprint(split: Split) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (split.train, split.validation, split.test):
         for sample in part:
-            size = sample.path.stat().st_size if sample.path.exists() else 0
-            line = f"{sample.video}\0{sample.label}\0{size}\n"
+            line = f"{sample.video}\0{sample.label}\0{count_bytes(sample.path)}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
         digest.update(b"\n")
     return digest.hexdigest()

@@ -18,6 +18,7 @@ import flowstream
 from flowstream.dataset.split import Sample, Split
 from flowstream.dataset.torch_dataset import StackDataset, to_clip
 from flowstream.errors import ParameterError, RecipeError, SplitError, UnknownNameError
+from flowstream.store import write_pack
 
 Stacks = Callable[..., tuple[Sample, ...]]
 
@@ -115,6 +116,13 @@ def test_a_split_a_list_and_a_directory_are_sources(stacks: Stacks, tmp_path: Pa
     tree = StackDataset(tmp_path / "tree", length=4)
     assert tree.classes == ("run", "walk")
     assert tree.labels == [0, 1]
+    pack = tmp_path / "pk.h5"
+    write_pack({f"{one.video}.h5": one.path for one in tree.samples}, pack)
+    packed = StackDataset(pack, length=4)
+    assert (packed.classes, packed.labels) == (tree.classes, tree.labels)
+    assert [one.video for one in packed.samples] == [one.video for one in tree.samples]
+    assert packed.samples[0].path == pack / "run/clip.h5"
+    assert same(packed[1], tree[1])
 
 
 def test_invalid_values_are_refused(stacks: Stacks, tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from flowstream.dataset import read_split
+from flowstream.dataset.names import VideoNames
 from flowstream.errors import ExtractionError, RecipeError, SplitError
 from flowstream.recipe import build
 from flowstream.scores import read_scores
-from flowstream.stages import Recipe, extract_flow, train_streams
+from flowstream.stages import Recipe, extract_flow, run_stages, train_streams
+from flowstream.stages.evaluation import evaluate_run
+from flowstream.store import write_pack
+from flowstream.train.track import compute_data_fingerprint
 from tests.stages.two_hues import write_tiny_set
 
 SMALL = {"backbone": "small_cnn", "pretrained": False}
@@ -147,3 +152,23 @@ def test_an_unknown_parameter_of_the_method_is_refused_with_the_nearest(tmp_path
     recipe = build(Recipe, described(tmp_path, extract=extract), where="test")
     with pytest.raises(RecipeError, match="Did you mean 'preset'"):
         recipe.extract.settings()
+
+
+def test_a_pack_replaces_the_directory_of_stacks(folder: Path, tmp_path: Path) -> None:
+    trained = build(Recipe, described(folder), where="test")
+    names = VideoNames(trained.stack_directory)
+    stacks = {f"{name}.h5": names[name] for name in names}
+    write_pack(stacks, tmp_path / "pk.h5")
+    changes = {"out": str(tmp_path / "run"), "stacks": str(tmp_path / "pk.h5")}
+    recipe = build(Recipe, described(folder, **changes), where="test")
+    recipe = replace(recipe, streams={"spatial": recipe.streams["spatial"]})
+    result = run_stages(recipe, progress=False)
+    assert "cannot be read" not in result.report.read_text(encoding="utf-8")
+    splits = [read_split(one.split, one.stack_directory) for one in (trained, recipe)]
+    assert compute_data_fingerprint(splits[0]) == compute_data_fingerprint(splits[1])
+    scores = evaluate_run(recipe, progress=False).scores["spatial"]
+    assert (scores.scores == result.scores["spatial"].scores).all()
+    lost = stacks.popitem()[0].removesuffix(".h5")
+    write_pack(stacks, tmp_path / "pk.h5")
+    with pytest.raises(ExtractionError, match=rf"1 of 16 videos have no stack .*{lost}.*--no-ext"):
+        run_stages(recipe, progress=False)
