@@ -64,7 +64,7 @@ def test_a_change_of_coding_is_read_or_refused(
     assert numbers(path, allow_truncated=True, max_corrupt=99)
 
 
-def test_matroska_segments_of_other_sizes_are_refused(tmp_path: Path, numbers: Numbers) -> None:
+def test_matroska_segments_of_other_sizes_are_refused(tmp_path: Path) -> None:
     images = [np.full((side, 64), 40 * side % 251, np.uint8) for side in (32, 48)]
     parts = [
         write_video(tmp_path / f"{k}.mkv", [image] * 6, codec="ffv1").read_bytes()
@@ -73,9 +73,9 @@ def test_matroska_segments_of_other_sizes_are_refused(tmp_path: Path, numbers: N
     path = tmp_path / "both.mkv"
     path.write_bytes(parts[0] + parts[1])
     with pytest.raises(DamagedVideoError, match="another coding in a second segment"):
-        numbers(path)
+        list(read_frames(path))
     path.write_bytes(parts[0] + parts[0])
-    assert len(numbers(path)) == 12
+    assert len(list(read_frames(path))) == 12
 
 
 def test_a_change_in_the_middle_of_a_raw_stream_is_found(film: Film, numbers: Numbers) -> None:
