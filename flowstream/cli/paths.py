@@ -45,7 +45,7 @@ def find_stacks(paths: Iterable[str | Path]) -> list[Path]:
     ParameterError
         If a directory contains no stack.
     """
-    return _find(paths, _members, _walk_stacks, kind="stacks (*.h5)")
+    return _find(paths, members, _walk_stacks, kind="stacks (*.h5)")
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
@@ -61,7 +61,7 @@ def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
 
     If a directory contains stacks, only the stacks are returned.
     """
-    return _find(paths, _members, _walk_inputs, kind="stacks, videos or flow files")
+    return _find(paths, members, _walk_inputs, kind="stacks, videos or flow files")
 
 
 def is_stack(path: Path) -> bool:
@@ -122,7 +122,7 @@ def _find(
     kind: str,
 ) -> list[Path]:
     found: list[Path] = []
-    for path in _expand(paths):
+    for path in expand(paths):
         if not path.is_dir():
             found += of_file(path)
             continue
@@ -133,8 +133,14 @@ def _find(
     return list(dict.fromkeys(found))
 
 
-def _expand(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """Yield each existing path, and the matches of each pattern."""
+def expand(paths: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield each existing path, and the matches of each pattern.
+
+    Raises
+    ------
+    click.UsageError
+        If a path does not exist or a pattern matches nothing.
+    """
     for path in map(Path, paths):
         if os.path.lexists(path) or _is_in_pack(path):
             yield path
@@ -183,7 +189,7 @@ def _is_in_pack(path: Path) -> bool:
     raise ParameterError(f"{path}: no such stack in the pack {pack}.{hint}")
 
 
-def _members(path: Path) -> list[Path]:
+def members(path: Path) -> list[Path]:
     """Return the stacks in a pack in natural order; any other file is returned itself."""
     from flowstream.store.pack import find_members
 
@@ -195,7 +201,7 @@ def _members(path: Path) -> list[Path]:
 
 def _walk_stacks(directory: Path) -> Iterator[Path]:
     for path in _walk(directory, _is_stack_name):
-        yield from _members(path)
+        yield from members(path)
 
 
 def _walk_videos(directory: Path) -> Iterator[Path]:
@@ -207,6 +213,13 @@ def _walk_inputs(directory: Path) -> Iterator[Path]:
     yield from list(_walk_stacks(directory)) or _walk(
         directory, lambda file: _is_video(file) or file.suffix.lower() in _FLOW_SUFFIXES
     )
+
+
+def fixed_part(pattern: Path) -> Path:
+    """Return the directories before the first part of a pattern that has a wildcard."""
+    parts = pattern.parts[:-1]
+    fixed = next((k for k, part in enumerate(parts) if _is_pattern(part)), len(parts))
+    return Path(*parts[:fixed])
 
 
 def _is_pattern(text: str) -> bool:

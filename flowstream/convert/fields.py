@@ -19,6 +19,10 @@ class FlowFiles(Format):
     pattern: ClassVar[str]
     """Name of a file, with the number of the field as `{}`."""
 
+    def file_names(self, stack: Stack) -> list[str]:
+        """Return the names of the files of a stack."""
+        return [self.pattern.format(k) for k in range(stack.num_fields)]
+
     def write(self, stack: Stack, target: Path) -> None:
         """Write a file for each field, numbered from 0."""
         for k, vectors in enumerate(stack.fields()):
@@ -31,6 +35,7 @@ class Flo(FlowFiles):
 
     name: ClassVar[str] = "flo"
     pattern: ClassVar[str] = "{:05d}.flo"
+    file_pattern: ClassVar[str] = r"\d{5,}\.flo"
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,4 @@ class Kitti(FlowFiles):
 
     name: ClassVar[str] = "kitti"
     pattern: ClassVar[str] = "{:06d}_10.png"
+    file_pattern: ClassVar[str] = r"\d{6,}_10\.png"

@@ -19,6 +19,15 @@ class Npy(Format):
     name: ClassVar[str] = "npy"
     suffix: ClassVar[str] = ".npy"
 
+    def find_difference(self, stack: Stack, target: Path) -> str:
+        """Return how an existing array differs in shape."""
+        try:
+            shape = np.load(target, mmap_mode="r").shape
+        except ValueError:
+            return "is no array"
+        expected = (stack.num_fields, 2, *stack.size)
+        return "" if shape == expected else f"has shape {shape}, expected {expected}"
+
     def write(self, stack: Stack, target: Path) -> None:
         """Write the array."""
         shape = (stack.num_fields, 2, *stack.size)

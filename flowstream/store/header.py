@@ -78,7 +78,8 @@ class Header:
     stream: int = field(metadata=_about("index of the video stream in its container"), default=0)
     compression: str = field(metadata=_about("name of the compression"), default="lz4hc")
     jpeg_quality: int = field(
-        metadata=_about("quality of the stored images; 0 if there are none"), default=0
+        metadata=_about("quality of the stored images; 0 if there are none or it is unknown"),
+        default=0,
     )
     stabiliser: Mapping[str, Any] | None = field(
         metadata=_about(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -10,6 +13,7 @@ from flowstream.types import Images, Size
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _START_OF_SCAN = 0xDA
+_TABLES = 0xDB
 # SOF0 to SOF15 without DHT, JPG and DAC, whose markers are in the same range
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -66,14 +70,49 @@ def jpeg_size(encoded: bytes) -> Size:
     StackError
         If the bytes are not a complete JPEG image.
     """
-    if encoded.startswith(_START) and encoded.endswith(_END):
-        at = 2
-        while at + 9 <= len(encoded) and encoded[at] == 0xFF:
-            marker = encoded[at + 1]
-            if marker in _START_OF_FRAME:
-                rows, columns = encoded[at + 5 : at + 7], encoded[at + 7 : at + 9]
-                return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
-            if marker == _START_OF_SCAN:
-                break
-            at += 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
+    for marker, segment in _segments(encoded):
+        if marker in _START_OF_FRAME and len(segment) >= 5:
+            return int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
     raise StackError(f"{len(encoded)} bytes are not a complete JPEG image")
+
+
+def jpeg_quality(encoded: bytes) -> int:
+    """Return the quality that libjpeg wrote JPEG bytes with; 0 if it cannot be known.
+
+    The file holds no quality, but the table of luminance, which libjpeg derives from the quality.
+    Other encoders have tables of their own.
+    """
+    return _qualities().get(_luminance(encoded), 0)
+
+
+@cache
+def _qualities() -> dict[bytes, int]:
+    """Return the qualities of OpenCV, which uses libjpeg, by their table of luminance."""
+    grey = np.zeros((8, 8), np.uint8)
+    found: dict[bytes, int] = {}
+    for quality in range(1, 101):
+        _, encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        found[_luminance(encoded.tobytes())] = quality
+    return found
+
+
+def _luminance(encoded: bytes) -> bytes:
+    """Return the 8-bit quantisation table 0; empty if there is none."""
+    for marker, segment in _segments(encoded):
+        if marker == _TABLES:
+            # 65 bytes each: precision and number of the table, and 64 values (T.81, B.2.4.1)
+            for at in range(0, len(segment) - 64, 65):
+                if segment[at] == 0:
+                    return segment[at + 1 : at + 65]
+    return b""
+
+
+def _segments(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and content of the segments before the pixels of complete JPEG bytes."""
+    if not (encoded.startswith(_START) and encoded.endswith(_END)):
+        return
+    at = 2
+    while at + 4 <= len(encoded) and encoded[at] == 0xFF and encoded[at + 1] != _START_OF_SCAN:
+        length = int.from_bytes(encoded[at + 2 : at + 4], "big")
+        yield encoded[at + 1], encoded[at + 4 : at + 2 + length]
+        at += 2 + length

@@ -14,7 +14,8 @@ import pytest
 from flowstream.codec.centred8 import Centred8
 from flowstream.codec.linear8 import Linear8
 from flowstream.convert import FORMATS
-from flowstream.convert.rawframes import RawFrames, read_raw_frames
+from flowstream.convert.raw_import import read_raw_frames
+from flowstream.convert.rawframes import RawFrames
 from flowstream.errors import ConversionError, ParameterError, RecipeError
 from flowstream.flow.files import read_flow
 from flowstream.store import Header, create_stack, encode_jpeg, open_stack, verify_stack
@@ -195,14 +196,24 @@ def test_a_stack_gets_another_compression_or_codec(stacks: Path, tmp_path: Path)
 
 def test_a_failed_conversion_gives_one_line(stacks: Path, tmp_path: Path) -> None:
     run(stacks, "--to", "rawframes", "--out", tmp_path / "f")
+    for name in ("a.h5", "odd/1.flo", "uv/u/v_1/frame1.jpg", "uv/v/v_1/frame1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     cases: list[tuple[list[str | Path], int, str]] = [
-        ([stacks, "--to", "rawframes", "--out", tmp_path / "f"], 1, "exists"),
         (
             [tmp_path / "f", "--to", "npy", "--out", tmp_path / "g", "--bound", "20"],
             1,
             "--to stack",
         ),
         ([tmp_path / "f", "--to", "stack", "--out", tmp_path / "g"], 2, "--bound"),
+        ([tmp_path / "f", "--to", "stack", "-o", tmp_path / "g", "--bound", "-3"], 2, "--bound"),
+        ([stacks, "--to", "npy", "--out", tmp_path / "g", "--bound", "20"], 2, "no effect"),
+        ([stacks, "--to", "stack", "--out", tmp_path / "g", "--set", "bound=9"], 1, "codec"),
+        ([stacks, "--to", "stack", "--out", stacks], 1, "would replace an input"),
+        ([stacks / "run", "--to", "stack", "-o", stacks / "run"], 1, "would replace an input"),
+        ([stacks / "walk/a.h5", tmp_path / "a.h5", "--to", "npy", "-o", "g"], 1, "output of both"),
+        ([tmp_path / "odd", "--to", "npy", "--out", tmp_path / "g"], 1, "found 1 .flo"),
+        ([tmp_path / "uv", "--to", "npy", "--out", tmp_path / "g"], 1, "rename their images"),
         ([stacks, "--to", "rawframe", "--out", tmp_path / "g"], 2, "Did you mean 'rawframes'"),
         ([stacks, "--to", "npy", "--out", tmp_path / "g", "--set", "x=1"], 1, "unknown key"),
     ]
