@@ -106,7 +106,8 @@ class StatisticsClassifier(VectorClassifier):
     def _summarise(self, clips: Tensor) -> Tensor:
         images = fold(clips)  # (N·T, C, H, W)
         # an exported program would have the number of these parts for all batches
-        exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        exporting = torch.compiler.is_compiling() or tracing
         if self.frozen and images.device.type == "cpu" and not exporting:
             images = images.contiguous(memory_format=torch.channels_last)
             parts = torch.split(images, _AT_ONCE)
