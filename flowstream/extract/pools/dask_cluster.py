@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import queue
 from typing import Any
@@ -26,6 +27,7 @@ class DaskPool(Pool):
             "n_workers": self.options.workers,
             "threads_per_worker": 1,
             "dashboard_address": None,
+            "silence_logs": logging.CRITICAL,  # an error is raised as well
         }
         if scheduler:
             check_scheduler(scheduler)
@@ -36,7 +38,8 @@ class DaskPool(Pool):
                 multiprocessing.Lock()
             self._client = distributed.Client(**how)
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
+            causes = dict.fromkeys(map(str, (error, error.__cause__ or error)))
+            reason = ": ".join(" ".join(text.split()).rstrip(".") for text in causes)
             raise ExtractionError(
                 f"cannot use the Dask cluster: {reason}. Without one, use --backend processes"
             ) from error
