@@ -38,8 +38,11 @@ class DaskPool(Pool):
                 multiprocessing.Lock()
             self._client = distributed.Client(**how)
         except (OSError, ValueError, RuntimeError) as error:
-            causes = dict.fromkeys(map(str, (error, error.__cause__ or error)))
-            reason = ": ".join(" ".join(text.split()).rstrip(".") for text in causes)
+            first: BaseException = error
+            while (earlier := first.__cause__ or first.__context__) is not None:
+                first = earlier
+            texts = dict.fromkeys(str(one) for one in (error, first))
+            reason = ": ".join(" ".join(text.split()).rstrip(".") for text in texts)
             raise ExtractionError(
                 f"cannot use the Dask cluster: {reason}. Without one, use --backend processes"
             ) from error
