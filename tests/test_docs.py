@@ -29,7 +29,8 @@ SHORT = {
         "--set=streams.spatial.size=96x80",
         "--set=streams.spatial.frames=2",
         "--set=streams.temporal.size=96x80",
-        "--set=streams.temporal.frames=15",
+        "--set=streams.temporal.frames=30",
+        "--set=streams.temporal.run=30",
     ],
 }
 

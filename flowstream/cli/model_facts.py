@@ -20,7 +20,8 @@ def measure(name: str) -> dict[str, Any]:
     """Return size, cost, inputs and paper of a model with default options."""
     model = MODELS[name]()
     both = len(model.streams) > 1
-    clip = ClipShape(2 if both else 3, FRAMES, SIDE, SIDE)
+    frames = max(FRAMES, model.min_clip[0])
+    clip = ClipShape(2 if both else 3, frames, SIDE, SIDE)
     traced = describe(model, clip, CLASSES, receptive_field=False)
     return {
         "parameters": traced.parameters,

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import h5py
-import hdf5plugin  # noqa: F401  registers the filters
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,18 +42,3 @@ def test_any_bytes_give_the_length_or_an_error(name: str, data: bytes, length: i
     except StackError:
         return
     assert len(found) == length
-
-
-@compressions
-def test_hdf5_itself_reads_a_chunk(name: str) -> None:
-    kind = COMPRESSIONS[name]
-    values = np.tile(np.arange(64, dtype=np.uint8), (32, 1))
-    options: dict[str, Any] = {}
-    if kind.filter_id == 1:
-        options = {"compression": "gzip", "compression_opts": kind.filter_options[0]}
-    elif kind.filter_id:
-        options = {"compression": kind.filter_id, "compression_opts": kind.filter_options}
-    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
-        data = file.create_dataset("x", values.shape, "u1", chunks=values.shape, **options)
-        data.id.write_direct_chunk((0, 0), kind.compress(values.tobytes()))
-        assert np.array_equal(data[...], values)

@@ -99,8 +99,8 @@ def write_cases(videos: Path, stack: Path) -> dict[str, tuple[str, Write]]:
         "page": ("page.html", lambda path: run("view", stack, "-o", path)),
         "index": ("pages", lambda path: run("view", stack, videos / "a.mp4", "-o", path)),
         "picture": ("x.png", lambda path: run("show", stack, "-o", path)),
-        "pack": ("x.pack", lambda path: run("pack", stack.parent, "-o", path)),
-        "arrays": ("out", lambda path: run("convert", stack, "--to", "npy", "-o", path)),
+        "pack": ("x.pack", lambda path: run("pack", stack.parent, "-o", path, "--overwrite")),
+        "arrays": ("out", lambda path: run(*_CONVERT, stack, "-o", path)),
         "extraction": ("out", lambda path: run(*_EXTRACT, videos, "--out", path, "--overwrite")),
     }
 
@@ -113,6 +113,7 @@ def _write_report(path: Path) -> None:
 
 
 _EXTRACT = ("extract", "--method", "dis", "--backend", "sequential", "--quiet", "--force")
+_CONVERT = ("convert", "--to", "npy", "--overwrite")
 
 
 def main() -> None:
