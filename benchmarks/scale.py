@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,15 @@ def extract_one(directory: Path) -> tuple[Path, Path]:
     return video, directory / "one" / "one.h5"
 
 
+def link(original: Path, path: Path) -> None:
+    """Link a file; the original is copied where it has as many links as the file system allows."""
+    try:
+        os.link(original, path)
+    except OSError:
+        shutil.copy2(original, path)
+        os.replace(shutil.copy2(original, original.with_suffix(".new")), original)
+
+
 def nothing_to_do(directory: Path, share: float) -> None:
     """Run an extraction whose stacks are all there, and open all of them for two streams."""
     count = round(100_000 * share)
@@ -85,7 +95,7 @@ def nothing_to_do(directory: Path, share: float) -> None:
         output = out / f"{k % 100:02d}" / f"{k}.h5"
         for path, original in ((source, video), (output, stack)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(original, path)
+            link(original, path)
         outcomes.append((source, output))
     write_journal(out / "extract.jsonl", outcomes, settings=settings)
     with timed(f"nothing to do, {count:,} stacks", "60 s"):
