@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.dataset.split import Sample
+from flowstream.store.pack import file_of
 
 VIDEOS = "list of videos"
 """Name of the description's entry that differs between the files of two folds."""
@@ -25,7 +26,7 @@ def mark_samples(samples: Sequence[Sample]) -> NDArray[np.uint8]:
     """Return a mark (N, 16) of each video and its stack file, which changes with the file."""
     marks = np.zeros((len(samples), 16), np.uint8)
     for row, sample in enumerate(samples):
-        state = sample.path.stat()
+        state = file_of(sample.path).stat()
         text = f"{sample.video}\n{sample.path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
         digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16)
         marks[row] = np.frombuffer(digest.digest(), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ import torch
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError, ParameterError
 from flowstream.models.cnn_rnn import CNNRNN
+from flowstream.store.packing import write_pack
 from flowstream.train.checkpoint import Checkpoint, load_checkpoint
 from flowstream.train.fit import fit
+from flowstream.train.known_features import mark_samples
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.run import start_run
 
@@ -214,3 +217,14 @@ def test_features_of_frames_do_not_depend_on_how_flow_is_treated(
 ) -> None:
     start_run(rnn(), split, tmp_path, device=CPU)
     start_run(rnn(bound=5.0), split, tmp_path, device=CPU)
+
+
+def test_a_stack_in_a_pack_is_marked_by_the_state_of_the_pack(split: Split, tmp_path: Path) -> None:
+    pack = tmp_path / "stacks.pack.h5"
+    write_pack({f"a/{one.video}.h5": one.path for one in split.train}, pack)
+    inside = [replace(one, path=pack / f"a/{one.video}.h5") for one in split.train]
+    before = mark_samples(inside)
+    assert len(np.unique(before, axis=0)) == len(inside)
+    assert np.array_equal(before, mark_samples(inside))
+    os.utime(pack, ns=(1, 1))
+    assert not (before == mark_samples(inside)).all(axis=1).any()
