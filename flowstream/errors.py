@@ -8,7 +8,7 @@ and exits with code 1; any other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class FlowstreamError(Exception):
@@ -77,6 +77,13 @@ class CheckpointError(FlowstreamError, ValueError):
 
 class ScoresError(FlowstreamError, ValueError):
     """Score files that cannot be read, or do not match."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the one that it was raised from or during, and so on to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from itertools import chain, islice
 import cv2
 import numpy as np
 
-from flowstream.errors import FlowstreamError, VideoError
+from flowstream.errors import FlowstreamError, VideoError, causes
 from flowstream.extract.directory import make_directory
 from flowstream.extract.estimates import estimate_windows
 from flowstream.extract.jobs import Job
@@ -184,12 +184,11 @@ def _timed(outcome: Outcome, start: float) -> Outcome:
     return replace(outcome, seconds=round(time.perf_counter() - start, 3))
 
 
-def _disk_error(error: BaseException | None) -> str:
+def _disk_error(error: BaseException) -> str:
     """Return the reason if an error means that nothing more can be written."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-            return str(error.strerror)
-        error = error.__cause__ or error.__context__
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+            return str(cause.strerror)
     return ""
 
 

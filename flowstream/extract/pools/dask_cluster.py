@@ -9,7 +9,7 @@ from typing import Any
 
 import distributed as _distributed
 
-from flowstream.errors import ExtractionError
+from flowstream.errors import ExtractionError, causes
 from flowstream.extract.pools.pool import Pool, Reply, Task, check_scheduler
 
 distributed: Any = _distributed
@@ -38,9 +38,7 @@ class DaskPool(Pool):
                 multiprocessing.Lock()
             self._client = distributed.Client(**how)
         except (OSError, ValueError, RuntimeError) as error:
-            first: BaseException = error
-            while (earlier := first.__cause__ or first.__context__) is not None:
-                first = earlier
+            *_, first = causes(error)
             texts = dict.fromkeys(str(one) for one in (error, first))
             reason = ": ".join(" ".join(text.split()).rstrip(".") for text in texts)
             raise ExtractionError(
