@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flowstream.cli.options import Directory, GroupedCommand
-from flowstream.cli.paths import find_stacks, name_below, paths_argument
+from flowstream.cli.paths import find_stacks, is_same_file, name_below, paths_argument
 from flowstream.errors import StackError
 from flowstream.escapes import escape_controls
 
@@ -33,12 +33,11 @@ def pack(paths: tuple[Path, ...], out: Path, overwrite: bool) -> None:
     or pack. Every verb accepts PACK as a directory of stacks, and PACK/NAME.h5 as a stack.
     """
     from flowstream.store import write_pack
-    from flowstream.store.pack import file_of
 
     stacks: dict[str, Path] = {}
     for path in paths:
         for stack in find_stacks([path]):
-            if out.exists() and out.samefile(file_of(stack)):
+            if is_same_file(out, stack):
                 continue  # an older pack in one of the directories
             name = name_below(stack, path).as_posix()
             if stacks.get(name, stack) != stack:

@@ -15,7 +15,7 @@ from flowstream.convert.sources import Source
 from flowstream.convert.stack import StackFormat, describe_difference
 from flowstream.errors import ConversionError, FlowstreamError, ParameterError
 from flowstream.ranges import check_between
-from flowstream.store import Stack, open_stack
+from flowstream.store import open_stack
 from flowstream.store.pack import file_of
 
 _MOST_FPS = 100_000.0
@@ -155,8 +155,8 @@ class Conversion:
         """Convert a stack, or keep its output."""
         target = self._target(source)
         with open_stack(source.path) as stack:
-            if self._is_current(source, target) and self._is_same(stack, target):
-                outcome.kept.append(target)
+            if self._is_current(source, target):
+                _keep(target, self.form.find_difference(stack, target), outcome)
             else:
                 self.form.convert(stack, self.out / self._name(source), overwrite=True)
                 outcome.written.append(target)
@@ -172,15 +172,6 @@ class Conversion:
             raise ConversionError(f"{target}: exists, but is not a {kind}; remove it")
         return target.stat().st_mtime_ns >= file_of(source.path).stat().st_mtime_ns
 
-    def _is_same(self, stack: Stack, target: Path) -> bool:
-        """Return True; raise `ConversionError` if an output is from other settings."""
-        difference = self.form.find_difference(stack, target)
-        if difference:
-            raise ConversionError(
-                f"{target}: exists, but {difference}; use --overwrite or another --out"
-            )
-        return True
-
     def _import(
         self, source: Source, *, outcome: Outcome, say: Callable[[str], None]
     ) -> list[Listed]:
@@ -194,11 +185,7 @@ class Conversion:
                 difference = describe_difference(
                     found, codec=Linear8(reading.bound), fps=reading.fps, compression=compression
                 )
-            if difference:
-                raise ConversionError(
-                    f"{target}: exists, but {difference}; use --overwrite or another --out"
-                )
-            outcome.kept.append(target)
+            _keep(target, difference, outcome)
             return []
         note = read_raw_frames(
             source.path, target, bound=reading.bound, fps=reading.fps, compression=compression
@@ -207,3 +194,12 @@ class Conversion:
         if note:
             say(f"note: {note}")
         return []
+
+
+def _keep(target: Path, difference: str, outcome: Outcome) -> None:
+    """Count a complete output; raise `ConversionError` if it is from other settings."""
+    if difference:
+        raise ConversionError(
+            f"{target}: exists, but {difference}; use --overwrite or another --out"
+        )
+    outcome.kept.append(target)
