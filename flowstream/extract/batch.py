@@ -160,13 +160,14 @@ class _Batch:
 
     def _count_other_settings(self) -> int:
         """Count the stacks of other videos that were made with other settings."""
-        own = {relative_output(job.output, self.out) for job in self.jobs}
-        return sum(
-            record["status"] != "failed"
-            and record.get("settings", self.digest) != self.digest
-            and output not in own
+        others = {
+            output
             for output, record in self.latest.items()
-        )
+            if record["status"] != "failed" and record.get("settings", self.digest) != self.digest
+        }
+        if not others:
+            return 0
+        return len(others - {relative_output(job.output, self.out) for job in self.jobs})
 
     def _forecast(self, jobs: Sequence[Job], expected: Estimate) -> Forecast | None:
         """Return a forecast; None if no trial succeeds, whose reason the run will show."""
