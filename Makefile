@@ -57,6 +57,7 @@ $(VENV)/.python:
 
 $(VENV)/.all: $(VENV)/.python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	$(BIN)/python -m compileall -q flowstream  # commands start faster, where Python may not do this itself
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from flowstream.dataset.clip import Clip
 from flowstream.dataset.inputs import ClipInput
+from flowstream.dataset.sharing import closed_stack
 from flowstream.dataset.split import Sample
 from flowstream.dataset.transforms import Step, apply
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, SplitError, StackError
-from flowstream.store import FlowSpec, Stack, open_stack
+from flowstream.store import FlowSpec, Stack
 
 # Purposes of an item's two random streams: one draws moments, one transforms.
 _MOMENT, _TRANSFORM = 0, 1
@@ -40,7 +41,8 @@ class StackClips:
 
     All inputs of an item have the same moments, crops and flips. An item depends only on the seed,
     the epoch and the index, not on the number of workers or on other items. Each stack is opened
-    once at the start to check it, and again for each item. No file stays open, so the dataset can
+    at the start to check it, and again for each item; in a block of `share_stacks`, the datasets of
+    a run check each stack once. No file stays open, so the dataset can
     be sent to forked and spawned workers.
 
     Parameters
@@ -154,14 +156,14 @@ class StackClips:
         return values
 
     def _open_all(self) -> Iterator[Stack]:
-        """Yield the stacks of the samples, each compared with the first, and close them again."""
+        """Yield the stacks of the samples, closed, each compared with the first."""
         if not self.samples:
             raise SplitError("no videos to read clips from; check the summary of the split")
         first: Stack | None = None
         for sample in self.samples:
-            with open_stack(sample.path) as stack:
-                first = first or stack
-                self._check(stack, first)
+            stack = closed_stack(sample.path)
+            first = first or stack
+            self._check(stack, first)
             yield stack
 
     def _check(self, stack: Stack, first: Stack) -> None:

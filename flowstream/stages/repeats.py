@@ -155,12 +155,15 @@ def run_repeats(
     retrain: bool = False,
 ) -> Repeated:
     """Train every repeat that is not complete, and write `repeats.json`."""
-    results = {
-        repeat.name: train_checked(
-            repeat.recipe, split=repeat.split, progress=progress, retrain=retrain
-        )
-        for repeat in repeats
-    }
+    from flowstream.dataset.sharing import share_stacks
+
+    with share_stacks():
+        results = {
+            repeat.name: train_checked(
+                repeat.recipe, split=repeat.split, progress=progress, retrain=retrain
+            )
+            for repeat in repeats
+        }
     repeated = Repeated(results)
     if repeats[0].split is not None:
         repeated = _pool(recipe, results)

@@ -159,6 +159,7 @@ def train_checked(
     these streams are trained again; the others are kept.
     """
     from flowstream.dataset import read_split
+    from flowstream.dataset.sharing import share_stacks
     from flowstream.device import choose_device
     from flowstream.report.measures import measure
     from flowstream.scores import write_scores
@@ -176,21 +177,24 @@ def train_checked(
     processes.wait()
     seen: Part = "validation" if split.validation else "train"
     fitting, testing = [], []
-    for name, stream in recipe.streams.items():
-        trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
-        best = trainer.fit(
-            stream,
-            split,
-            recipe.out / name,
-            cache=recipe.feature_directory,
-            device=recipe.device,
-            progress=progress,
-        )
-        score = partial(score_stream, recipe, name, split, checkpoint=best, progress=progress)
-        if len(recipe.streams) > 1:
-            held = read_held_out(recipe, name, split, checkpoint=best)
-            fitting.append(held or score(part=seen))
-        testing.append(score(part="test"))
+    with share_stacks():
+        for name, stream in recipe.streams.items():
+            trainer = build(
+                TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}"
+            )
+            best = trainer.fit(
+                stream,
+                split,
+                recipe.out / name,
+                cache=recipe.feature_directory,
+                device=recipe.device,
+                progress=progress,
+            )
+            score = partial(score_stream, recipe, name, split, checkpoint=best, progress=progress)
+            if len(recipe.streams) > 1:
+                held = read_held_out(recipe, name, split, checkpoint=best)
+                fitting.append(held or score(part=seen))
+            testing.append(score(part="test"))
     fused, fitted = fuse_streams(recipe, fitting, testing)
     if fused is not None and processes.is_main:
         write_scores(recipe.out / "fused" / "scores.npz", fused)

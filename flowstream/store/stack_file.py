@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,18 @@ class StackFile:
         if opened is not None:
             opened.close()
         self.__dict__.pop("_image_ends", None)
+
+    def is_unchanged(self) -> bool:
+        """Return whether the file is known to be the one that was read; False if unsure.
+
+        Compares the length, the modification time and the inode number. A stack in a pack is never
+        known to be unchanged.
+        """
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return self._stamp == (found.st_size, found.st_mtime_ns, found.st_ino)
 
     def read(
         self,
