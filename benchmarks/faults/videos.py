@@ -107,10 +107,14 @@ def complaints(path: str) -> list[str]:
     import av
     import av.logging
 
+    from flowstream.video.raw_formats import find_format
+
+    with open(path, "rb") as file:
+        named = find_format(Path(path), file.read(512))
     found: list[str] = []
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture() as logs, av.open(path) as container:
+        with av.logging.Capture() as logs, av.open(path, format=named) as container:
             stream = container.streams.best("video")
             assert stream is not None
             stream.codec_context.thread_count = 1

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from flowstream.disk import open_regular
 from flowstream.errors import VideoError
 from flowstream.video.messages import collect_errors
+from flowstream.video.raw_formats import find_format, format_by_suffix
 
 # FFmpeg's renderer of text files, which takes any .txt for a video.
 _NOT_VIDEO = frozenset({"tty"})
@@ -48,7 +49,7 @@ def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
                 f"{path}: not a video: it is a list of other files; name these instead"
             )
         with collect_errors(started=False) as errors:
-            container = _open(path)
+            container = _open(path, head)
     except VideoError:
         raise
     except av.FFmpegError as error:
@@ -66,14 +67,43 @@ def open_and_listen(path: Path) -> tuple[InputContainer, list[str]]:
     return container, [error for error in errors if error.startswith(f"{container.format.name}:")]
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, head: bytes) -> InputContainer:
+    """Open a file in the raw format that it states, or else in the one that FFmpeg finds."""
+    container = _try_as(path, find_format(path, head))
+    if container is not None:
+        return container
+    try:
+        return _open_as(path, None)
+    except av.InvalidDataError:
+        # FFmpeg also says so if two formats look equally likely.
+        container = _try_as(path, format_by_suffix(path))
+        if container is None:
+            raise
+        return container
+
+
+def _open_as(path: Path, name: str | None) -> InputContainer:
     # "file:", because a colon in the name would name a protocol
     url = f"file:{path}"
     try:
         # Tags in other encodings than UTF-8 are common in old AVI files.
-        return av.open(url, mode="r", metadata_errors="ignore")
+        return av.open(url, mode="r", format=name, metadata_errors="ignore")
     except TypeError:  # PyAV 19 has no such option, and ignores such tags by itself
-        return av.open(url, mode="r")
+        return av.open(url, mode="r", format=name)
+
+
+def _try_as(path: Path, name: str | None) -> InputContainer | None:
+    """Open a file in a given format; return None if there is none or FFmpeg finds no pictures."""
+    if name is None:
+        return None
+    try:
+        container = _open_as(path, name)
+    except (av.FFmpegError, ValueError):  # ValueError: FFmpeg was built without it
+        return None
+    if any(_pixels(stream) for stream in container.streams.video):
+        return container
+    container.close()
+    return None
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
