@@ -3,7 +3,7 @@
     python benchmarks/ablations.py VIDEOS LISTS --out DIR [--seeds 1] [--tables two-stream tsn]
 
 VIDEOS holds clips of UCF101, LISTS its official split files; split 1. Networks are EfficientNet-
-lite0 at 96 x 96 pixels, trained for a few epochs on 160 x 120 stacks of DIS flow: enough to compare
+lite0 at 96 x 96 pixels, trained for 30 epochs on 160 x 120 stacks of DIS flow: enough to compare
 rows with each other, far from the accuracies of the papers. A row is written to DIR/TABLE.md as
 soon as it is measured, and is not measured again. Its interval is the 95 % bootstrap of the first
 seed over groups of test videos.
@@ -24,7 +24,8 @@ from flowstream.report.certainty import measure_certainty
 from flowstream.stages import Recipe, extract_flow
 from flowstream.stages.repeats import make_repeats, run_repeats
 
-EPOCHS = 12
+EPOCHS = 30
+"""Epochs of each network. The row L = 1 had 23.5 % after 12 epochs and 41.2 % after 30."""
 
 SHARED: tuple[str, ...] = (
     "extract.method='dis'",
