@@ -5,7 +5,9 @@
                                  [--streams temporal] [--set KEY=VALUE ...]
 
 VIDEOS holds clips of UCF101, LISTS its official split files; split 1. A method is a name, or
-`NAME:KEY=VALUE,...`. Each method's stacks are extracted once; the seeds share them and the cached
+`NAME:KEY=VALUE,...`; a value with commas stands in quotes or brackets. The parameters of all methods
+are checked before the first one starts, and a method that fails does not stop the others. Each
+method's stacks are extracted once; the seeds share them and the cached
 features. What is there already is not computed again, so that an interrupted run continues. A row
 is the mean over the seeds, their standard deviation, and the 95 % interval of the first seed over
 the test videos (bootstrap of whole groups). `--streams temporal` leaves out RGB, which does not
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import statistics
 import sys
 import time
@@ -24,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flowstream.errors import FlowstreamError
 from flowstream.recipe import load_recipe
 from flowstream.recipes import recipe_path
 from flowstream.scores import Scores
@@ -31,6 +35,9 @@ from flowstream.stages import Recipe, extract_flow
 from flowstream.stages.repeats import Repeated, make_repeats, run_repeats
 
 RESAMPLES = 10_000
+
+PARAMETER = re.compile(r"""(?:"[^"]*"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|[^,])+""")
+"""One KEY=VALUE of a method; commas in quotes and brackets do not end it."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +87,20 @@ def read_recipe(arguments: argparse.Namespace, method: str) -> Recipe:
         f"extract.method={name!r}",
         "split.layout='ucf101'",
         f"split.files={str(arguments.lists)!r}",
-        *(f"extract.parameters.{one}" for one in parameters.split(",") if one),
+        *(f"extract.parameters.{one}" for one in PARAMETER.findall(parameters)),
         *arguments.settings,
     ]
     file = path if path.suffix == ".toml" else recipe_path(arguments.recipe)
     recipe = load_recipe(file, Recipe, settings=settings)
     chosen = arguments.streams or list(recipe.streams)
-    return replace(recipe, streams={name: recipe.streams[name] for name in chosen})
+    recipe = replace(recipe, streams={name: recipe.streams[name] for name in chosen})
+    recipe.extract.settings()  # raises if a parameter is invalid
+    recipe.check_networks()
+    return recipe if arguments.stacks is None else replace(recipe, stacks=arguments.stacks)
 
 
-def run_method(arguments: argparse.Namespace, method: str) -> Row:
+def run_method(arguments: argparse.Namespace, method: str, recipe: Recipe) -> Row:
     """Extract the stacks of one method, train all seeds and return their accuracies."""
-    recipe = read_recipe(arguments, method)
-    if arguments.stacks is not None:
-        recipe = replace(recipe, stacks=arguments.stacks)
     started = time.perf_counter()
     if arguments.stacks is None:
         extract_flow(recipe.extract, recipe.stack_directory, progress=True)
@@ -122,14 +129,26 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--stacks", type=Path, help="Stacks that are there already.")
     arguments = parser.parse_args()
+    try:
+        recipes = {method: read_recipe(arguments, method) for method in arguments.methods}
+    except FlowstreamError as error:
+        parser.error(str(error))
     sys.stdout.write(f"{platform.processor() or platform.machine()}, {arguments.seeds} seeds\n\n")
-    for number, method in enumerate(arguments.methods):
-        row = run_method(arguments, method)
-        if not number:
-            head = ["method", *row.accuracies, "minutes"]
-            sys.stdout.write(f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n")
+    head, failed = "", False
+    for method, recipe in recipes.items():
+        try:
+            row = run_method(arguments, method, recipe)
+        except FlowstreamError as error:
+            sys.stderr.write(f"{method}: {error}\n")
+            failed = True
+            continue
+        if not head:
+            cells = ["method", *row.accuracies, "minutes"]
+            head = f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}\n"
+            sys.stdout.write(head)
         sys.stdout.write(f"| {' | '.join(row.cells())} |\n")
         sys.stdout.flush()
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
