@@ -5,13 +5,13 @@
                                  [--streams temporal] [--set KEY=VALUE ...]
 
 VIDEOS holds clips of UCF101, LISTS its official split files; split 1. A method is a name, or
-`NAME:KEY=VALUE,...`; a value with commas stands in quotes or brackets. The parameters of all methods
-are checked before the first one starts, and a method that fails does not stop the others. Each
-method's stacks are extracted once; the seeds share them and the cached
-features. What is there already is not computed again, so that an interrupted run continues. A row
-is the mean over the seeds, their standard deviation, and the 95 % interval of the first seed over
-the test videos (bootstrap of whole groups). `--streams temporal` leaves out RGB, which does not
-depend on the method; `--set` changes the recipe, for example its size.
+`NAME:KEY=VALUE,...`; a value with commas stands in quotes or brackets. The parameters of all
+methods are checked before the first one starts, and a method that fails does not stop the others.
+Each method's stacks are extracted once; the seeds share them and the cached features. What is there
+already is not computed again, so that an interrupted run continues. A row is the mean over the
+seeds, their standard deviation, and the 95 % interval of the first seed over the test videos
+(bootstrap of whole groups). `--streams temporal` leaves out RGB, which does not depend on the
+method; `--set` changes the recipe, for example its size.
 """
 
 from __future__ import annotations

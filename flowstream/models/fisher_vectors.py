@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.camera_motion import estimate_camera_motion
+from flowstream.models.layers.export import split_unless_exporting
 from flowstream.models.layers.fisher import FisherEncoder, normalise
 from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.motion_votes import (
@@ -212,11 +213,11 @@ class MotionFisher(nn.Module):
         run = run or self.options.run or length
         used = run // block * block
         series = clips.transpose(1, 2)
-        fields = series.reshape(len(series), -1, run, *series.shape[2:])[:, :, :used]
+        fields = series.reshape(series.shape[0], length // run, run, *series.shape[2:])[:, :, :used]
         # (N, runs, T, C, H, W)
         flat = fields.flatten(0, 2)
-        votes = torch.cat([self._count_votes(part) for part in torch.split(flat, _AT_ONCE)])
-        grouped = votes.reshape(*fields.shape[:2], -1, block, *votes.shape[1:])
+        votes = torch.cat([self._count_votes(p) for p in split_unless_exporting(flat, _AT_ONCE)])
+        grouped = votes.reshape(*fields.shape[:2], used // block, block, *votes.shape[1:])
         return grouped.mean(dim=3)
 
     def describe(self, cells: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from flowstream.models.backbones.image_cnn import ImageCNN
+from flowstream.models.layers.export import is_exporting
 from flowstream.models.layers.feature_maps import compute_map_shape, make_map_network
 from flowstream.models.layers.folding import fold
 from flowstream.models.model import ClipShape, VectorClassifier
@@ -105,10 +106,7 @@ class StatisticsClassifier(VectorClassifier):
 
     def _summarise(self, clips: Tensor) -> Tensor:
         images = fold(clips)  # (N·T, C, H, W)
-        # an exported program would have the number of these parts for all batches
-        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        exporting = torch.compiler.is_compiling() or tracing
-        if self.frozen and images.device.type == "cpu" and not exporting:
+        if self.frozen and images.device.type == "cpu" and not is_exporting():
             images = images.contiguous(memory_format=torch.channels_last)
             parts = torch.split(images, _AT_ONCE)
         else:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from flowstream.errors import ParameterError
 from flowstream.models.layers.camera_motion import estimate_camera_motion
+from flowstream.models.layers.export import split_unless_exporting
 from flowstream.models.layers.head import check_dropout
 from flowstream.models.layers.motion_votes import (
     BINS,
@@ -141,7 +142,7 @@ class Histograms(nn.Module):
         """Return the features (N, D)."""
         count, channels, frames = clips.shape[:3]
         fields = clips.transpose(1, 2).flatten(0, 1)  # (N·T, C, H, W)
-        cells = torch.cat([self.count_votes(part) for part in torch.split(fields, _AT_ONCE)])
+        cells = torch.cat([self.count_votes(p) for p in split_unless_exporting(fields, _AT_ONCE)])
         # (N, T, P, rows, columns) -> blocks; overlapping by one field where T is no multiple
         cells = cells.reshape(count, frames, *cells.shape[1:]).flatten(2).transpose(1, 2)
         blocks = max(1, round(frames / self.options.block))

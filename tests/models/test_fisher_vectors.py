@@ -116,3 +116,16 @@ def test_wrong_options_small_clips_and_few_descriptors_are_refused() -> None:
         build_model("fisher_vectors", channels=2, frames=40, size=SIZE, classes=2, run=30)
     with pytest.raises(ShapeError, match="4 descriptors"):
         FisherEncoder(4, 8).learn(np.zeros((4, 4), np.float32))
+
+
+def test_the_operations_for_exports_give_the_same_features(
+    fisher: MotionFisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = torch.cat([noise(1), noise(2)])
+    plain = fisher(clips)
+    solved: list[Tensor] = []
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    monkeypatch.setattr(torch.linalg, "solve", lambda *both: solved.extend(both))
+    # elimination without pivots rounds otherwise than LAPACK: 1e-6 of a vector of flow
+    torch.testing.assert_close(fisher(clips), plain, atol=1e-4, rtol=0)
+    assert not solved

@@ -90,7 +90,8 @@ def test_the_verb_writes_the_metadata_into_the_file(spec: FlowSpec, tmp_path: Pa
     text = output("export", tmp_path / "best.pt", "--torch-export", tmp_path / "net.pt2")
     assert "clips Nx3x1x24x24" in text
     extra = {"flowstream.json": ""}
-    torch.export.load(tmp_path / "net.pt2", extra_files=extra)
+    program = torch.export.load(tmp_path / "net.pt2", extra_files=extra)
+    assert program.example_inputs is None
     assert json.loads(extra["flowstream.json"])["classes"] == ["a", "b", "c"]
 
 

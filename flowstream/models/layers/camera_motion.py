@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from flowstream.models.layers.export import compute_median, solve_positive
+
 _ITERATIONS = 8
 _SPACING = 4  # pixels between the vectors that are used: 1,200 of a 120 x 160 field
 _SMALLEST_SCALE = 0.2  # pixels; more than the rounding of the 8-bit codecs
@@ -34,14 +36,14 @@ def estimate_camera_motion(fields: Tensor) -> Tensor:
     terms = every[first[0] :: _SPACING, first[1] :: _SPACING].flatten(0, 1)  # (P, 3)
     # a little regularisation of the slopes: fields may be tiny, or all of one weight
     ridge = torch.diag(torch.tensor([1e-6, 1e-3, 1e-3], dtype=fields.dtype, device=fields.device))
-    median = vectors.median(dim=1).values
+    median = compute_median(vectors, 1)
     motion = torch.stack([median, 0 * median, 0 * median], dim=1)  # (N, 3, 2)
     for _ in range(_ITERATIONS):
         residual = (vectors - terms @ motion).square().sum(dim=2).sqrt()  # (N, P)
-        scale = residual.median(dim=1, keepdim=True).values.clamp(min=_SMALLEST_SCALE)
+        scale = compute_median(residual, 1).clamp(min=_SMALLEST_SCALE).unsqueeze(1)
         weight = (1 + (residual / scale).square()).square().reciprocal()
         weighted = (terms * weight.unsqueeze(2)).transpose(1, 2)  # (N, 3, P)
-        motion = torch.linalg.solve(weighted @ terms + ridge, weighted @ vectors)
+        motion = solve_positive(weighted @ terms + ridge, weighted @ vectors)
     return torch.einsum("hwk,nkc->nchw", every, motion)
 
 

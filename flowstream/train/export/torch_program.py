@@ -30,6 +30,7 @@ class TorchProgram(Export):
         batch = torch.export.Dim("N")
         shapes = tuple({0: batch} for _ in inputs)
         program = torch.export.export(network, tuple(inputs.values()), dynamic_shapes=shapes)
+        program.example_inputs = None  # two clips, which may be a thousand times the network
         # into memory first: torch wants the suffix .pt2 of a file that is not finished yet
         content = io.BytesIO()
         torch.export.save(program, content, extra_files={METADATA: metadata})
