@@ -14,6 +14,7 @@ from flowstream.video.sampling import ROUNDING, Timed
 
 UNITS = ("frames", "seconds")
 _FRAMES = re.compile(r"\d+f")
+_ROUNDED_ANNOTATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class Span:
     def is_over(self, frame: Timed) -> bool:
         """Return whether a frame is after the span."""
         return self.end is not None and self._place(frame) >= self.end
+
+    def ends_after(self, last: int, seconds: float) -> bool:
+        """Return whether the span ends after a video with this last frame, which ends at a time."""
+        if self.end is None:
+            return False
+        if self.unit == "frames":
+            return self.end > last + 1
+        # Annotations are often rounded to tenths of a second.
+        return self.end > seconds + _ROUNDED_ANNOTATION
 
     def selects(self, frame: Timed) -> bool:
         """Return whether a frame is in the span."""

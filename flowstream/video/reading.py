@@ -13,7 +13,7 @@ from flowstream.video.container import VideoFile
 from flowstream.video.depth import Codes, DepthRange, measure_depth_range, parse_depth_range
 from flowstream.video.frames import Frame, Picture, VideoInfo
 from flowstream.video.image_directory import ImageDirectory
-from flowstream.video.parts import Pair, Part
+from flowstream.video.parts import Pair, Part, Span
 from flowstream.video.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -155,9 +155,9 @@ class VideoReader:
 
     def _select_part(self, pictures: Iterable[Picture], part: Part) -> Iterator[Picture]:
         """Yield the pictures of a part; reading stops at its end."""
-        found, last = 0, -1
+        found, last, seconds = 0, -1, 0.0
         for picture in pictures:
-            last = picture.index
+            last, seconds = picture.index, picture.seconds
             if part.is_over(picture):
                 self._reached_end = False
                 self._source.damage.stated = 0  # the others are not missing
@@ -165,6 +165,12 @@ class VideoReader:
             if part.selects(picture):
                 found += 1
                 yield picture
+        else:
+            if isinstance(part, Span) and part.ends_after(last, seconds + self._source.period):
+                self._notes.append(
+                    f"{part} were asked for; the video has {last + 1} frames and ends at "
+                    f"{seconds + self._source.period:.6g} s"
+                )
         if found < (2 if isinstance(part, Pair) else 1):
             raise VideoError(f"{self._path}: {part} are not in the video; it has {last + 1} frames")
 

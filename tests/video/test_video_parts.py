@@ -41,6 +41,21 @@ def test_a_part_of_an_intact_video_has_no_note(film: Film) -> None:
             assert video.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("part", "note"),
+    [
+        (Span(15, 21), "frames 15 to 21 were asked for; the video has 20 frames and ends at 0.8 s"),
+        (Span(0.2, 0.95, "seconds"), "seconds 0.2 to 0.95 were asked for; the video has 20"),
+        (Span(15, 20), ""),
+        (Span(0.2, 0.85, "seconds"), ""),
+    ],
+)
+def test_a_part_that_ends_after_the_video_has_a_note(film: Film, part: Span, note: str) -> None:
+    with open_video(film("film.mp4"), Sampling(), part=part) as video:
+        assert list(video)[-1].index == 19
+        assert [one[: len(note)] for one in video.notes] == [note] * bool(note)
+
+
 def test_a_part_beyond_the_end_is_an_error_with_the_length(film: Film) -> None:
     path = film("film.mp4")
     for part in (Span(20, 30), Pair(3, 20)):
