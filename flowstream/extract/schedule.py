@@ -19,6 +19,8 @@ from flowstream.video import Span
 MIN_SEGMENT_PAIRS = 64
 # A worker that is alone with its last ticket at the end wastes at most this share of the run.
 _SHARE = 0.25
+# The shortest videos come last, and only they can make the workers stop together.
+_LAST_SHARE = 0.05
 
 
 def select_shard(jobs: Sequence[Job], lengths: Sequence[int], shard: Shard) -> list[int]:
@@ -51,34 +53,53 @@ def select_jobs(
     return jobs[: options.limit]
 
 
-def num_segments(pairs: int, *, total: int, workers: int) -> int:
-    """Return the number of segments that keep no worker busy while the others are done."""
-    if workers < 2:
-        return 1
-    share = max(MIN_SEGMENT_PAIRS, math.ceil(total / workers * _SHARE))
-    return max(1, math.ceil(pairs / share))
+def count_segments(lengths: Sequence[int], *, workers: int) -> list[int]:
+    """Return the number of segments of each video that keep no worker busy while others are done.
 
-
-def split_job(
-    ticket: Ticket, pairs: int, *, total: int, workers: int, settings: ExtractSettings
-) -> list[Ticket]:
-    """Return the segments of a video that would keep one worker too long; else none.
+    Long videos are split. So are the shortest ones, because they come last: the workers then stop
+    at about the same time.
 
     Parameters
     ----------
+    lengths : sequence of int
+        Expected frame pairs of each video.
+    """
+    counts = [1] * len(lengths)
+    if workers < 2:
+        return counts
+    fair = sum(lengths) / workers
+    most = max(MIN_SEGMENT_PAIRS, math.ceil(fair * _SHARE))
+    most_of_last = max(MIN_SEGMENT_PAIRS // 2, math.ceil(fair * _LAST_SHARE))
+    last = set(sorted(range(len(lengths)), key=lambda k: (lengths[k], k))[:workers])
+    for k, length in enumerate(lengths):
+        if length > most:
+            counts[k] = math.ceil(length / most)
+        elif k in last:
+            counts[k] = max(1, math.ceil(length / most_of_last))
+    return counts
+
+
+def split_job(ticket: Ticket, pairs: int, *, count: int, settings: ExtractSettings) -> list[Ticket]:
+    """Return the tickets of the segments of a video; none if it is not split.
+
+    Parameters
+    ----------
+    ticket : Ticket
     pairs : int
-        Expected frame pairs of the video; `total`, of all videos.
+        Expected frame pairs of the video.
+    count : int
+        Number of segments, at most.
+    settings : ExtractSettings
     """
     job, sampling = ticket.job, settings.sampling
-    if job.part is not None or sampling.fps is not None:
-        return []
-    count = num_segments(pairs, total=total, workers=workers)
-    if count < 2:
+    if count < 2 or job.part is not None or sampling.fps is not None:
         return []
     # The calls that write the stack come in batches; the joined stack has the same ones.
     batch = settings.method.batch
     length = math.ceil(pairs / count / batch) * batch
     edges = list(range(0, pairs, length))
+    if len(edges) < 2:
+        return []
     spans = [
         Span(
             start * sampling.step,

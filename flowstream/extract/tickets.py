@@ -14,7 +14,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome
 from flowstream.extract.pools.pool import Pool, Reply
-from flowstream.extract.schedule import split_job
+from flowstream.extract.schedule import count_segments, split_job
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.work import Result, Ticket
 
@@ -55,12 +55,11 @@ class TicketQueue:
         self._splits: dict[int, _Split] = {}
         self._unfinished = set(range(len(jobs)))
         self._suspects: list[Ticket] = []
-        total = sum(lengths)
+        counts = count_segments(lengths, workers=workers)
         tickets: list[tuple[int, int, Ticket]] = []
         for slot, job in enumerate(jobs):
-            ticket = Ticket(job, slot)
             segments = split_job(
-                ticket, lengths[slot], total=total, workers=workers, settings=settings
+                ticket := Ticket(job, slot), lengths[slot], count=counts[slot], settings=settings
             )
             if segments:
                 self._splits[slot] = _Split(segments)

@@ -19,7 +19,7 @@ from flowstream.extract.journal import Outcome
 from flowstream.extract.options import RunOptions
 from flowstream.extract.pools import POOLS
 from flowstream.extract.pools.pool import Pool, PoolOptions
-from flowstream.extract.schedule import num_segments
+from flowstream.extract.schedule import count_segments
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.work import Result, Ticket
 
@@ -205,10 +205,8 @@ def _extrapolate(trial: _Trial, expected: Estimate, *, workers: int) -> Forecast
 
 def _duration(seconds: Sequence[float], pairs: Sequence[int], *, workers: int) -> float:
     """Return when the last worker stops, if each takes the longest ticket that is left."""
-    total = sum(pairs)
     tickets: list[float] = []
-    for cost, length in zip(seconds, pairs, strict=True):
-        count = num_segments(length, total=total, workers=workers)
+    for cost, count in zip(seconds, count_segments(pairs, workers=workers), strict=True):
         tickets += [cost / count] * count
     ends = [0.0] * workers
     for cost in sorted(tickets, reverse=True):

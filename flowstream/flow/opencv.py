@@ -15,6 +15,11 @@ from flowstream.types import Images, Vectors
 class OpenCVMethod(FlowMethod):
     """Flow method of OpenCV, with luma frames and one call per pair."""
 
+    @property
+    def batch(self) -> int:
+        """Pairs that are stored together; OpenCV computes them one by one."""
+        return 4
+
     @abstractmethod
     def estimate_pair(self, first: Images, second: Images) -> Vectors:
         """Return the flow of two contiguous (H, W) frames as OpenCV does: (H, W, 2), float32."""

@@ -82,6 +82,16 @@ def read_fields(
 ) -> dict[str, NDArray[Any]]:
     """Return the values of consecutive fields by item, as arguments of `StackWriter.add_fields`."""
     return {
+        name: stack.codec.decode(values) if ITEMS[name].packing == "codec" else values
+        for name, values in read_stored(stack, writer, start, stop=stop).items()
+    }
+
+
+def read_stored(
+    stack: Stack, writer: StackWriter, start: int, *, stop: int
+) -> dict[str, NDArray[Any]]:
+    """Return the values of consecutive fields by item, vectors as codes (n, 2, H, W)."""
+    return {
         item.name: _unpack(stack, item.name, start=start, stop=stop)
         for item in writer.items
         if item.dimensions[0] in ("plane", "pair")
@@ -89,11 +99,9 @@ def read_fields(
 
 
 def _unpack(stack: Stack, name: str, *, start: int, stop: int) -> NDArray[Any]:
-    """Return the values of fields as `StackWriter.add_fields` takes them."""
     item = ITEMS[name]
     if item.packing == "codec":
-        values = stack.codec.decode(stack.read(name, 2 * start, 2 * stop))
-        return values.reshape(-1, 2, *stack.size)
+        return stack.read(name, 2 * start, 2 * stop).reshape(-1, 2, *stack.size)
     stored = stack.read(name, start, stop)
     if item.packing == "bits":
         return np.unpackbits(stored, axis=-1, count=stack.size[1]).astype(np.bool_)

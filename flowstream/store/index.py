@@ -18,20 +18,18 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.codec import Codec
 from flowstream.errors import FlowstreamError, StackError
 from flowstream.store import COMPRESSIONS
 from flowstream.store.compression import Compression
 from flowstream.store.header import FORMAT_VERSION, Header, digest_record
+from flowstream.store.index_checks import check_lengths, check_places, check_shapes
 from flowstream.store.item import COORDINATE, Item
-from flowstream.store.items import ITEMS, items_of
-from flowstream.types import Size
+from flowstream.store.items import items_of
 
 SIGNATURE = b"FSINDEX\x02"
 
@@ -44,7 +42,6 @@ _DIGEST_BYTES = 16
 END_BYTES = _END.size + _DIGEST_BYTES
 
 _LONGEST_JSON = 2**20
-_MOST_FRAMES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,14 +171,14 @@ def decode_index(data: bytes) -> Index:
     content = _parse(body[:length])
     header = _read_header(content)
     blocks = np.frombuffer(body, BLOCK, count, offset=length)
-    _check_places(blocks, start)
+    check_places(blocks, start)
     items = _read_items(content, blocks, header)
     outputs = frozenset(stored.item.output for stored in items.values() if stored.item.output)
     structure = str(content["structure"])
     index = Index(header, outputs, items, structure, start, digest.hex())
-    _check_shapes(index)
+    check_shapes(index)
     for stored in items.values():
-        _check_lengths(stored, index)
+        check_lengths(stored, index)
     return index
 
 
@@ -243,58 +240,3 @@ def _read_items(content: dict[str, Any], blocks: NDArray[Any], header: Header) -
     if first != len(blocks):
         raise StackError(f"its index has {len(blocks)} blocks, expected {first}")
     return items
-
-
-def _check_places(blocks: NDArray[Any], start: int) -> None:
-    """Raise `StackError` if blocks are empty, overlap or are outside the file."""
-    offsets, lengths = blocks["offset"], blocks["length"].astype(np.uint64)
-    if (lengths == 0).any():
-        raise StackError("a chunk was never written")
-    if (offsets > start).any() or (lengths > start).any() or (offsets + lengths > start).any():
-        raise StackError("a chunk extends beyond the end of the file")
-    order = np.argsort(offsets, kind="stable")
-    if (offsets[order][1:] < (offsets + lengths)[order][:-1]).any():
-        raise StackError("two chunks overlap")
-
-
-def _check_shapes(index: Index) -> None:
-    """Raise `StackError` if shapes do not follow from the size and the number of frames."""
-    frames, size = index.items[COORDINATE].shape, index.header.size
-    if len(frames) != 1 or not 2 <= frames[0] <= _MOST_FRAMES:
-        raise StackError(f"/{COORDINATE} has shape {frames}, expected at least 2 frames")
-    for name, stored in index.items.items():
-        item = stored.item
-        length, (entry, _) = item.length(size, frames[0]), _entry(name, size, index.header.codec)
-        expected = (stored.shape[0] if length is None else length, *entry)
-        if stored.shape != expected:
-            raise StackError(f"/{name} has shape {stored.shape}, expected {expected}")
-
-
-@lru_cache(maxsize=1024)
-def _entry(name: str, size: Size, codec: Codec) -> tuple[tuple[int, ...], int]:
-    """Return the shape of an entry of an item, and its number of bytes."""
-    return ITEMS[name].entry_shape(size), ITEMS[name].entry_bytes(size, codec)
-
-
-def _check_lengths(stored: Stored, index: Index) -> None:
-    """Raise `StackError` if the values of an item do not fit in its blocks."""
-    item, header = stored.item, index.header
-    entries, entry = stored.shape[0], _entry(item.name, header.size, header.codec)[1]
-    lengths = stored.blocks["length"]
-    if item.chunk:
-        chunks, raw = -(-entries // item.chunk), item.chunk * entry
-    else:
-        chunks, raw = min(entries, 1), entries * entry
-    if len(lengths) != chunks:
-        raise StackError(f"/{item.name} has {len(lengths)} chunks, expected {chunks}")
-    if not chunks:
-        return
-    ratio = index.compression.max_ratio if item.compressed else 1
-    least, most = int(lengths.min()), int(lengths.max())
-    # No compression makes data larger than by a tenth plus a kilobyte.
-    limit = raw if ratio == 1 else 1.1 * raw + 1024
-    if least * ratio < raw or most > limit:
-        raise StackError(
-            f"/{item.name}: chunks of {raw} bytes do not fit in the {int(lengths.sum())} bytes "
-            "that the file has for them"
-        )

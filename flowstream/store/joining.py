@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from flowstream.codec.encoding import EncodedFields
 from flowstream.errors import StackError
-from flowstream.store.copying import read_fields
+from flowstream.store.copying import read_stored
 from flowstream.store.creating import create_stack
 from flowstream.store.header import Header
+from flowstream.store.items import ITEMS
 from flowstream.store.losses import LossCounts
 from flowstream.store.stack import Stack, open_stack
 from flowstream.store.writer import StackWriter
@@ -85,7 +88,11 @@ def _append(stack: Stack, writer: StackWriter, *, batch: int) -> None:
         stop = min(stack.num_fields, start + batch)
         for _ in range(start, stop):
             writer.add_frame(*next(frames))
-        values = read_fields(stack, writer, start, stop=stop)
+        # The codes are stored as they are; their losses were counted when they were encoded.
+        values: dict[str, Any] = {
+            name: EncodedFields(values, 0, 0, 0) if ITEMS[name].packing == "codec" else values
+            for name, values in read_stored(stack, writer, start, stop=stop).items()
+        }
         writer.add_fields(values.pop("flow"), **values)
 
 

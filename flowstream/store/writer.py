@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from flowstream.codec.encoding import EncodedFields
 from flowstream.errors import ParameterError, ShapeError, StackError
 from flowstream.store.chunks import ChunkedData, Data, KeptData
+from flowstream.store.frame_queue import FrameQueue
 from flowstream.store.header import Header
 from flowstream.store.index import Index, Stored, digest_of, gaps
 from flowstream.store.item import Item
 from flowstream.store.items import ITEMS
-from flowstream.store.jpeg import jpeg_size
 from flowstream.store.layout import (
     create_file,
     describe_items,
@@ -30,6 +29,9 @@ from flowstream.store.layout import (
 from flowstream.store.losses import Losses
 from flowstream.store.part_file import PartFile
 from flowstream.types import Vectors
+
+_MOST_FRAMES = 16
+"""Frames that are kept until they are stored together."""
 
 
 class StackWriter:
@@ -45,14 +47,13 @@ class StackWriter:
         self.outputs = frozenset(item.output for item in items if item.output)
         self._file: h5py.File | None = None
         self._data: dict[str, Data] = {}
-        self._last_index = 0
-        self._image_end = 0
+        self._frames = FrameQueue(path, header.size, has_rgb="rgb" in self.outputs)
         self.losses = Losses(header)
 
     @property
     def num_frames(self) -> int:
         """Number of frames added so far."""
-        return self._length("frame")
+        return self._length("frame") + len(self._frames)
 
     @property
     def num_fields(self) -> int:
@@ -98,18 +99,9 @@ class StackWriter:
             If an image is missing, unexpected, of another size, or cannot be written.
         """
         self._check_open()
-        if index < self._last_index:
-            raise ParameterError(f"{self.path}: got frame {index} after frame {self._last_index}")
-        if not math.isfinite(seconds):
-            raise ParameterError(f"{self.path}: frame {index}: got time {seconds}")
-        if (jpeg is not None) != ("rgb" in self.outputs):
-            seen, expected = ("no", "one") if jpeg is None else ("an", "none")
-            raise StackError(f"{self.path}: frame {index}: got {seen} image, expected {expected}")
-        if jpeg is not None:
-            self._add_image(jpeg)
-        self._append("frame", [index])
-        self._append("time", [seconds])
-        self._last_index = index
+        self._frames.add(index, seconds, jpeg)
+        if len(self._frames) >= _MOST_FRAMES:
+            self._store_frames()
 
     def add_fields(
         self, vectors: Vectors | EncodedFields, **optional: NDArray[Any] | EncodedFields
@@ -145,6 +137,7 @@ class StackWriter:
             raise StackError(f"{self.path}: got {seen} for {name!r}, expected {wanted}")
         # All values are checked before any is stored, so that an error does not change the stack.
         packed = {name: self._pack(ITEMS[name], values[name], len(vectors)) for name in values}
+        self._store_frames()
         # Stored in the order of the table, so that equal values give equal files.
         for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
@@ -212,15 +205,9 @@ class StackWriter:
             return codes.reshape(-1, *entry)
         return self._convert(item, values)
 
-    def _add_image(self, jpeg: bytes) -> None:
-        seen = jpeg_size(jpeg)
-        if seen != self.header.size:
-            raise StackError(
-                f"{self.path}: image of {seen} rows and columns, expected {self.header.size}"
-            )
-        self._image_end += len(jpeg)
-        self._append("rgb", np.frombuffer(jpeg, np.uint8))
-        self._append("rgb_end", [self._image_end])
+    def _store_frames(self) -> None:
+        for name, values in self._frames.take().items():
+            self._append(name, values)
 
     def _length(self, name: str) -> int:
         return self._data[name].length if self._data else 0
@@ -231,6 +218,7 @@ class StackWriter:
 
     def _finish(self) -> None:
         """Check that the stack is complete, write the rest, and give the file its name."""
+        self._store_frames()
         if self.num_frames < 2:
             raise StackError(f"{self.path}: got {self.num_frames} frames, expected at least 2")
         for item in self.items:

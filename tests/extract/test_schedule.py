@@ -22,7 +22,7 @@ from flowstream.extract import (
     schedule,
     worker,
 )
-from flowstream.extract.schedule import select_shard, split_job
+from flowstream.extract.schedule import count_segments, select_shard, split_job
 from flowstream.extract.work import Ticket
 from flowstream.flow.camera import Stabiliser
 from flowstream.flow.dis import DIS
@@ -57,7 +57,8 @@ def test_more_shards_than_videos_cost_nothing() -> None:
 def test_segments_cover_a_video_and_share_one_frame(pairs: int, workers: int, step: int) -> None:
     settings = dataclasses.replace(SETTINGS, sampling=Sampling(step=step))
     ticket = Ticket(make_jobs(1)[0])
-    tickets = split_job(ticket, pairs, total=pairs, workers=workers, settings=settings)
+    (count,) = count_segments([pairs], workers=workers)
+    tickets = split_job(ticket, pairs, count=count, settings=settings)
     spans = [one.job.part for one in tickets]
     if not spans:
         return
@@ -71,14 +72,24 @@ def test_segments_cover_a_video_and_share_one_frame(pairs: int, workers: int, st
         assert after.start % step == 0
 
 
-def test_short_videos_and_parts_are_not_split() -> None:
+def test_long_videos_and_the_last_are_split() -> None:
+    assert count_segments([64], workers=8) == [2]  # all workers wait for it
+    assert count_segments([10**6], workers=1) == [1]
+    assert count_segments([10**6], workers=8) == [32]
+    assert count_segments([3000] * 1000, workers=8) == [1] * 1000
+    assert count_segments([20] * 9, workers=2) == [1] * 9
+    # a fair share is 620 pairs: at most 155 in a segment, and 32 in a segment of the last videos
+    assert count_segments([600, 150, 140, 130, 120, 100], workers=2) == [4, 1, 1, 1, 4, 4]
+
+
+def test_parts_and_resampled_videos_are_not_split() -> None:
     job = make_jobs(1)[0]
     part = dataclasses.replace(job, part=Span(0, 10**6))
-    options: dict[str, Any] = {"workers": 8, "settings": SETTINGS}
-    assert split_job(Ticket(job), 64, total=64, **options) == []
-    assert split_job(Ticket(job), 3000, total=10**6, **options) == []
-    assert split_job(Ticket(part), 10**6, total=10**6, **options) == []
-    assert len(split_job(Ticket(job), 10**6, total=10**6, **options)) > 8
+    resampled = dataclasses.replace(SETTINGS, sampling=Sampling(fps=5))
+    assert split_job(Ticket(part), 10**6, count=8, settings=SETTINGS) == []
+    assert split_job(Ticket(job), 10**6, count=8, settings=resampled) == []
+    assert split_job(Ticket(job), 3, count=8, settings=SETTINGS) == []
+    assert len(split_job(Ticket(job), 10**6, count=8, settings=SETTINGS)) == 8
 
 
 @pytest.mark.parametrize(
