@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,16 @@ class EncodedFields:
     at_bound, moving, lost : int
         Number of vectors at the bound; of vectors longer than 1/64 pixel; and of those among them
         that are stored as zero.
+    chunks : sequence of bytes
+        The chunk of each field as it is stored in another stack of the same settings, if known; it
+        is then not compressed again.
     """
 
     codes: Codes
     at_bound: int
     moving: int
     lost: int
+    chunks: Sequence[bytes] = ()
 
     @classmethod
     def of(cls, codec: Codec, codes: Codes, counts: Any) -> EncodedFields:

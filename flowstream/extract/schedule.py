@@ -17,8 +17,10 @@ from flowstream.video import Span
 
 # Each segment starts a stack and, without an index of key frames, decodes from the first frame.
 MIN_SEGMENT_PAIRS = 64
-# A worker that is alone with its last ticket at the end wastes at most this share of the run.
-_SHARE = 0.25
+# A video that takes more than this share of the time of a batch is split; half of it if there are
+# few videos for each worker, which cannot fill each other's gaps.
+_SHARE = 0.5
+_MANY = 4
 # The shortest videos come last, and only they can make the workers stop together.
 _LAST_SHARE = 0.05
 
@@ -68,7 +70,8 @@ def count_segments(lengths: Sequence[int], *, workers: int) -> list[int]:
     if workers < 2:
         return counts
     fair = sum(lengths) / workers
-    most = max(MIN_SEGMENT_PAIRS, math.ceil(fair * _SHARE))
+    share = _SHARE if len(lengths) >= _MANY * workers else _SHARE / 2
+    most = max(MIN_SEGMENT_PAIRS, math.ceil(fair * share))
     most_of_last = max(MIN_SEGMENT_PAIRS // 2, math.ceil(fair * _LAST_SHARE))
     last = set(sorted(range(len(lengths)), key=lambda k: (lengths[k], k))[:workers])
     for k, length in enumerate(lengths):

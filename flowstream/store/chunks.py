@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -47,16 +48,16 @@ class Data(ABC):
         """Digest of all values so far, 32 hexadecimal digits."""
         return self._digest.hexdigest()
 
-    def append(self, values: NDArray[Any]) -> None:
-        """Add entries `(n, ...)` in the stored type."""
+    def append(self, values: NDArray[Any], chunks: Sequence[bytes] = ()) -> None:
+        """Add entries `(n, ...)` in the stored type; `chunks` are they as stored, if known."""
         values = np.ascontiguousarray(values)
         if values.size:
             self._digest.update(values.data.cast("B"))
         self.length += len(values)
-        self._add(values)
+        self._add(values, chunks)
 
     @abstractmethod
-    def _add(self, values: NDArray[Any]) -> None:
+    def _add(self, values: NDArray[Any], chunks: Sequence[bytes]) -> None:
         """Store entries, or keep them in memory."""
 
     @abstractmethod
@@ -87,8 +88,12 @@ class ChunkedData(Data):
         self._pending = bytearray()
         self._checksums: list[int] = []
 
-    def _add(self, values: NDArray[Any]) -> None:
+    def _add(self, values: NDArray[Any], chunks: Sequence[bytes]) -> None:
         self._dataset.set_extent(self.shape)
+        if len(chunks) * self.item.chunk == len(values) and not self._pending:
+            for chunk in chunks:
+                self._write_chunk(chunk)
+            return
         data = values.data.cast("B") if values.size else memoryview(b"")
         if self._pending:
             self._pending += data
@@ -101,6 +106,9 @@ class ChunkedData(Data):
     def _write(self, data: bytes) -> None:
         if self.item.compressed:
             data = self._compress(shuffle(data, self._width))
+        self._write_chunk(data)
+
+    def _write_chunk(self, data: bytes) -> None:
         place = (len(self._checksums) * self.item.chunk, *(0 for _ in self.shape[1:]))
         self._dataset.write_direct_chunk(place, data)
         self._checksums.append(zlib.crc32(data))
@@ -132,7 +140,7 @@ class KeptData(Data):
         super().__init__(file, item, header)
         self._kept = bytearray()
 
-    def _add(self, values: NDArray[Any]) -> None:
+    def _add(self, values: NDArray[Any], chunks: Sequence[bytes]) -> None:
         self._kept += values.tobytes()
 
     def finish(self) -> None:

@@ -88,11 +88,12 @@ def _append(stack: Stack, writer: StackWriter, *, batch: int) -> None:
         stop = min(stack.num_fields, start + batch)
         for _ in range(start, stop):
             writer.add_frame(*next(frames))
-        # The codes are stored as they are; their losses were counted when they were encoded.
-        values: dict[str, Any] = {
-            name: EncodedFields(values, 0, 0, 0) if ITEMS[name].packing == "codec" else values
-            for name, values in read_stored(stack, writer, start, stop=stop).items()
-        }
+        values: dict[str, Any] = read_stored(stack, writer, start, stop=stop)
+        for name in values:
+            if ITEMS[name].packing == "codec":
+                # The losses were counted when the fields were encoded.
+                chunks = stack.open_file().chunks(name, start, stop)
+                values[name] = EncodedFields(values[name], 0, 0, 0, chunks)
         writer.add_fields(values.pop("flow"), **values)
 
 

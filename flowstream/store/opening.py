@@ -122,6 +122,10 @@ class OpenedFile:
         for _ in self._read_blocks(blocks):
             pass
 
+    def chunks(self, name: str, first: int, last: int) -> list[bytes]:
+        """Return chunks of an item as they are stored."""
+        return list(self._read_blocks(self.index.items[name].blocks[first:last]))
+
     def read(
         self, name: str, start: int, stop: int, *, region: Region | None = None
     ) -> NDArray[Any]:

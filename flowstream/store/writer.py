@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ class StackWriter:
         for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
                 self._count_losses(name, values[name], packed[name])
-            self._store(name, packed[name])
+            self._store(name, packed[name], getattr(values[name], "chunks", ()))
 
     def add_values(self, name: str, values: ArrayLike) -> None:
         """Add the next entries of an item that is not stored per pair, such as `corrupt`.
@@ -164,9 +164,9 @@ class StackWriter:
     def _append(self, name: str, values: ArrayLike) -> None:
         self._store(name, self._convert(ITEMS[name], values))
 
-    def _store(self, name: str, stored: NDArray[Any]) -> None:
+    def _store(self, name: str, stored: NDArray[Any], chunks: Sequence[bytes] = ()) -> None:
         with self._writing():
-            self._data[name].append(stored)
+            self._data[name].append(stored, chunks)
 
     def _convert(self, item: Item, values: ArrayLike) -> NDArray[Any]:
         """Return checked values in the type that is stored."""

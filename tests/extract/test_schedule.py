@@ -80,6 +80,8 @@ def test_long_videos_and_the_last_are_split() -> None:
     assert count_segments([20] * 9, workers=2) == [1] * 9
     # a fair share is 620 pairs: at most 155 in a segment, and 32 in a segment of the last videos
     assert count_segments([600, 150, 140, 130, 120, 100], workers=2) == [4, 1, 1, 1, 4, 4]
+    # of 775 pairs, half; with that many videos only the longest and the last need it
+    assert count_segments([500, *[150] * 7], workers=2) == [2, 4, 4, 1, 1, 1, 1, 1]
 
 
 def test_parts_and_resampled_videos_are_not_split() -> None:

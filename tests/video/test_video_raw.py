@@ -66,7 +66,7 @@ def test_the_start_of_a_raw_stream_confirms_its_suffix(name: str) -> None:
     digits, demuxer = STARTS[name]
     path, head = Path(name), bytes.fromhex(digits)
     assert find_format(path, head) == demuxer
-    assert av.format.ContainerFormat(demuxer, "r").input is not None
+    assert av.format.ContainerFormat(demuxer, "r").is_input
     # A suffix alone is no evidence, because it may be that of another format.
     others = {start for start, other in STARTS.values() if other != demuxer}
     assert not any(find_format(path, bytes.fromhex(start)) for start in others)

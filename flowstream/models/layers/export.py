@@ -35,7 +35,8 @@ def solve_positive(matrix: Tensor, right: Tensor) -> Tensor:
     Gauss-Jordan elimination, which needs no pivots then, because ONNX has no LAPACK.
     """
     if not is_exporting():
-        return torch.linalg.solve(matrix, right)
+        solved: Tensor = torch.linalg.solve(matrix, right)
+        return solved
     size = matrix.shape[-1]
     rows = list(torch.cat([matrix, right], dim=-1).unbind(-2))
     for pivot in range(size):
