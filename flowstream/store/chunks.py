@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d
+from h5py import h5d, h5s
 from numpy.typing import NDArray
 
 from flowstream.errors import StackError
@@ -150,7 +150,7 @@ class KeptData(Data):
         self._bytes = bytes(self._kept)
         if self.length:
             values = np.frombuffer(self._bytes, dtype).reshape(self.shape)
-            self.file[self.item.name][...] = values
+            self._dataset.write(h5s.ALL, h5s.ALL, values)
 
     def blocks(self) -> NDArray[Any]:
         """Return the place of the values in the file, as one block; none if there are no values."""
