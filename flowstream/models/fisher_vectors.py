@@ -151,9 +151,13 @@ class FisherClassifier(VectorClassifier):
         """The Fisher vectors, whose vocabulary is learnt without labels."""
         return self.fisher
 
-    def learn_vocabulary(self, clips: Iterable[Tensor]) -> None:
-        """Learn the vocabulary of each kind of descriptor from some tubes of training clips."""
-        self.fisher.learn(clips)
+    def describe(self, clips: Tensor) -> list[Tensor]:
+        """Return the descriptors of some tubes of the clips and of their mirror images."""
+        return self.fisher.describe_tubes(clips)
+
+    def learn_vocabulary(self, described: Iterable[list[Tensor]]) -> None:
+        """Learn the vocabulary of each kind of descriptor from those of training clips."""
+        self.fisher.learn(described)
 
     def features(self, clips: Tensor) -> Tensor:
         """Return the (N, 1, D) features of (N, C, T, H, W) clips."""
@@ -190,20 +194,27 @@ class MotionFisher(nn.Module):
         return torch.cat(vectors, dim=1)
 
     @torch.no_grad()
-    def learn(self, clips: Iterable[Tensor]) -> None:
-        """Learn the vocabularies from some descriptors of each clip, taken at random."""
+    def describe_tubes(self, clips: Tensor) -> list[Tensor]:
+        """Return descriptors (N, M, D) of each kind and weights (N, M) of some tubes.
+
+        Those of the mirrored clips follow.
+        """
+        cells = self.count_cells(self._take_tubes(clips), run=BLOCKS * self.options.block)
+        views = [self.describe(cells), self.describe(self._mirror(cells))]
+        return [one.cpu() for kinds, weights in views for one in (*kinds, weights)]
+
+    def learn(self, described: Iterable[list[Tensor]]) -> None:
+        """Learn the vocabularies from `describe_tubes` of clips: some descriptors, at random."""
         generator = torch.Generator().manual_seed(0)
         found: list[list[Tensor]] = [[] for _ in self.parts]
-        for batch in clips:
-            length = BLOCKS * self.options.block
-            cells = self.count_cells(self._take_tubes(batch), run=length)
-            for view in (cells, self._mirror(cells)):
-                kinds, weights = self.describe(view)
-                for row, chances in enumerate(weights.double().cpu()):
+        size = len(self.parts) + 1
+        for tensors in described:
+            for view in (tensors[:size], tensors[size:]):
+                for row, chances in enumerate(view[-1].double()):
                     count = min(_DESCRIPTORS // 2, len(chances))
                     chosen = torch.multinomial(chances, count, generator=generator)
-                    for own, kind in zip(found, kinds, strict=True):
-                        own.append(kind[row].cpu()[chosen])
+                    for own, kind in zip(found, view[:-1], strict=True):
+                        own.append(kind[row][chosen])
         for own, encoder in zip(found, self.encoders, strict=True):
             encoder.learn(torch.cat(own).numpy())  # type: ignore[operator]
 

@@ -220,7 +220,8 @@ class VectorClassifier(FeatureClassifier):
     """Network that turns a clip into one vector of features and scores it by a linear layer.
 
     Trainers may compute the linear layer directly, from the features of all clips. Features that
-    are statistics of the training clips (a vocabulary) are learnt before, by `learn_vocabulary`.
+    are statistics of the training clips (a vocabulary) are learnt before, by `learn_vocabulary`
+    from what `describe` returns.
     """
 
     linear: nn.Linear
@@ -228,8 +229,12 @@ class VectorClassifier(FeatureClassifier):
     has_vocabulary: ClassVar[bool] = False
     """Whether `learn_vocabulary` must be called before training."""
 
-    def learn_vocabulary(self, clips: Iterable[Tensor]) -> None:
-        """Learn what the features need from training clips (N, C, T, H, W), without labels.
+    def describe(self, clips: Tensor) -> list[Tensor]:
+        """Return what `learn_vocabulary` needs of training clips (N, C, T, H, W)."""
+        return []
+
+    def learn_vocabulary(self, described: Iterable[list[Tensor]]) -> None:
+        """Learn what the features need from the descriptions of training clips, without labels.
 
         It goes into buffers of the extractor. Most networks learn nothing here.
         """

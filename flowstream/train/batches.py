@@ -47,7 +47,7 @@ def training_batches(
         generator=torch.Generator().manual_seed(seed),
         drop_last=_leaves_one(len(order), recipe.batch),
         num_workers=workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         pin_memory=device.type == "cuda",
     )
 
@@ -75,7 +75,7 @@ def viewed_batches(
         dataset,
         batch_size=max(1, recipe.batch // clips.views),
         num_workers=workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         # 250 views of a 20-channel clip take a gigabyte.
         prefetch_factor=1 if workers else None,
         pin_memory=device.type == "cuda",
@@ -118,6 +118,7 @@ def _leaves_one(videos: int, batch: int) -> bool:
     return videos > 1 and batch > 1 and videos % batch == 1
 
 
-def _start_worker(_: int) -> None:
+def start_worker(_: int) -> None:
+    """Prepare a process that reads clips."""
     # Workers are parallel over clips, not within a clip; OpenCV's threads do not survive a fork.
     cv2.setNumThreads(0)

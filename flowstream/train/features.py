@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from flowstream.dataset.split import Sample
 from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError
 from flowstream.models.model import FeatureClassifier
-from flowstream.train.batches import Batch, viewed_batches
 from flowstream.train.device import autocast
 from flowstream.train.known_features import MARKS, VIDEOS, mark_samples, read_known
+from flowstream.train.parallel import compute_videos
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.scorer import Inputs
 
@@ -237,22 +238,16 @@ def _fill(
                 _write_row(file, row, one, count=len(clips))
                 missing.remove(row)
             progress(len(clips) - len(missing))
-            for batch in _read_batches(recipe, clips, device, rows=sorted(missing)):
-                inputs, _, numbers = Batch(*batch)
-                values = inputs[recipe.stream]
-                features = _compute(network, values, recipe=recipe, device=device)
-                for row, one in zip(numbers.tolist(), features.numpy(), strict=True):
-                    _write_row(file, row, one, count=len(clips))
-                progress(len(numbers))
+            compute = partial(_compute, network, recipe=recipe, device=device)
+            found = compute_videos(
+                compute, clips, recipe=recipe, device=device, rows=sorted(missing)
+            )
+            for row, (one,) in found:
+                _write_row(file, row, one, count=len(clips))
+                progress(1)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot write the features: {reason}") from error
-
-
-def _read_batches(
-    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, rows: list[int]
-) -> Iterable[Batch]:
-    return viewed_batches(recipe, clips, device, indices=rows) if rows else ()
 
 
 def _write_row(file: h5py.File, row: int, features: NDArray[np.float32], *, count: int) -> None:
@@ -267,12 +262,12 @@ def _write_row(file: h5py.File, row: int, features: NDArray[np.float32], *, coun
 @torch.inference_mode()
 def _compute(
     network: FeatureClassifier, values: Tensor, *, recipe: StreamRecipe, device: torch.device
-) -> Tensor:
-    """Return (N, V, T, D) features of (N, V, C, T, H, W) clips, a batch at a time."""
+) -> list[list[NDArray[np.float32]]]:
+    """Return features (V, T, D) of each of (N, V, C, T, H, W) clips, a batch at a time."""
     with autocast(device, recipe.amp):
         parts = [
             network.features(part.to(device, non_blocking=True)).float().cpu()
             for part in torch.split(values.flatten(0, 1), recipe.batch)
         ]
-    features = torch.cat(parts)
-    return features.reshape(*values.shape[:2], *features.shape[1:])
+    features = torch.cat(parts).numpy()
+    return [[one] for one in features.reshape(*values.shape[:2], *features.shape[1:])]

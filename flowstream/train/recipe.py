@@ -136,7 +136,7 @@ class StreamRecipe(Checked):
         belong to the training: after a change the stream is evaluated again, but not trained again.
     workers : int or None
         Number of processes that read clips; None is 0 if the network runs on the CPU, and up to 8
-        otherwise. It changes no result.
+        otherwise. It changes no result. See also `train.parallel`.
     """
 
     stream: str

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flowstream.disk import whole_file
 from flowstream.errors import CheckpointError
@@ -58,7 +59,7 @@ def prepare_vocabulary(
         chosen = samples[:: -(-len(samples) // CLIPS)]
         with Progress(len(chosen), title="vocabulary", unit="video", enabled=progress) as bar:
             clips = viewed_clips(recipe, chosen, views)
-            network.learn_vocabulary(_read_clips(recipe, clips, device, bar=bar))
+            network.learn_vocabulary(_describe(network, recipe, clips, device=device, bar=bar))
         _write(path, network)
         return
     try:
@@ -72,16 +73,29 @@ def prepare_vocabulary(
         ) from error
 
 
-def _read_clips(
-    recipe: StreamRecipe, clips: StackClips, device: torch.device, *, bar: Progress
-) -> Iterator[Tensor]:
-    """Yield batches (N, C, T, H, W) of clips of one view."""
-    from flowstream.train.batches import Batch, viewed_batches
+def _describe(
+    network: VectorClassifier,
+    recipe: StreamRecipe,
+    clips: StackClips,
+    *,
+    device: torch.device,
+    bar: Progress,
+) -> Iterator[list[Tensor]]:
+    """Yield the description of each clip."""
+    import torch
 
-    for batch in viewed_batches(recipe, clips, device):
-        inputs, _, numbers = Batch(*batch)
-        yield inputs[recipe.stream].flatten(0, 1).to(device)
-        bar.update(len(numbers))
+    from flowstream.train.parallel import compute_videos
+
+    def describe(values: Tensor) -> list[list[NDArray[np.float32]]]:
+        return [
+            [found.numpy() for found in network.describe(one.to(device))]
+            for one in values  # (1, C, T, H, W)
+        ]
+
+    rows = range(len(clips))
+    for _, arrays in compute_videos(describe, clips, recipe=recipe, device=device, rows=rows):
+        yield [torch.from_numpy(one) for one in arrays]
+        bar.update(1)
 
 
 def _write(path: Path, network: VectorClassifier) -> None:

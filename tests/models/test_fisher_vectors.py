@@ -26,7 +26,7 @@ def noise(seed: int, frames: int = 15) -> Tensor:
 @pytest.fixture(scope="module")
 def fisher() -> MotionFisher:
     made = MotionFisher(FisherVectors(words=3, block=5), 2)
-    made.learn([noise(seed) for seed in range(4)])
+    made.learn([made.describe_tubes(noise(seed)) for seed in range(4)])
     return made
 
 
@@ -101,7 +101,7 @@ def test_still_clips_have_finite_features_and_kinds_have_length_one(fisher: Moti
 
 def test_the_vocabulary_is_learnt_the_same_each_time(fisher: MotionFisher) -> None:
     other = MotionFisher(FisherVectors(words=3, block=5), 2)
-    other.learn([noise(seed) for seed in range(4)])
+    other.learn([other.describe_tubes(noise(seed)) for seed in range(4)])
     for name, values in other.state_dict().items():
         assert torch.equal(values, fisher.state_dict()[name])
 
