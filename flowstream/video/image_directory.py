@@ -104,6 +104,11 @@ class ImageDirectory:
         self._sequence = find_sequence(path)
         expected = self._sequence.expected
         self.damage = Damage(stated=expected or 0, slack=True, claim="its numbering states")
+        if skipped := [file.name for file in self._sequence.skipped]:
+            shown = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+            self.damage.remarks.append(
+                f"images skipped because their names do not end in a frame number: {shown}"
+            )
 
     def __enter__(self) -> ImageDirectory:
         return self
