@@ -59,6 +59,34 @@ def read_json(path: Path, *, limit: int) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def refuse_special(path: Path, *, links: bool = False) -> None:
+    """Refuse to write to a pipe, a socket or a device, which a rename would replace by a file.
+
+    Parameters
+    ----------
+    path : path
+        File to write; it need not exist. For a directory, the write raises the clearest error.
+    links : bool
+        Refuse symbolic links, too, because opening one for writing changes its target.
+
+    Raises
+    ------
+    OSError
+        If it is not a regular file, or a link to something else.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        found = path.lstat().st_mode
+        if stat.S_ISLNK(found):
+            # /dev/stdout and its like are links, and would be replaced for all processes
+            if links or path.parent.absolute() == Path("/dev"):
+                raise OSError(
+                    errno.EINVAL, "Is a symbolic link, expected a regular file", str(path)
+                )
+            found = path.stat().st_mode
+        if not stat.S_ISREG(found) and not stat.S_ISDIR(found):
+            raise OSError(errno.EINVAL, "Exists, but is not a regular file", str(path))
+
+
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; rename it to `path` at the end of the block.
@@ -69,9 +97,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the file cannot be written; the caller adds what the file is.
+        If the file cannot be written, or is not a regular file; the caller adds what the file is.
     """
     part = path.with_name(path.name + ".part")
+    refuse_special(path)
+    refuse_special(part, links=True)
     try:
         yield part
         with part.open("rb+") as written:

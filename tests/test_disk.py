@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flowstream.convert.format import whole_directory
 from flowstream.disk import open_regular, whole_file
+from flowstream.errors import StackError
+from flowstream.store.part_file import PartFile
 
 
 def test_a_file_gets_its_name_at_the_end(tmp_path: Path) -> None:
@@ -53,3 +56,25 @@ def test_a_file_is_opened_and_a_folder_is_called_one(tmp_path: Path) -> None:
         assert file.read() == b"content"
     with pytest.raises(IsADirectoryError):
         open_regular(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_link_in_the_way_of_a_write_is_kept(tmp_path: Path) -> None:
+    # As root, a rename would replace /dev/null for all processes.
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    os.mkfifo(tmp_path / "first.part")
+    (tmp_path / "second.part").symlink_to(victim)
+    for name in ("pipe", "link", "first", "second"):
+        with pytest.raises(OSError, match="regular file"), whole_file(tmp_path / name) as part:
+            part.write_text("new")
+        with pytest.raises(StackError, match=f"{name}.*regular file"):
+            PartFile(tmp_path / name)
+        if name in ("first", "second"):
+            with pytest.raises(OSError, match="regular file"), whole_directory(tmp_path / name):
+                pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    assert victim.read_text() == "kept"

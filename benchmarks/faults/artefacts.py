@@ -138,7 +138,8 @@ def _read_recipe(path: Path) -> str:
 
 
 def _write_report(path: Path) -> None:
-    measure = {"top1": {"value": 0.5, "right": 5, "total": 10}, "mean_class_accuracy": 0.5}
+    share = {"value": 0.5, "low": 0.2, "high": 0.8, "correct": 5, "total": 10}
+    measure = {"top1": share, "mean_class_accuracy": 0.5}
     content = {
         "format": "flowstream.report 1",
         "part": "test",
@@ -152,8 +153,9 @@ def _write_report(path: Path) -> None:
 
 def _read_report(path: Path) -> str:
     from flowstream.cli.identify import _report
+    from flowstream.cli.info import _format
 
-    return _digest(_report(path))
+    return _digest(_format(_report(path)))
 
 
 KINDS = {

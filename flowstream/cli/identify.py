@@ -187,15 +187,28 @@ def _report(path: Path) -> dict[str, Any]:
             "path": str(path),
             "part": report["part"],
             "videos": next(iter(streams.values()))["top1"]["total"],
-            "classes": report["classes"],
-            "top1": {name: found["top1"] for name, found in streams.items()},
+            "classes": [*map(str, report["classes"])],
+            "top1": {name: _share(found["top1"]) for name, found in streams.items()},
             "mean_class_accuracy": {
-                name: found["mean_class_accuracy"] for name, found in streams.items()
+                name: float(found["mean_class_accuracy"]) for name, found in streams.items()
             },
-            "facts": report["facts"],
+            "facts": dict(report["facts"].items()),
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        OverflowError,
+    ) as error:
         raise ParameterError(f"{path}: corrupted report: {error!r:.200}") from error
+
+
+def _share(share: Any) -> dict[str, float]:
+    shares = {name: float(share[name]) for name in ("value", "low", "high")}
+    return shares | {name: int(share[name]) for name in ("correct", "total")}
 
 
 def _page(path: Path) -> dict[str, Any]:

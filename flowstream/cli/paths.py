@@ -111,7 +111,10 @@ def is_same_file(out: Path, source: Path) -> bool:
     """Return True if writing `out` would replace `source`, or the pack that contains it."""
     from flowstream.store.pack import file_of
 
-    return out.exists() and out.samefile(file_of(source))
+    try:
+        return out.exists() and out.samefile(file_of(source))
+    except OSError:  # reading the source tells why
+        return False
 
 
 def _find(

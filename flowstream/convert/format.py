@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowstream.disk import read_json, whole_file
+from flowstream.disk import read_json, refuse_special, whole_file
 from flowstream.errors import ConversionError
 from flowstream.store import Stack
 from flowstream.store.pack import file_of
@@ -140,6 +140,7 @@ class Format(ABC):
 def whole_directory(target: Path) -> Iterator[Path]:
     """Yield an empty directory that replaces `target` at the end of the block."""
     part = target.with_name(target.name + ".part")
+    refuse_special(part, links=True)  # rmtree would wait for a pipe
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:

@@ -25,6 +25,7 @@ from flowstream.store.pack import (
     read_members,
 )
 from flowstream.store.part_file import PartFile
+from flowstream.store.stack import open_stack
 from flowstream.store.verify import check_bytes
 
 _PIECE = 2**22
@@ -44,14 +45,16 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
     ParameterError
         If there are no stacks, or a name is not a relative path.
     StackError
-        If a stack cannot be read, or the pack cannot be written.
+        If a file is not a stack or cannot be read, or the pack cannot be written.
     """
     if not stacks:
         raise ParameterError(f"{target}: got no stacks to pack")
     for name in stacks:
         if not is_relative(name):
             raise ParameterError(f"{target}: got the name {name!r}, expected a relative path")
-    part = PartFile(target)
+    for path in stacks.values():
+        open_stack(path).close()  # refuses other files and damaged headers
+    part, file = PartFile(target), None
     try:
         file = create_file(part)
         members = {
@@ -71,6 +74,8 @@ def write_pack(stacks: Mapping[str, Path], target: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         raise StackError(f"{target}: cannot write: {reason}") from error
     finally:
+        if file is not None:
+            file.close()  # HDF5 would write to the closed part file later
         part.discard()
 
 

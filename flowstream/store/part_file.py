@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from flowstream.disk import refuse_special
 from flowstream.errors import StackError
 
 if sys.platform != "win32":
@@ -43,7 +44,12 @@ class PartFile:
         self._at = 0
         self._unwritten: list[tuple[int, bytes]] = []
         try:
+            refuse_special(path)
+        except OSError as error:
+            raise StackError(f"{path}: cannot write: {error.strerror}") from error
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_special(self.part, links=True)
             self._file = open(_open_locked(self.part), "r+b", buffering=0)  # noqa: SIM115
         except BlockingIOError as error:
             raise StackError(

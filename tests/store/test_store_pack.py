@@ -125,6 +125,12 @@ def test_damaged_and_missing_files_give_one_line(packed: Path, tmp_path: Path) -
         write_pack({"../x.h5": tmp_path / "s/c.h5"}, tmp_path / "bad.h5")
     with pytest.raises(ParameterError, match="got no stacks"):
         write_pack({}, tmp_path / "bad.h5")
+    for content, reason in ((b"", "empty"), (b"no stack" * 500, "not an HDF5 file")):
+        (tmp_path / "other.h5").write_bytes(content)
+        with pytest.raises(StackError, match=rf"other\.h5: .*{reason}"):
+            write_pack(
+                {"a.h5": tmp_path / "s/c.h5", "b.h5": tmp_path / "other.h5"}, tmp_path / "bad.h5"
+            )
     assert not (tmp_path / "bad.h5").exists()
     data = bytearray(packed.read_bytes())
     offset, length = read_members(packed)["run/a.h5"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flowstream.video import VIDEO_SUFFIXES, Sampling, is_video, open_video, why_not_video
-from flowstream.video.image_names import read_times
+from flowstream.video.image_names import find_sequence, read_times
 
 Film = Callable[..., Path]
 
@@ -72,3 +72,38 @@ def test_a_directory_named_by_times_is_whole_and_can_be_resampled(
         assert video.info.header_frames is None
     with open_video(tmp_path, Sampling(fps=10.0)) as video:
         assert [frame.index for frame in video] == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"),
+    [
+        (["2023-01-01_11-59-59", "2023-01-01_12-00-00", "2023-01-01_12-00-01"], [0, 1, 2]),
+        (["IMG_20230101_115959", "IMG_20230101_120000", "IMG_20230101_120001"], [0, 1, 2]),
+        (["2023-01-01T12-00-00.960", "2023-01-01T12-00-01.000", "2023-01-01T12-00-01.040"],
+         [0, 0.04, 0.08]),
+        (["20230101_120000_960", "20230101_120001_000", "20230101_120001_040"], [0, 0.04, 0.08]),
+        # counters behind a date or a time
+        (["clip_20230101_000001", "clip_20230101_000002", "clip_20230101_000003"], None),
+        (["20230101_120000_0001", "20230101_120000_0002", "20230101_120000_0003"], None),
+        (["0001_rgb", "0002_rgb", "0010_rgb"], None),
+        (["frame (1)", "frame (2)", "frame (10)"], None),
+    ],
+)  # fmt: skip
+def test_names_of_cameras_are_dates_or_numbers(
+    tmp_path: Path, names: list[str], seconds: list[float] | None
+) -> None:
+    for name in reversed(names):
+        (tmp_path / f"{name}.png").touch()
+    (tmp_path / "cover.png").touch()
+    found = find_sequence(tmp_path)
+    assert [file.stem for file in found.files] == names
+    assert found.times == (None if seconds is None else pytest.approx(seconds))
+    assert [file.name for file in found.skipped] == ["cover.png"]
+
+
+def test_suffixes_in_upper_and_lower_case_are_one_sequence(tmp_path: Path) -> None:
+    for name in ("1.png", "2.PNG", "3.png", "3_mask.png"):
+        (tmp_path / name).touch()
+    found = find_sequence(tmp_path)
+    assert [file.name for file in found.files] == ["1.png", "2.PNG", "3.png"]
+    assert [file.name for file in found.skipped] == ["3_mask.png"]
