@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -69,6 +71,26 @@ def test_a_campaign_keeps_its_time_and_always_writes_its_table(
     cells = table.read_text().splitlines()[-3].split("|")
     assert int(cells[2]) >= tried
     assert code == (most == 2)
+
+
+def _terminated(budget: Budget) -> Tally:
+    tally = budget.tally("toys")
+    tally.add("harmless", "a toy")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+    return tally
+
+
+def test_a_terminated_program_writes_the_table_of_what_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CAMPAIGNS, "training", (f"{__name__}:_terminated", 1.0))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(["--minutes", "1", "--only", "training", "--out", str(tmp_path / "table.md")])
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "| all | 1 | 0 | 1 |" in (tmp_path / "table.md").read_text()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_the_table_adds_up() -> None:

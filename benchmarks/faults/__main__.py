@@ -26,10 +26,11 @@ class ShareSpentError(Exception):
     """A campaign used up its share of the time in the middle of a fault."""
 
 
-def run_campaign(name: str, *, seed: int, seconds: float, most: int) -> Tally:
+def run_campaign(name: str, *, seed: int, seconds: float, most: int, tallies: list[Tally]) -> None:
     """Run one campaign in a directory of its own, and cut it when its time is over.
 
     A fault in progress at the end is not counted. A campaign that fails itself counts as a crash.
+    The tally is added to `tallies` also if a signal ends the program.
     """
     module, _, attribute = CAMPAIGNS[name][0].partition(":")
     start = time.monotonic()
@@ -47,15 +48,23 @@ def run_campaign(name: str, *, seed: int, seconds: float, most: int) -> Tally:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            tally = budget.tallies[-1]
+            tally.seconds = time.monotonic() - start
+            tallies.append(tally)
+            print(f"{name}: {tally.tried} faults, {tally.failures} failures", flush=True)
+            for finding in tally.findings[:20]:
+                print(f"  {finding}", flush=True)
             stop_all()
             unmount_below(Path(scratch))
-    tally = budget.tallies[-1]
-    tally.seconds = time.monotonic() - start
-    return tally
 
 
 def _cut(number: int, frame: object) -> None:
     raise ShareSpentError
+
+
+def _end(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # the table is printed once
+    raise SystemExit(128 + number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,17 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     facts = f"seed {options.seed}, {os.cpu_count()} CPU cores, {machine}"
     tallies: list[Tally] = []
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         for index, name in enumerate(names):
             # What a campaign does not use is left to the following ones.
             left = sum(CAMPAIGNS[other][1] for other in names[index:])
             share = (end - time.monotonic()) * CAMPAIGNS[name][1] / left
-            tally = run_campaign(name, seed=options.seed, seconds=share, most=options.most)
-            tallies.append(tally)
-            print(f"{name}: {tally.tried} faults, {tally.failures} failures", flush=True)
-            for finding in tally.findings[:20]:
-                print(f"  {finding}", flush=True)
+            run_campaign(name, seed=options.seed, seconds=share, most=options.most, tallies=tallies)
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         table = format_tallies(tallies)
         print(f"\n{facts}\n\n{table}", flush=True)
         if options.out:

@@ -75,6 +75,7 @@ class Outcome:
 
 _NAMES = frozenset(field.name for field in fields(Outcome))
 _STATUSES = frozenset({"done", "skipped", "failed"})
+_MOST = 2**63
 _JSON_TYPES: dict[str, Any] = {"int": int, "float": int | float, "tuple[str, ...]": list}
 _TYPES = {field.name: _JSON_TYPES.get(str(field.type), str) for field in fields(Outcome)}
 """Type of each value in a line; names of types are strings here, because of the future import."""
@@ -152,8 +153,9 @@ class Journal:
         return json.dumps(record) + "\n"
 
     def _cannot_write(self, error: OSError) -> ExtractionError:
+        reason = error.strerror or "Not a regular file"
         return ExtractionError(
-            f"{self.path}: cannot write the journal: {error.strerror}. Repair the directory "
+            f"{self.path}: cannot write the journal: {reason}. Repair the directory "
             "and run the same command again to continue"
         )
 
@@ -214,6 +216,8 @@ def parse_line(line: bytes) -> Iterator[dict[str, Any]]:
         and {"source", "output", "status"} <= record.keys()
         and all(isinstance(record[name], _TYPES[name]) for name in record.keys() & _TYPES.keys())
         and record["status"] in _STATUSES
+        # the sums and the times of `status` are floats
+        and all(abs(value) < _MOST for value in record.values() if isinstance(value, (int, float)))
     ):
         yield record
 

@@ -12,7 +12,7 @@ from flowstream.extract.journal import parse_line
 
 _LINE = re.compile(
     rb'^.*?"output": "([ !#-\[\]-~]*)", "status": "(?:done|skipped)"'
-    rb'.*?"pairs": (\d+),.*?"bytes": (\d+),.*$|^(.+)$',
+    rb'.*?"pairs": (\d{1,18}),.*?"bytes": (\d{1,18}),.*$|^(.+)$',
     re.MULTILINE,
 )
 """Output, pairs and bytes of a complete stack, as `Journal` writes them, or any other line.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 from flowstream.extract.forecast import readable_bytes, readable_seconds
 from flowstream.extract.jobs import plan
-from flowstream.extract.journal import journal_paths, relative_output, shard_journals
+from flowstream.extract.journal import (
+    journal_paths,
+    parse_line,
+    relative_output,
+    shard_journals,
+)
 from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
 from flowstream.extract.lock import is_locked
 
@@ -173,19 +178,11 @@ def _add_speed(status: Status, paths: Sequence[Path]) -> None:
 
 def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
     """Return the records in the last bytes of a journal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - most))
         lines = file.read().splitlines()[1 if size > most else 0 :]
-    found = []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "status" in record:
-            found.append(record)
-    return found
+    return [record for line in lines for record in parse_line(line)]
 
 
 def _compare(

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from flowstream.dataset.clips import Item, Shape, StackClips
 from flowstream.dataset.split import Sample
-from flowstream.disk import whole_file
+from flowstream.disk import open_regular, whole_file
 from flowstream.errors import CheckpointError
 from flowstream.models.model import FeatureClassifier
 from flowstream.train.device import autocast
-from flowstream.train.known_features import MARKS, VIDEOS, mark_samples, read_known
+from flowstream.train.known_features import MARKS, UNREADABLE, VIDEOS, mark_samples, read_known
 from flowstream.train.parallel import compute_videos
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.scorer import Inputs
@@ -136,15 +136,15 @@ def cached_features(
         _fill(own, network, clips, recipe=recipe, device=device, wanted=wanted, progress=progress)
         _rename(own, path)
     try:
-        with h5py.File(path, "r") as file:
+        with open_regular(path) as opened, h5py.File(opened, "r") as file:
             found = json.loads(file.attrs["of"]) if file.attrs.get("format") == FORMAT else None
             if found == wanted:
                 _check(file["features"], clips)
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"{path}: not a cache of features, or damaged; remove the file to compute them again"
         ) from error
-    if found is None:
+    if not isinstance(found, dict):
         raise CheckpointError(f"{path}: not a cache of features, expected {FORMAT!r}")
     changed = [name for name, value in wanted.items() if found.get(name) != value]
     if changed:

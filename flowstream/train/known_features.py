@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.dataset.split import Sample
+from flowstream.disk import open_regular
 from flowstream.store.pack import file_of
 
+UNREADABLE = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+"""Errors of a damaged cache, which may hold any value in place of those that it should hold."""
 VIDEOS = "list of videos"
 """Name of the description's entry that differs between the files of two folds."""
 
@@ -47,7 +50,7 @@ def read_known(
         if not rows:
             return
         try:
-            with h5py.File(other, "r") as file:
+            with open_regular(other) as opened, h5py.File(opened, "r") as file:
                 if not _is_of(file, wanted):
                     continue
                 for number, mark in enumerate(file[MARKS][:]):
@@ -56,7 +59,7 @@ def read_known(
                     features = file["features"][number]
                     if np.isfinite(features).all():
                         yield rows.pop(mark.tobytes()), features
-        except (OSError, KeyError, ValueError):
+        except UNREADABLE:
             continue
 
 

@@ -15,6 +15,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract import Outcome, Summary, read_journal
 from flowstream.extract.journal import Journal, read_records
 from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
+from flowstream.extract.status import read_status
 
 DONE = Outcome("a.mp4", "a.h5", "done", frames=5, pairs=4, seconds=1.5, bytes=100, clipped=0.25)
 FAILED = Outcome("b.mp4", "b.h5", "failed", "b.mp4: not a video")
@@ -81,6 +82,10 @@ def test_only_a_truncated_line_is_lost(tmp_path_factory: object, text: str, cut:
         b'{"source": "a", "output": "\\u12", "status": "done", "pairs": 1, "bytes": 2, "x": 0}',
         b"[" * 100_000,
         b'{"source": ' + b"9" * 5000 + b"}",
+        b'{"source": "a", "output": "z.h5", "status": "done", "pairs": 1' + b"0" * 400 + b"}",
+        b'{"source": "a", "output": "z.h5", "status": "done", "pairs": '
+        + (b"9" * 5000 + b', "bytes": 2, "x": 0}'),
+        b'{"source": "a", "output": "z.h5", "status": "done", "modified": NaN}',
         b"[1]",
         b"\0" * 1000,
     ],
@@ -96,6 +101,8 @@ def test_a_damaged_line_costs_only_itself(tmp_path: Path, line: bytes) -> None:
     failures: Failures = {}
     read_latest_lines(path, complete, failures)
     assert (list(complete), list(failures)) == ([b"a.h5"], [b"b.h5"])
+    status = read_status(tmp_path)
+    assert (status.done, len(status.failures)) == (1, 1)
 
 
 def test_a_summary_groups_outcomes_and_counts_only_what_was_done() -> None:
