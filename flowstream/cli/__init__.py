@@ -89,6 +89,10 @@ _SYSTEM_ERRORS = frozenset(
 """Errors of disks, permissions and limits, which are never bugs of flowstream."""
 
 
+_WRITE_ERRORS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
+"""Errors that printing can raise, which name no file."""
+
+
 class _Interrupted(Exception):
     """Replacement for KeyboardInterrupt, which click would handle itself."""
 
@@ -98,6 +102,7 @@ class Program(click.Command):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit with its code."""
+        _replace_closed_streams()
         with stop_once(ends_process=True) as stop:
             try:
                 code = super().main(args, **{**extra, "standalone_mode": False})
@@ -156,6 +161,17 @@ class Verbs(Program, click.Group):
                 formatter.write_dl([(f"{verb:{width}}", line) for verb, (_, line) in verbs.items()])
 
 
+def _replace_closed_streams() -> None:
+    """Discard what is written to standard streams that are closed, as by `>&-` or a daemon.
+
+    Otherwise the next file that is opened becomes standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The system gives the lowest free number, which is that of the stream.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def _report(error: BaseException) -> int | str | None:
     """Print an error in one line and return the exit code; re-raise a bug."""
     if isinstance(error, click.UsageError):
@@ -174,6 +190,8 @@ def _report(error: BaseException) -> int | str | None:
         return 1
     if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        if not where and error.errno in _WRITE_ERRORS:
+            where = "cannot write the output: "
         return _report_error(f"{where}{error.strerror}", 1)
     if isinstance(error, MemoryError):
         return _report_error("out of memory; use smaller batches or fewer workers (--jobs)", 1)

@@ -119,3 +119,14 @@ def test_verbose_prints_the_traceback_of_an_error(tmp_path: Path) -> None:
 def test_a_bug_keeps_its_traceback() -> None:
     result = reporting(ZeroDivisionError())
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_closed_standard_streams_are_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):  # as after `>&-`
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "methods"])
+    sys.stdout.close()
+    sys.stderr.close()
+    sys.stdin.close()
+    assert ended.value.code == 0
