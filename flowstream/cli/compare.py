@@ -15,6 +15,7 @@ from flowstream.cli.options import GroupedCommand, options_of, progress_is_wante
 from flowstream.cli.paths import distinct_names, find_inputs, is_stack, paths_argument
 from flowstream.cli.text import format_table
 from flowstream.errors import ParameterError
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def compare(paths: tuple[Path, ...], **options: Any) -> None:
         from flowstream.view.comparison_sheet import draw_sheet
 
         write_picture(out, draw_sheet(candidates, scores, frames=frames, truth=truth))
-        click.echo(str(out), err=options["as_json"])
+        click.echo(escape_controls(str(out)), err=options["as_json"])
 
 
 def _collect(

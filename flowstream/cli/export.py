@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flowstream.cli.options import GroupedCommand
+from flowstream.escapes import escape_controls
 from flowstream.extract.forecast import readable_bytes
 
 EXAMPLE = """\
@@ -60,4 +61,5 @@ def export(checkpoint: Path, onnx: Path | None, torch_export: Path | None, as_js
         shapes = ", ".join(
             f"{part['name']} {'x'.join(map(str, part['shape']))}" for part in one.metadata["inputs"]
         )
-        click.echo(f"{one.path}: {one.format}, {readable_bytes(one.bytes)}, {shapes}; {compared}")
+        where = escape_controls(str(one.path))
+        click.echo(f"{where}: {one.format}, {readable_bytes(one.bytes)}, {shapes}; {compared}")

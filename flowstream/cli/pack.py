@@ -48,7 +48,7 @@ def pack(paths: tuple[Path, ...], out: Path, overwrite: bool) -> None:
             stacks[name] = stack
     _refuse_existing([out], overwrite=overwrite)
     write_pack(stacks, out)
-    click.echo(f"{out}: {len(stacks)} stack{'s' * (len(stacks) != 1)}")
+    click.echo(f"{escape_controls(str(out))}: {len(stacks)} stack{'s' * (len(stacks) != 1)}")
 
 
 @click.command(cls=GroupedCommand, example="flowstream unpack stacks.h5 --out stacks")

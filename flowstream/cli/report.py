@@ -10,6 +10,7 @@ import click
 
 from flowstream.cli.options import GroupedCommand, progress_is_wanted
 from flowstream.cli.paths import distinct_names
+from flowstream.escapes import escape_controls
 from flowstream.progress import Progress
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def report(runs: tuple[Path, ...], out: Path | None, clips: int, pages: bool) ->
         found = [_add_clips(run, target, most=clips, pages=pages, bar=bar) for run in found]
     page = target / "runs.html"
     write_runs(page, found)
-    click.echo(page)
+    click.echo(escape_controls(str(page)))
 
 
 def _add_clips(run: Run, target: Path, *, most: int, pages: bool, bar: Progress) -> Run:

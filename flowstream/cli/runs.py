@@ -10,6 +10,7 @@ import click
 
 from flowstream.cli.options import GroupedCommand, json_option
 from flowstream.cli.text import format_table
+from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
 flowstream runs
@@ -42,7 +43,7 @@ def runs(directory: Path, as_json: bool) -> None:
         click.echo(json.dumps(data, indent=2))
         return
     if not found:
-        click.echo(f"{directory}: no runs")
+        click.echo(f"{escape_controls(str(directory))}: no runs")
         return
     rows = [
         [

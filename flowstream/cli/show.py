@@ -169,7 +169,7 @@ def _show_clip(path: Path, name: str | None, options: Mapping[str, Any]) -> None
 
             picture = draw_panel(clip, chosen[0], style, scale=scale, with_rgb=options["with_rgb"])
             write_picture(out, picture)
-            click.echo(out)
+            click.echo(escape_controls(str(out)))
 
 
 def _select(at: str | None, out: Path | None) -> Selection:
@@ -241,7 +241,7 @@ def _write_film(
 
     fps = (clip.fields_per_second or 25.0) * options["speed"]
     write_film(options["out"], pictures(), fps=fps)
-    click.echo(options["out"])
+    click.echo(escape_controls(str(options["out"])))
 
 
 def _write_sheet(found: list[Path], options: Mapping[str, Any]) -> None:

@@ -284,4 +284,4 @@ def _plot(rows: Mapping[Path, _Row], target: Path) -> None:
     names = distinct_names(rows)
     lines = {name: (row.times, row.speeds) for name, row in zip(names, rows.values(), strict=True)}
     plot_speeds(target, lines)
-    click.echo(str(target), err=True)
+    click.echo(escape_controls(str(target)), err=True)

@@ -73,7 +73,7 @@ def view(paths: tuple[Path, ...], out: Path | None, serve: bool, **options: Any)
     if out is None:
         out = Path(f"{found[0].stem}.html") if len(found) == 1 else Path("flow-pages")
     page = _write(found, out, options)
-    click.echo(page)
+    click.echo(escape_controls(str(page)))
     if serve:
         _serve(page.parent, page.name, port=options["port"])
 
@@ -198,5 +198,8 @@ def _serve(directory: Path, page: str, *, port: int) -> None:
             f"--port {port}: cannot use this port: {error.strerror}. Choose another port."
         ) from error
     with server:
-        click.echo(f"http://127.0.0.1:{server.server_port}/{page}  (Ctrl-C stops)", err=True)
+        click.echo(
+            f"http://127.0.0.1:{server.server_port}/{escape_controls(str(page))}  (Ctrl-C stops)",
+            err=True,
+        )
         server.serve_forever()

@@ -106,3 +106,18 @@ def test_a_stack_is_recognised_by_its_first_bytes(tree: Path) -> None:
     assert is_stack(file)
     with pytest.raises(ParameterError, match=r"gone\.h5"):
         is_stack(tree / "gone.h5")
+
+
+def test_names_of_outputs_are_escaped_like_those_of_inputs(tmp_path: Path) -> None:
+    directory = tmp_path / "a\x1b[31m\nb"
+    directory.mkdir()
+    write(directory / "c.h5")
+    for arguments in (
+        ("pack", directory, "--out", directory / "p.h5"),
+        ("show", directory / "c.h5", "--out", directory / "c.png"),
+        ("view", directory, "--out", directory / "pages"),
+    ):
+        printed = call(*arguments)
+        assert printed.exit_code == 0
+        assert r"a\x1b[31m\nb" in printed.output
+        assert "\x1b" not in printed.output
