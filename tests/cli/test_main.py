@@ -125,7 +125,7 @@ def test_closed_standard_streams_are_discarded(monkeypatch: pytest.MonkeyPatch) 
     for name in ("stdin", "stdout", "stderr"):  # as after `>&-`
         monkeypatch.setattr(sys, name, None)
     with pytest.raises(SystemExit) as ended:
-        main(["list", "methods"])
+        main(["--version"])
     sys.stdout.close()
     sys.stderr.close()
     sys.stdin.close()
