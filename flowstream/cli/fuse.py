@@ -149,10 +149,9 @@ def _format_curve(
 ) -> str:
     """Return the top-1 of each weight as a table with bars."""
     on_validation = dict(chosen)
-    head = [f"weight of {streams[1]}", "top-1", "validation", ""]
+    head = [f"weight of {streams[1]}", "top-1", *(["validation"] if chosen else []), ""]
     rows = []
     for weight, value in points:
-        other = on_validation.get(weight)
-        shown = "" if other is None else f"{other:.3f}"
-        rows.append([f"{weight:.2f}", f"{value:.3f}", shown, "#" * round(40 * value)])
+        other = [f"{on_validation[weight]:.3f}"] if chosen else []
+        rows.append([f"{weight:.2f}", f"{value:.3f}", *other, "#" * round(40 * value)])
     return format_table(rows, head=[head], left=0)

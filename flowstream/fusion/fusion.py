@@ -94,7 +94,7 @@ def check_may_learn(name: str, parts: Sequence[Scores]) -> None:
     if first.part == "test":
         raise ScoresError(
             f"fusion {name!r}: got test scores, expected scores of validation or training videos, "
-            "because its parameters are fitted on them"
+            "because its parameters are fitted on them; give others (--fit) or weights (--weights)"
         )
     if unknown := int((first.labels < 0).sum()):
         raise ScoresError(

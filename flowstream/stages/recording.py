@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,8 +53,13 @@ def record(source: str, path: Path, *, seconds: float) -> Path:
             frames += 1
             yield np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
 
+    images = read()
+    rate = fps if fps > 0 else 25.0
     try:
-        write_video(path, read(), fps=fps if fps > 0 else 25.0, codec="ffv1", pixel_format="bgr0")
+        first = next(images, None)
+        if first is not None:
+            every = itertools.chain([first], images)
+            write_video(path, every, fps=rate, codec="ffv1", pixel_format="bgr0")
     finally:
         capture.release()
     if frames < 2:

@@ -111,7 +111,7 @@ class Run:
             if not holds:
                 raise CheckpointError(
                     f"{out / LAST}: a run with {what}{_list_changes(found.recipe, self.recipe)}; "
-                    "train into another directory, or remove this one"
+                    "use --retrain, train into another directory, or remove this one"
                 )
         refuse_other_stacks(
             found.spec, self.clips.spec, stream=self.recipe.stream, where="the training videos"
