@@ -167,7 +167,7 @@ def _set_attribute(target: h5g.GroupID | h5d.DatasetID, name: str, value: Plain)
     if isinstance(value, str):
         encoded = value.encode("utf-8") or b"\0"
         kind = h5t.py_create(h5py.string_dtype("utf-8", len(encoded)), logical=True)
-        _write_attribute(target, name, np.array(encoded), kind)
+        _write_attribute(target, name, np.array(encoded), kind=kind)
     else:
         dtype = np.int64 if isinstance(value, int) else np.float64
         _write_attribute(target, name, np.array(value, dtype))
@@ -177,6 +177,7 @@ def _write_attribute(
     target: h5g.GroupID | h5d.DatasetID,
     name: str,
     value: NDArray[Any],
+    *,
     kind: h5t.TypeID | None = None,
 ) -> None:
     """Create an attribute by HDF5's own calls: h5py's take ten times as long."""
