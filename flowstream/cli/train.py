@@ -29,6 +29,10 @@ flowstream train ucf101-tsn --splits 1,2,3
 flowstream train mine.toml --leave-one-group-out"""
 
 
+MAX_NUMBERS = 1000
+"""Limit of the numbers in one range, each of which is a training."""
+
+
 class Numbers(click.ParamType):  # type: ignore[type-arg]
     """List of integers, such as `1,2,3` or `1-3`."""
 
@@ -45,6 +49,11 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
             first, dash, last = part.strip().partition("-")
             if not first.isdecimal() or (dash and not last.isdecimal()):
                 self.fail(f"got {value!r}, expected integers such as 1,2,3", param, ctx)
+            # limited first, because Python does not convert more than 4,300 digits
+            if max(len(first), len(last)) > 19 or int(last or first) - int(first) >= MAX_NUMBERS:
+                self.fail(f"got {part.strip()!r:.60}, expected fewer numbers", param, ctx)
+            if int(last or first) < int(first):
+                self.fail(f"got {part.strip()!r}, expected the smaller number first", param, ctx)
             numbers += range(int(first), int(last or first) + 1)
         return tuple(dict.fromkeys(numbers))
 
@@ -135,10 +144,10 @@ def train(
         "leave_one_group_out": leave_one_group_out,
         "seeds": seeds or (),
     }
-    if any(kinds.values()) and not no_extract:
-        from flowstream.stages.repeats import check_repeats
+    if any(kinds.values()):
+        from flowstream.stages.repeat_checks import check_repeats
 
-        check_repeats(loaded, **kinds)
+        check_repeats(loaded, extract=not no_extract, **kinds)
     prepare(loaded, extract=not no_extract, progress=not quiet)
     if find_lr or overfit:
         click.echo(_check(loaded, overfit=overfit, progress=not quiet))

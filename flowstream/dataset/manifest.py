@@ -66,6 +66,12 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
                         f"{path}:{reader.line_num}: got the columns {', '.join(row)}; "
                         f"expected the header video,label,split"
                     )
+            for name in columns:
+                if name and columns.count(name) > 1:
+                    raise SplitError(
+                        f"{path}:{reader.line_num}: column {name!r:.100} occurs "
+                        f"{columns.count(name)} times; expected each column once"
+                    )
             continue
         if len(row) > len(columns):
             raise SplitError(

@@ -187,6 +187,23 @@ def check_split(split: Split, *, where: str) -> None:
         sys.stderr.write(f"{text}\n")
 
 
+def check_stacks(recipe: Recipe, split: Split) -> None:
+    """Check the stacks of all parts for the streams that are not complete, before the training.
+
+    Raises
+    ------
+    StackError
+        If a stack cannot be read, lacks an input of a stream, is too short for one, or was made
+        with other settings than the first.
+    """
+    from flowstream.train.clips import viewed_clips
+
+    samples = (*split.train, *split.validation, *split.test)
+    for name, stream in recipe.streams.items():
+        if not (recipe.out / name / "scores.npz").exists():
+            viewed_clips(stream, samples, stream.evaluation)
+
+
 def _check_inputs(recipe: Recipe) -> None:
     """Raise `RecipeError` if a stream needs data that the table [extract] does not store."""
     from flowstream.train.clips import make_inputs

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from flowstream.dataset.holdout import hold_out, shuffle_key
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, SplitError
-from flowstream.stages.checks import check_checkpoint_space, check_split, check_videos
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.training import Result, train_checked
 
@@ -132,19 +131,6 @@ def make_repeats(
         )
         for name, groups in zip(names, parts, strict=True)
     ]
-
-
-def check_repeats(recipe: Recipe, **kinds: Any) -> None:
-    """Check the splits and the total disk space of all repeats, before any video is extracted."""
-    split = check_videos(recipe)
-    where = ", ".join(map(str, recipe.extract.sources))
-    repeats = make_repeats(recipe, **kinds, split=split)
-    check_checkpoint_space(recipe, len(split.classes), runs=len(repeats))
-    for repeat in repeats:
-        if repeat.split is not None:
-            check_split(repeat.split, where=where)
-        elif repeat.recipe.split != recipe.split:
-            check_videos(repeat.recipe)
 
 
 def run_repeats(

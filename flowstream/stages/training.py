@@ -19,6 +19,7 @@ from flowstream.stages.checks import (
     check_checkpoint_space,
     check_pack,
     check_split,
+    check_stacks,
     check_videos,
     share_disk,
 )
@@ -178,6 +179,7 @@ def train_checked(
     seen: Part = "validation" if split.validation else "train"
     fitting, testing = [], []
     with share_stacks():
+        check_stacks(recipe, split)
         for name, stream in recipe.streams.items():
             trainer = build(
                 TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -53,6 +55,17 @@ def is_best(history: Sequence[Epoch]) -> bool:
     return history[-1].merit is not None and history[-1].merit > max(merits[:-1], default=(-1, 0))
 
 
+def _hide_write_errors(previous: Callable[[threading.ExceptHookArgs], Any]) -> None:
+    """Print no traceback of TensorBoard's thread, whose errors the writer raises again."""
+
+    def report(failure: threading.ExceptHookArgs) -> None:
+        written = failure.thread is not None and "tensorboard" in type(failure.thread).__module__
+        if not (written and isinstance(failure.exc_value, OSError)):
+            previous(failure)
+
+    threading.excepthook = report
+
+
 class Log:
     """Writer of `log.csv` and TensorBoard's events in the directory of a run.
 
@@ -65,6 +78,8 @@ class Log:
 
     def __init__(self, directory: Path, *, done: int) -> None:
         self._path = directory / "log.csv"
+        self._previous = threading.excepthook
+        _hide_write_errors(self._previous)
         self._events = SummaryWriter(str(directory / "tensorboard"), purge_step=done + 1)
 
     def write(self, history: Sequence[Epoch]) -> None:
@@ -85,4 +100,7 @@ class Log:
 
     def close(self) -> None:
         """Close the events."""
-        self._events.close()
+        try:
+            self._events.close()
+        finally:
+            threading.excepthook = self._previous

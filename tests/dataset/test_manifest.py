@@ -87,6 +87,7 @@ def test_folders_in_one_name_but_not_the_other_still_match(manifest: Make, tree:
         ("", "the split lists no video"),
         ("1.mp4,walk,train\n", r"csv:1: got the columns 1.mp4, walk, train; expected the header"),
         ("video,label,label\n1,a,b\n", "csv:1: got the columns video, label, label"),
+        ("video,label,split,split\n1,a,train,test\n", "csv:1: column 'split' occurs 2 times"),
         ("video,label,split\n1.mp4,walk,dev\n", "csv:2: split 'dev'; expected train, validation"),
         ("video,label,split\n1.mp4,,train\n", "csv:2: no label"),
         ("video,label,split\n,walk,train\n", "csv:2: no video"),

@@ -14,8 +14,9 @@ from flowstream.errors import CheckpointError, ExtractionError, FlowstreamError
 from flowstream.extract import batch, trial
 from flowstream.recipe import build
 from flowstream.stages import Recipe, run_stages
-from flowstream.stages.checks import check_checkpoint_space
-from flowstream.stages.repeats import check_repeats
+from flowstream.stages.checks import check_checkpoint_space, check_stacks
+from flowstream.stages.repeat_checks import check_repeats
+from flowstream.stages.training import train_checked
 from flowstream.train.fit import fit
 from flowstream.train.recipe import StreamRecipe
 from flowstream.train.space import forecast_checkpoints
@@ -109,6 +110,47 @@ def test_splits_and_folds_are_checked_before_the_extraction(values: dict[str, An
     with pytest.raises(FlowstreamError, match="folds: got 9, expected 2 to 4"):
         check_repeats(recipe, folds=9)
     check_repeats(recipe, seeds=(0, 1))
+    with pytest.raises(FlowstreamError, match="layout 'folder' has one split"):
+        check_repeats(recipe, splits=(1, 2))
+
+
+def test_repeats_of_existing_stacks_are_checked_before_the_first(tmp_path: Path) -> None:
+    stacks, lists = tmp_path / "stacks", tmp_path / "lists"
+    lists.mkdir()
+    names = [f"{name}/v_{name}_g0{group}_c01" for name in ("Run", "Walk") for group in (1, 2)]
+    for name in names:
+        (stacks / name).parent.mkdir(parents=True, exist_ok=True)
+        (stacks / f"{name}.h5").touch()
+    (lists / "classInd.txt").write_text("1 Run\n2 Walk\n")
+    (lists / "trainlist01.txt").write_text(f"{names[0]}.avi 1\n{names[2]}.avi 2\n")
+    (lists / "testlist01.txt").write_text(f"{names[1]}.avi\n{names[3]}.avi\n")
+    values = {
+        "out": str(tmp_path / "run"),
+        "stacks": str(stacks),
+        "extract": {"sources": []},
+        "split": {"layout": "ucf101", "files": str(lists), "validation": 0.0},
+        "streams": {"spatial": STREAM},
+    }
+    recipe = build(Recipe, values, where="test")
+    check_repeats(recipe, extract=False, splits=(1,))
+    with pytest.raises(FlowstreamError, match=r"trainlist09\.txt: no such split file"):
+        check_repeats(recipe, extract=False, splits=(1, 9))
+
+
+def test_stacks_of_the_test_part_are_checked_before_the_training(tmp_path: Path) -> None:
+    split = write_split(tmp_path / "stacks", train=2, validation=0, test=2, method="known")
+    values = {
+        "out": str(tmp_path / "run"),
+        "extract": {"sources": []},
+        "split": {"layout": "folder"},
+        "streams": {"spatial": STREAM},
+    }
+    recipe = build(Recipe, values, where="test")
+    check_stacks(recipe, split)
+    split.test[-1].path.write_bytes(b"damaged")
+    with pytest.raises(FlowstreamError, match=split.test[-1].path.name):
+        train_checked(recipe, split=split, progress=False)
+    assert not (tmp_path / "run" / "spatial").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from flowstream.dataset.split import Split
 from flowstream.train.checkpoint import load_checkpoint
 from flowstream.train.fit import fit
-from flowstream.train.log import Epoch, is_best
+from flowstream.train.log import Epoch, Log, is_best
 from flowstream.train.recipe import StreamRecipe
 from tests.train.test_fit import history, train
 
@@ -26,6 +29,19 @@ def test_the_log_has_a_row_an_epoch(split: Split, recipe: Recipes, tmp_path: Pat
     assert [row["validation_top1"] != "" for row in rows] == [False, True, True]
     assert float(rows[2]["train_loss"]) == history(last)[2]["train_loss"]
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_events_that_cannot_be_written_give_one_error_and_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = Log(tmp_path, done=0)
+    shutil.rmtree(tmp_path / "tensorboard")
+    epoch = Epoch(1, 0.1, 1.0, 0.5, 2.0, 0.25, 1.0)
+    with pytest.raises(OSError, match="No such file"):
+        log.write([epoch])
+    with contextlib.suppress(OSError):
+        log.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_without_validation_the_last_epoch_is_the_best(
