@@ -98,6 +98,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     ------
     OSError
         If the file cannot be written, or is not a regular file; the caller adds what the file is.
+        An error of a write, to which the system gives no name, gets that of the file.
     """
     part = path.with_name(path.name + ".part")
     refuse_special(path)
@@ -107,6 +108,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         with part.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(part, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -78,3 +79,13 @@ def test_a_pipe_or_a_link_in_the_way_of_a_write_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "link").is_symlink()
     assert victim.read_text() == "kept"
+
+
+def test_an_error_of_a_write_names_the_file(tmp_path: Path) -> None:
+    def fill() -> None:
+        with whole_file(tmp_path / "scores.npz"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        fill()
+    assert raised.value.filename == str(tmp_path / "scores.npz")
