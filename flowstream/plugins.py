@@ -37,11 +37,8 @@ class Plugins(Mapping[str, T], Generic[T]):
         self.kind = kind
         self._table = dict(table)
         self._extras = dict(extras or {})
-        self._loaded: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        if name in self._loaded:
-            return self._loaded[name]
         if name not in self._table:
             known = ", ".join([*self._table][:MAX_LISTED])
             if len(self) > MAX_LISTED:
@@ -56,7 +53,6 @@ class Plugins(Mapping[str, T], Generic[T]):
             if package == "flowstream":
                 raise
             raise MissingDependencyError(self._missing(name, package)) from error
-        self._loaded[name] = plugin
         return plugin
 
     def __iter__(self) -> Iterator[str]:
