@@ -42,8 +42,8 @@ class StackClips:
     All inputs of an item have the same moments, crops and flips. An item depends only on the seed,
     the epoch and the index, not on the number of workers or on other items. Each stack is opened
     at the start to check it, and again for each item; in a block of `share_stacks`, the datasets of
-    a run check each stack once. No file stays open, so the dataset can
-    be sent to forked and spawned workers.
+    a run check each stack once. No file stays open, so the dataset can be sent to forked and
+    spawned workers.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def count_segments(lengths: Sequence[int], *, workers: int) -> list[int]:
     share = _SHARE if len(lengths) >= _MANY * workers else _SHARE / 2
     most = max(MIN_SEGMENT_PAIRS, math.ceil(fair * share))
     most_of_last = max(MIN_SEGMENT_PAIRS // 2, math.ceil(fair * _LAST_SHARE))
-    last = set(sorted(range(len(lengths)), key=lambda k: (lengths[k], k))[:workers])
+    last = set(heapq.nsmallest(workers, range(len(lengths)), key=lengths.__getitem__))
     for k, length in enumerate(lengths):
         if length > most:
             counts[k] = math.ceil(length / most)

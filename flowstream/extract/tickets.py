@@ -58,9 +58,8 @@ class TicketQueue:
         counts = count_segments(lengths, workers=workers)
         tickets: list[tuple[int, int, Ticket]] = []
         for slot, job in enumerate(jobs):
-            segments = split_job(
-                ticket := Ticket(job, slot), lengths[slot], count=counts[slot], settings=settings
-            )
+            ticket = Ticket(job, slot)
+            segments = split_job(ticket, lengths[slot], count=counts[slot], settings=settings)
             if segments:
                 self._splits[slot] = _Split(segments)
             pieces = segments or [ticket]

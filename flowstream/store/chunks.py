@@ -49,7 +49,7 @@ class Data(ABC):
         return self._digest.hexdigest()
 
     def append(self, values: NDArray[Any], chunks: Sequence[bytes] = ()) -> None:
-        """Add entries `(n, ...)` in the stored type; `chunks` are they as stored, if known."""
+        """Add entries `(n, ...)` in the stored type; `chunks` holds them compressed, if known."""
         values = np.ascontiguousarray(values)
         if values.size:
             self._digest.update(values.data.cast("B"))

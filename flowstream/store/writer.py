@@ -142,7 +142,9 @@ class StackWriter:
         for name in [item.name for item in self.items if item.name in packed]:
             if ITEMS[name].packing == "codec":
                 self._count_losses(name, values[name], packed[name])
-            self._store(name, packed[name], getattr(values[name], "chunks", ()))
+            given = values[name]
+            known = given.chunks if isinstance(given, EncodedFields) else ()
+            self._store(name, packed[name], known)
 
     def add_values(self, name: str, values: ArrayLike) -> None:
         """Add the next entries of an item that is not stored per pair, such as `corrupt`.

@@ -166,10 +166,11 @@ class VideoReader:
                 found += 1
                 yield picture
         else:
-            if isinstance(part, Span) and part.ends_after(last, seconds + self._source.period):
+            end = seconds + self._source.period
+            if isinstance(part, Span) and part.ends_after(last, end):
                 self._notes.append(
                     f"{part} were asked for; the video has {last + 1} frames and ends at "
-                    f"{seconds + self._source.period:.6g} s"
+                    f"{end:.6g} s"
                 )
         if found < (2 if isinstance(part, Pair) else 1):
             raise VideoError(f"{self._path}: {part} are not in the video; it has {last + 1} frames")
