@@ -14,8 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
+import flowstream
 from flowstream.extract.pools import POOLS
 from flowstream.extract.pools.pool import Pool, PoolOptions, Reply
+from flowstream.extract.pools.processes import start_python
 
 
 def make_task() -> Callable[[Any, Callable[[int], None]], Any]:
@@ -120,3 +122,15 @@ def test_workers_end_with_their_run_however_it_ends(tmp_path: Path) -> None:
     run.wait()
     worker.wait(5)
     assert not worker.is_running()
+
+
+def test_a_worker_ignores_modules_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flowstream").mkdir()
+    (tmp_path / "flowstream" / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    process = start_python("import flowstream; print(flowstream.__file__)", {}, [])
+    printed, _ = process.communicate(timeout=60)
+    assert Path(printed.decode().strip()) == Path(flowstream.__file__)

@@ -192,8 +192,9 @@ def start_python(
     inherited : sequence of int
         File descriptors that the process keeps open.
     """
-    command = [sys.executable, "-c", code]
-    # The process must find the modules that this one has found.
+    # The process must find the modules that this one has found, and not others in the working
+    # directory, such as a clone of flowstream, which "-c" would search first.
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = filter(None, sys.path); {code}"]
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     environment = {**os.environ, **variables, "PYTHONPATH": path}
     # Children inherit no descriptor on Windows, and a group of their own keeps Ctrl-C from them.
