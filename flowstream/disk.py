@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +57,36 @@ def read_json(path: Path, *, limit: int) -> Any:
         return json.loads(read_small(path, limit=limit).decode("utf-8"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def walk(
+    directory: Path, *, onerror: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield the path, directories and files of a directory and of each one below it, sorted.
+
+    Hidden names are left out. Links are followed, but a directory that several paths lead to is
+    yielded once, so that no link is followed forever.
+
+    Parameters
+    ----------
+    directory : path
+    onerror : function, optional
+        Called if a directory cannot be read, which is left out otherwise.
+
+    Yields
+    ------
+    path, directories, files : Path, list of names, list of names
+        Directories that the caller removes from the list are not searched.
+    """
+    seen: set[str] = set()
+    for place, directories, files in os.walk(directory, onerror=onerror, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            directories.clear()
+            continue
+        seen.add(real)
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        yield Path(place), directories, sorted(name for name in files if not name.startswith("."))
 
 
 def refuse_special(path: Path, *, links: bool = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowstream.convert.format import whole_directory
-from flowstream.disk import open_regular, whole_file
+from flowstream.disk import open_regular, walk, whole_file
 from flowstream.errors import StackError
 from flowstream.store.part_file import PartFile
 
@@ -89,3 +89,25 @@ def test_an_error_of_a_write_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as raised:
         fill()
     assert raised.value.filename == str(tmp_path / "scores.npz")
+
+
+def test_a_walk_visits_each_directory_once_and_no_hidden_name(tmp_path: Path) -> None:
+    for name in ("b/10.h5", "b/.9.h5", "a/.cache/1.h5", "z/2.h5", "y/3.h5"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "b/up").symlink_to(tmp_path)
+    (tmp_path / "c").symlink_to(tmp_path / "z")
+    visited = []
+    for place, directories, files in walk(tmp_path):
+        visited.append((place.relative_to(tmp_path).as_posix(), files))
+        if "y" in directories:
+            directories.remove("y")
+    assert visited == [(".", []), ("a", []), ("b", ["10.h5"]), ("c", ["2.h5"])]
+
+
+def test_a_walk_passes_over_what_cannot_be_read_unless_told(tmp_path: Path) -> None:
+    assert not list(walk(tmp_path / "gone"))
+    errors: list[OSError] = []
+    assert not list(walk(tmp_path / "gone", onerror=errors.append))
+    assert [error.filename for error in errors] == [str(tmp_path / "gone")]

@@ -229,29 +229,26 @@ def _is_pattern(text: str) -> bool:
     return any(letter in text for letter in "*?[")
 
 
-def _walk(
-    directory: Path, wanted: Callable[[Path], bool], above: tuple[tuple[int, int], ...] = ()
-) -> Iterator[Path]:
-    """Yield the wanted files and directories below a directory, in natural order."""
-    try:
-        status = directory.stat()
-        entries = sorted(os.scandir(directory), key=lambda entry: _order(entry.name))
-    except OSError as error:
-        raise ParameterError(f"{directory}: cannot read it: {error.strerror}") from error
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        return  # a link to a directory above
-    for entry in entries:
-        path = directory / entry.name
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            inside = list(_walk(path, wanted, (*above, identity)))
-            yield from inside
-            if not inside and wanted(path):
-                yield path
-        elif wanted(path) and _is_regular(path):
-            yield path
+def _walk(directory: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the wanted files and directories below a directory, in natural order.
+
+    A directory that contains wanted paths is not wanted itself.
+    """
+    from flowstream.disk import walk
+
+    def fail(error: OSError) -> None:
+        raise ParameterError(f"{error.filename}: cannot read it: {error.strerror}") from error
+
+    places, found = [], []
+    for place, _, files in walk(directory, onerror=fail):
+        places.append(place)
+        found += [path for path in map(place.joinpath, files) if wanted(path) and _is_regular(path)]
+    above = {place for path in found for place in path.parents}
+    for place in reversed(places[1:]):  # the deepest first
+        if place not in above and wanted(place):
+            found.append(place)
+            above.update(place.parents)
+    yield from sorted(found, key=lambda path: [_order(part) for part in path.parts])
 
 
 def _order(name: str) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowstream.convert.image_names import has_both_components
+from flowstream.disk import walk
 from flowstream.errors import ConversionError
 
 
@@ -64,37 +64,25 @@ def search(directory: Path, *, skip: Path | None = None) -> Contents:
     ConversionError
         If a directory cannot be read.
     """
-    contents = Contents()
-    for place, directories, files in _walk(directory, skip):
-        contents.has_u_and_v |= {"u", "v"} <= set(directories)
-        if has_both_components(files):
-            contents.raw.append(place)
-        for name in files:
-            path = place / name
-            if name.startswith("."):
-                continue
-            if path.suffix.lower() == ".h5" and path.is_file():
-                contents.stacks.append(path)
-            else:
-                contents.others[path.suffix.lower() or "without suffix"] += 1
-    return contents
-
-
-def _walk(directory: Path, skip: Path | None) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield the path, directories and files of each directory; follow links, but no loop."""
 
     def fail(error: OSError) -> None:
         raise ConversionError(f"{error.filename}: cannot read it: {error.strerror}") from error
 
     left_out = None if skip is None else os.path.realpath(skip)
-    seen: set[str] = set()
-    for place, directories, files in os.walk(directory, onerror=fail, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen or real == left_out:
-            directories.clear()
-            continue
-        seen.add(real)
-        directories[:] = sorted(
-            name for name in directories if not name.startswith(".") and not name.endswith(".part")
-        )
-        yield Path(place), directories, sorted(files)
+    contents = Contents()
+    for place, directories, files in walk(directory, onerror=fail):
+        directories[:] = [
+            name
+            for name in directories
+            if not name.endswith(".part")
+            and (left_out is None or os.path.realpath(place / name) != left_out)
+        ]
+        contents.has_u_and_v |= {"u", "v"} <= set(directories)
+        if has_both_components(files):
+            contents.raw.append(place)
+        for path in map(place.joinpath, files):
+            if path.suffix.lower() == ".h5" and path.is_file():
+                contents.stacks.append(path)
+            else:
+                contents.others[path.suffix.lower() or "without suffix"] += 1
+    return contents

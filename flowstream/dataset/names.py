@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from flowstream.disk import walk
 from flowstream.errors import SplitError
 from flowstream.store.pack import is_pack, read_members
 
@@ -84,18 +84,9 @@ class VideoNames:
         return fits[0] if fits else None
 
     def _walk(self) -> Iterator[tuple[str, Path]]:
-        seen: set[str] = set()
-        for directory, directories, files in os.walk(self.root, followlinks=True):
-            real = os.path.realpath(directory)
-            # A link to a parent directory would be followed forever.
-            directories[:] = sorted(
-                name for name in directories if real not in seen and name[0] != "."
-            )
-            files = [] if real in seen else files
-            seen.add(real)
-            for file in files:
-                path = Path(directory, file)
-                if path.suffix.lower() in self.suffixes and not file.startswith("."):
+        for directory, _, files in walk(self.root):
+            for path in map(directory.joinpath, files):
+                if path.suffix.lower() in self.suffixes:
                     yield path.relative_to(self.root).with_suffix("").as_posix(), path
 
 

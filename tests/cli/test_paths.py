@@ -80,6 +80,7 @@ def test_stacks_come_before_videos_where_a_directory_has_both(tree: Path) -> Non
 
 def test_a_link_to_a_directory_above_ends_the_search(tree: Path) -> None:
     (tree / "b" / "loop").symlink_to(tree)
+    (tree / "b" / "same").symlink_to(tree / "b")
     assert len(find_stacks([tree])) == 3
 
 
