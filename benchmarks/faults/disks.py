@@ -31,9 +31,8 @@ def run(budget: Budget) -> Tally:
         size = int(generator.integers(4096, 2 * largest))
         delay = float(generator.uniform(0.1, 1.0)) * seconds
         out = budget.scratch / f"out{tally.tried}"
-        outcome, detail = _disturb(kind, videos, out, size=size, delay=delay)
-        if outcome == "detected":
-            outcome, detail = judge_continued(videos, out, expected)
+        failure = _disturb(kind, videos, out, size=size, delay=delay).failure("the run")
+        outcome, detail = failure or judge_continued(videos, out, expected)
         if os.path.ismount(out):
             subprocess.run(["umount", str(out)], check=True)
         tally.add(outcome, f"{kind} ({size} bytes, {delay:.2f} s): {detail}")
@@ -45,8 +44,8 @@ def run(budget: Budget) -> Tally:
     return tally
 
 
-def _disturb(kind: str, videos: Path, out: Path, *, size: int, delay: float) -> tuple[str, str]:
-    """Run an extraction on a bad disk, repair the disk, and judge how the run ended."""
+def _disturb(kind: str, videos: Path, out: Path, *, size: int, delay: float) -> Ended:
+    """Run an extraction on a bad disk, and repair the disk."""
     out.mkdir()
     small = kind == "fills up"
     removed = kind == "directory is removed"
@@ -70,7 +69,7 @@ def _disturb(kind: str, videos: Path, out: Path, *, size: int, delay: float) -> 
     if is_mounted and os.path.ismount(out):
         _mount("remount,rw,size=64m", out)
         (out / "filler").unlink(missing_ok=True)
-    return _judge(ended)
+    return ended
 
 
 def _without_shared_memory(
@@ -90,20 +89,12 @@ def _without_shared_memory(
             ended = finish(
                 start(videos, out, options=[*OPTIONS, "--backend", backend], prefix=prefix)
             )
-            outcome = _judge(ended)
-            if outcome[0] == "detected":
+            outcome = ended.failure("the run")
+            if outcome is None:
                 outcome = judge_continued(videos, out, expected)
                 if ended.code == 1:
                     outcome = "detected", ended.errors
             yield f"{backend} with /dev/shm {options}", outcome
-
-
-def _judge(ended: Ended) -> tuple[str, str]:
-    if ended.code is None:
-        return "hung", "the run on the bad disk"
-    if not ended.is_clean or ended.code not in (0, 1):
-        return "crashed", f"exit {ended.code}: {ended.errors[-300:]}"
-    return "detected", "refused"
 
 
 def fill(directory: Path) -> Path:

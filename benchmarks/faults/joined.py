@@ -96,10 +96,8 @@ def _judge(child: WatchedProcess, parts: list[tuple[Path, str]], joined: Path) -
         expected += answer.value
     joined.write_bytes(b"".join(path.read_bytes() for path, _ in parts))
     answer = child.call("benchmarks.faults.videos:read", str(joined))
-    if answer.kind == "error":
-        return ("detected" if joined.name in answer.value else "crashed"), what
-    if answer.kind != "value":
-        return answer.kind, f"{what}: {answer.value}"
-    if answer.value == expected:
-        return "harmless", what
-    return "wrong", f"{what}: {len(answer.value)} of {len(expected)} frames, or other ones"
+    if answer.kind == "value":
+        what += f": {len(answer.value)} of {len(expected)} frames"
+    else:
+        what += f": {answer.value}"
+    return answer.outcome(joined, expected), what

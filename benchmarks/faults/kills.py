@@ -71,29 +71,24 @@ def run_signals(budget: Budget) -> Tally:
                 os.killpg(process.pid, number)
             time.sleep(0.05)
         ended = finish(process, seconds=4 * _STOP_SECONDS)
-        outcome, detail = _judge_stop(ended, out, code, workers)
-        if outcome == "detected":
-            outcome, detail = judge_continued(videos, out, expected)
+        failure = _failure(ended, out, code, workers)
+        outcome, detail = failure or judge_continued(videos, out, expected)
         tally.add(outcome, f"{name} after {delay:.2f} s: {detail}")
     return tally
 
 
-def _judge_stop(
+def _failure(
     ended: Ended, out: Path, code: int, workers: list[psutil.Process]
-) -> tuple[str, str]:
-    if ended.code is None:
-        return "hung", f"no end within {4 * _STOP_SECONDS:g} s"
+) -> tuple[str, str] | None:
     # A signal before Python listens ends the process by the signal itself.
-    if ended.code not in (0, code, code - 128, 128 - code):
-        return "crashed", f"exit {ended.code}: {ended.errors[-300:]}"
-    if not ended.is_clean:
-        return "crashed", ended.errors[-300:]
+    if failure := ended.failure("the run", codes=(0, code, code - 128, 128 - code)):
+        return failure
     _, alive = psutil.wait_procs(workers, timeout=_STOP_SECONDS)
     if alive:
         return "hung", f"{len(alive)} workers are left"
     if list(out.rglob("*.part")):
         return "lost", "a .part file stays"
-    return "detected", "ended"
+    return None
 
 
 def _kill(process: subprocess.Popen[str], who: str, generator: np.random.Generator) -> None:

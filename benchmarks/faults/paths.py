@@ -96,10 +96,8 @@ def run(budget: Budget) -> Tally:
 def judge(videos: Path, out: Path, expected: dict[str, str], what: str) -> tuple[str, str]:
     """Extract, and return the outcome and its description."""
     ended = finish(start(videos, out))
-    if ended.code is None:
-        return "hung", what
-    if not ended.is_clean or ended.code not in (0, 1):
-        return "crashed", f"{what}: exit {ended.code}: {ended.errors[-300:]}"
+    if failure := ended.failure(what):
+        return failure
     found = read_digests(out)
     if any(found.get(name) != digest for name, digest in expected.items()):
         return "lost", f"{what}: {ended.errors[-300:]}"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,18 @@ class Ended:
     def is_clean(self) -> bool:
         """True if it printed no traceback."""
         return "Traceback" not in self.errors
+
+    def failure(self, what: str, *, codes: Collection[int] = (0, 1)) -> tuple[str, str] | None:
+        """Return the outcome of a run that hung or crashed, and its description; otherwise None.
+
+        A run that printed a traceback, or ended with another exit status than one of `codes`,
+        crashed; `what` describes it.
+        """
+        if self.code is None:
+            return "hung", what
+        if not self.is_clean or self.code not in codes:
+            return "crashed", f"{what}: exit {self.code}: {self.errors[-300:]}"
+        return None
 
 
 def write_clips(directory: Path, *, seed: int = 0) -> Path:
@@ -143,10 +155,8 @@ def read_digests(out: Path) -> dict[str, str]:
 def judge_continued(videos: Path, out: Path, expected: dict[str, str]) -> tuple[str, str]:
     """Run the same command again and return the outcome and a description."""
     ended = finish(start(videos, out))
-    if ended.code is None:
-        return "hung", "the next run"
-    if not ended.is_clean:
-        return "crashed", f"the next run: {ended.errors[-300:]}"
+    if failure := ended.failure("the next run"):
+        return failure
     if ended.code or read_digests(out) != expected:
         return "lost", f"after the next run (exit {ended.code}): {ended.errors[-300:]}"
     if list(out.rglob("*.part")):

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.faults.disks import fill, small_disk
-from benchmarks.faults.runs import Ended, finish, launch
+from benchmarks.faults.runs import finish, launch
 from benchmarks.faults.tally import Budget, Tally
 
 _RECIPE = """
@@ -111,11 +111,9 @@ def _send_signal(
     with suppress(ProcessLookupError):
         (os.killpg if to_group else os.kill)(process.pid, number)
     ended = finish(process, seconds=4 * _STOP_SECONDS)
-    if ended.code is None:
-        return "hung", "no end after the signal"
     # A signal before Python listens ends the process by the signal itself.
-    if not ended.is_clean or ended.code not in (0, code, -number):
-        return "crashed", f"exit {ended.code}: {ended.errors[-300:]}"
+    if failure := ended.failure("after the signal", codes=(0, code, -number)):
+        return failure
     if number != signal.SIGKILL and list(out.rglob("*.part")):
         return "lost", "a .part file stays"
     return _continue(recipe, out, expected)
@@ -132,23 +130,18 @@ def _fill_disk(
         filler = fill(out)
         ended = finish(process)
         filler.unlink()
-        if ended.code is None:
-            return "hung", "the training on the full disk"
-        if not _is_one_line(ended):
-            return "crashed", f"exit {ended.code}: {ended.errors[-300:]}"
+        what = "the training on the full disk"
+        if failure := ended.failure(what):
+            return failure
+        if len(ended.errors.splitlines()) > 1:
+            return "crashed", f"{what}: {ended.errors[-300:]}"
         return _continue(recipe, out, expected)
-
-
-def _is_one_line(ended: Ended) -> bool:
-    return ended.is_clean and ended.code in (0, 1) and len(ended.errors.splitlines()) <= 1
 
 
 def _continue(recipe: Path, out: Path, expected: dict[str, str]) -> tuple[str, str]:
     ended = finish(_start(recipe, out))
-    if ended.code is None:
-        return "hung", "the next run"
-    if not ended.is_clean:
-        return "crashed", f"the next run: {ended.errors[-300:]}"
+    if failure := ended.failure("the next run"):
+        return failure
     found = read_results(out)
     if ended.code or found != expected:
         different = [name for name in expected if found.get(name) != expected[name]]

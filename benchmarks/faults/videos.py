@@ -82,12 +82,9 @@ def make_clips(directory: Path, kinds: Mapping[str, dict[str, Any]] = KINDS) -> 
 def judge(child: WatchedProcess, variant: Path, clean: Any, what: str) -> tuple[str, str]:
     """Return the outcome of reading one damaged file, and its description."""
     answer = child.call("benchmarks.faults.videos:read", str(variant))
-    if answer.kind == "error":
-        return ("detected" if variant.name in answer.value else "crashed"), what
-    if answer.kind != "value":
-        return answer.kind, f"{what}: {answer.value}"
-    if answer.value == clean:
-        return "harmless", what
+    outcome = answer.outcome(variant, clean)
+    if outcome != "wrong":
+        return outcome, what if answer.kind == "value" else f"{what}: {answer.value}"
     reported = child.call("benchmarks.faults.videos:complaints", str(variant))
     if reported.kind == "value" and not reported.value:
         return "undetectable", what

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 MEMORY = 6 << 30
@@ -26,6 +27,14 @@ class Answer:
     """`value`, `error` (raised by flowstream on purpose), `crashed` or `hung`."""
     value: Any
     """Return value of the function, or the error on one line."""
+
+    def outcome(self, path: Path, expected: Any) -> str:
+        """Return what became of reading a file that may be damaged; an error must name the file."""
+        if self.kind == "error":
+            return "detected" if path.name in self.value else "crashed"
+        if self.kind == "value":
+            return "harmless" if self.value == expected else "wrong"
+        return self.kind
 
 
 class WatchedProcess:
