@@ -83,7 +83,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     ),
     "tsn": (
         Row("from scratch", (SCRATCH,)),
-        temporal("cross-modality"),
+        temporal("cross-modality, 1 segment"),
         Row("cross-modality, partial BN", (FROZEN_NORMS,)),
         temporal("3 segments", "segments=3", "batch=4"),
         temporal("7 segments", "segments=7", "batch=2"),
