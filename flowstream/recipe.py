@@ -229,7 +229,8 @@ def _is_mapping(hint: Any) -> bool:
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
-    if hint is Path and isinstance(value, str | Path):
+    # an empty path would be the working directory
+    if hint is Path and isinstance(value, str | Path) and str(value).strip():
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > 2**1000:  # beyond float64

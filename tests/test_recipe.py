@@ -174,3 +174,19 @@ def test_sizes_are_written_width_by_height() -> None:
     assert from_settings(Sized, ["size=340x256"], where="it").size == (256, 340)
     with pytest.raises(RecipeError, match=r"it: size.*'340x'.*'340x256'"):
         build(Sized, {"size": "340x"}, where="it")
+
+
+@dataclass(frozen=True)
+class Places:
+    one: Path = Path("a")
+    perhaps: Path | None = None
+    several: tuple[Path, ...] = ()
+    named: Mapping[str, Path] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    "setting", ['one=""', "one=' '", 'perhaps=""', 'several=["a", ""]', 'named.x=""', "one="]
+)
+def test_an_empty_path_is_not_the_working_directory(setting: str) -> None:
+    with pytest.raises(RecipeError, match=r"got .*, expected a path"):
+        from_settings(Places, [setting], where="test")

@@ -22,10 +22,16 @@ flowstream features recipe.toml spatial --set streams.spatial.frames=16 --json""
 @click.argument("recipe")
 @click.argument("streams", nargs=-1, metavar="[STREAM]...")
 @recipe_settings
+@click.option("--no-extract", is_flag=True, help="Use only the existing stacks.")
 @quiet_option
 @json_option
 def features(
-    recipe: str, streams: tuple[str, ...], settings: tuple[str, ...], quiet: bool, as_json: bool
+    recipe: str,
+    streams: tuple[str, ...],
+    settings: tuple[str, ...],
+    no_extract: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Compute and cache the features of a frozen CNN, and measure the time that the cache saves.
 
@@ -41,7 +47,8 @@ def features(
     loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     names = caching_streams(loaded, streams)
     loaded.check_networks()
-    extract_flow(loaded.extract, loaded.stack_directory, progress=not quiet)
+    if not no_extract:
+        extract_flow(loaded.extract, loaded.stack_directory, progress=not quiet)
     kept = [keep_features(loaded, name) for name in names]
     if as_json:
         click.echo(json.dumps([_plain(one) for one in kept], indent=2))

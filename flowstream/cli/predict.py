@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import tempfile
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,9 @@ import click
 
 from flowstream.cli.cores import share_cores
 from flowstream.cli.options import GroupedCommand, json_option, quiet_option
+from flowstream.cli.paths import distinct_names
 from flowstream.cli.text import format_table
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from flowstream.stages.prediction import Prediction
@@ -114,7 +118,7 @@ def predict(
     settings = () if device is None else (f"device={device}",)
     predictor = Predictor(load_run(directory, settings=settings), streams=streams)
     with tempfile.TemporaryDirectory() as temporary:
-        found = [_find_source(source, Path(temporary), seconds) for source in sources]
+        found, names = _find_sources(sources, Path(temporary), seconds, progress=not quiet)
         predictions, failures = predict_videos(
             predictor,
             found,
@@ -124,10 +128,10 @@ def predict(
             progress=not quiet,
         )
         if film:
-            from flowstream.stages.overlay import write_overlay
-
-            for one in predictions:
-                write_overlay(one, film / f"{one.video.stem}.mp4")
+            _write_films(predictions, film, recorded=names)
+    for path, name in names.items():
+        failures = [line.replace(str(path), name) for line in failures]
+    predictions = [replace(one, name=names.get(one.video, one.name)) for one in predictions]
     if as_json:
         click.echo(json.dumps([as_data(one, top) for one in predictions], indent=2))
     elif as_csv:
@@ -142,24 +146,51 @@ def predict(
         )
 
 
-def _find_source(source: str, temporary: Path, seconds: float) -> Path:
-    """Return the path of a source; a camera or a stream is recorded first."""
+def _find_sources(
+    sources: tuple[str, ...], temporary: Path, seconds: float, *, progress: bool
+) -> tuple[list[Path], dict[Path, str]]:
+    """Return the paths of sources, and the names of those that were recorded first."""
     from flowstream.errors import VideoError
+    from flowstream.stages.recording import record
 
-    if source.isdecimal() or "://" in source:
-        from flowstream.stages.recording import record
+    # all paths are checked before the first recording
+    for source in sources:
+        if not is_live(source) and not Path(source).exists():
+            raise VideoError(f"{source}: no such file or directory")
+    found, names = [], {}
+    for number, source in enumerate(sources, start=1):
+        path = Path(source)
+        if is_live(source):
+            path = temporary / f"{'camera' if source.isdecimal() else 'stream'}-{number}.mkv"
+            names[record(source, path, seconds=seconds, progress=progress)] = source
+        found.append(path)
+    return found, names
 
-        name = f"camera-{source}" if source.isdecimal() else "stream"
-        return record(source, temporary / f"{name}.mkv", seconds=seconds)
-    path = Path(source)
-    if not path.exists():
-        raise VideoError(f"{path}: no such file or directory")
-    return path
+
+def is_live(source: str) -> bool:
+    """Return True if a source is the number of a camera or a URL."""
+    return "://" in source or (source.isdecimal() and not Path(source).exists())
+
+
+def _write_films(
+    predictions: list[Prediction], directory: Path, *, recorded: Collection[Path]
+) -> None:
+    """Write a film of each video; videos of several directories keep their directories."""
+    from flowstream.stages.overlay import write_overlay
+
+    videos = [one.video for one in predictions]
+    files = [video for video in videos if video not in recorded]
+    names = {
+        **{video: video.name for video in videos},
+        **dict(zip(files, distinct_names(files), strict=True)),
+    }
+    for one in predictions:
+        write_overlay(one, (directory / names[one.video]).with_suffix(".mp4"))
 
 
 def describe(one: Prediction, top: int) -> str:
     """Format the classes of a video as a table, and over time as one row for each moment."""
-    lines = [str(one.video)]
+    lines = [escape_controls(one.name)]
     rows = [[name, f"{value:.3f}"] for name, value in one.top(top)]
     lines.append(format_table(rows))
     if len(one.times):
@@ -178,7 +209,7 @@ def as_data(one: Prediction, top: int) -> dict[str, Any]:
         return [{"class": name, "probability": value} for name, value in one.top(top, scores)]
 
     return {
-        "video": str(one.video),
+        "video": one.name,
         "top": ranked(one.scores),
         "streams": {name: ranked(scores) for name, scores in one.streams.items()},
         "over_time": [
@@ -198,5 +229,5 @@ def as_table(predictions: list[Prediction], top: int) -> str:
         for seconds, scores in moments:
             shown = "" if seconds == "" else f"{seconds:.3f}"
             for rank, (name, value) in enumerate(one.top(top, scores), start=1):
-                writer.writerow([one.video, shown, rank, name, f"{value:.6f}"])
+                writer.writerow([one.name, shown, rank, name, f"{value:.6f}"])
     return text.getvalue()

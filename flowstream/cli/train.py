@@ -100,7 +100,7 @@ _checks = options_of("Checks")
     is_flag=True,
     help="Suggest a learning rate for each stream, and train nothing.",
 )
-@click.option("--no-extract", is_flag=True, help="Train on the existing stacks.")
+@click.option("--no-extract", is_flag=True, help="Use only the existing stacks.")
 @click.option(
     "--retrain",
     is_flag=True,

@@ -151,7 +151,7 @@ class _Batch:
             if others := self._count_other_settings():
                 sys.stderr.write(
                     f"Warning: {self.out} has {others:,} stacks of other settings, and a network "
-                    "needs stacks of one; use another --out unless this is wanted.\n"
+                    "needs stacks of one; use another directory unless this is wanted.\n"
                 )
             for reason in progress.redone.values():
                 sys.stderr.write(escape_controls(f"Computed again: {reason}") + "\n")

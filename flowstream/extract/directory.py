@@ -120,7 +120,7 @@ def _check_others(directory: Path, own: Path, shard: Shard | None) -> None:
 def _busy(directory: Path, which: str = "") -> ExtractionError:
     return ExtractionError(
         f"{directory}: another extraction{which} is writing into this directory; "
-        "wait until it ends, or use another --out"
+        "wait until it ends, or use another directory"
     )
 
 

@@ -142,9 +142,9 @@ def _clash_error(clashes: dict[Path, list[Path]]) -> ExtractionError:
         f"{' and '.join(map(str, sources))} -> {output}" for output, sources in clashes.items()
     ]
     return ExtractionError(
-        f"{len(clashes)} stack{'s' * (len(clashes) > 1)} would be made of several videos; use "
-        "--keep-suffix (a.avi becomes a.avi.h5), rename the videos, or use several --out"
-        + "".join(f"\n  {line}" for line in lines)
+        f"{len(clashes)} stack{'s' * (len(clashes) > 1)} would be made of several videos; "
+        "rename the videos, use several directories of stacks, or keep the suffixes (a.avi becomes "
+        "a.avi.h5): flowstream extract --keep-suffix" + "".join(f"\n  {line}" for line in lines)
     )
 
 

@@ -236,9 +236,8 @@ def _difference_error(differing: Mapping[Path, Sequence[str]]) -> ExtractionErro
     more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return ExtractionError(
         f"{len(differing)} existing stacks were made with other settings; choose another directory "
-        "(--out, or stacks = DIR in a recipe), or --overwrite to recompute them"
-        + "".join(lines[:_SHOWN])
-        + more
+        "(stacks = DIR in a recipe, --out of extract), or recompute them: flowstream extract "
+        "--overwrite" + "".join(lines[:_SHOWN]) + more
     )
 
 

@@ -108,7 +108,8 @@ def check_disk(needed: float, directory: Path, *, reserve: int = 0, force: bool)
         later = f", and later files {readable_bytes(reserve)}" if reserve else ""
         raise ExtractionError(
             f"{directory}: the stacks will take about {readable_bytes(needed)}{later}; the disk "
-            f"has {readable_bytes(free)} free. Use another --out, or --force to start anyway"
+            f"has {readable_bytes(free)} free. Use another "
+            "directory, or start anyway: flowstream extract --force"
         )
 
 

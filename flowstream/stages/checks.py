@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ def check_videos(recipe: Recipe) -> Split:
         split = read_split(recipe.split, recipe.stack_directory)
         check_split(split, where=str(recipe.stack_directory))
         return split
+    check_sources(recipe.extract)
     _check_inputs(recipe)
     jobs = plan(recipe.extract.sources, recipe.stack_directory)
     by_name = {
@@ -80,6 +81,15 @@ def check_videos(recipe: Recipe) -> Split:
     return split
 
 
+def check_sources(recipe: ExtractRecipe) -> None:
+    """Raise `ExtractionError` if a recipe names no videos to extract."""
+    if not recipe.sources:
+        raise ExtractionError(
+            "extract.sources: got none, expected at least one video, directory or manifest; or use "
+            "only the existing stacks (--no-extract)"
+        )
+
+
 def check_pack(recipe: ExtractRecipe, pack: Path) -> None:
     """Raise `ExtractionError` if videos have no stack in a pack, because none can be added to it.
 
@@ -95,8 +105,8 @@ def check_pack(recipe: ExtractRecipe, pack: Path) -> None:
     if missing:
         raise ExtractionError(
             f"{pack}: {len(missing)} of {len(names)} videos have no stack in this pack "
-            f"({_shorten(missing, 3)}). Pack them too, or train without them: "
-            "flowstream train --no-extract"
+            f"({_shorten(missing, 3)}). Pack them too, or use only the "
+            "existing stacks (--no-extract)"
         )
 
 
@@ -187,8 +197,15 @@ def check_split(split: Split, *, where: str) -> None:
         sys.stderr.write(f"{text}\n")
 
 
-def check_stacks(recipe: Recipe, split: Split) -> None:
+def check_stacks(recipe: Recipe, split: Split, *, retrained: Collection[str] = ()) -> None:
     """Check the stacks of all parts for the streams that are not complete, before the training.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    split : Split
+    retrained : collection of str
+        Streams that will be trained again, although they are complete.
 
     Raises
     ------
@@ -200,7 +217,7 @@ def check_stacks(recipe: Recipe, split: Split) -> None:
 
     samples = (*split.train, *split.validation, *split.test)
     for name, stream in recipe.streams.items():
-        if not (recipe.out / name / "scores.npz").exists():
+        if name in retrained or not (recipe.out / name / "scores.npz").exists():
             viewed_clips(stream, samples, stream.evaluation)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowstream.fusion import FittedFusion
     from flowstream.report.measures import Measures
     from flowstream.scores import Scores
+    from flowstream.train.checkpoint import Checkpoint
     from flowstream.train.evaluation import Evaluation
 
 Part = Literal["train", "validation", "test"]
@@ -86,6 +87,7 @@ def score_stream(
         cache=recipe.feature_directory,
         device=recipe.device,
         progress=progress,
+        title=name,
     )
     scores = replace(scores, stream=name)
     processes = join_processes(choose_device(recipe.device))
@@ -108,6 +110,32 @@ def read_held_out(recipe: Recipe, name: str, split: Split, *, checkpoint: Path) 
     trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
     scores = trainer.held_out_scores(checkpoint.parent, checkpoint)
     return None if scores is None else replace(scores, stream=name)
+
+
+def read_fitting_scores(recipe: Recipe, checkpoints: Mapping[str, Checkpoint]) -> list[Scores]:
+    """Return the stored scores on which the fusion of a run was fitted, one for each stream.
+
+    These are the scores of the validation videos, or else those of the training videos, which are
+    cross-validated if the trainer does that. The list is empty if a stream has no such file, or
+    one of another checkpoint.
+    """
+    from flowstream.scores import read_scores
+    from flowstream.train.linear import HELD_OUT
+
+    for files in (("scores-validation.npz",), (HELD_OUT, "scores-train.npz")):
+        found = []
+        for name, checkpoint in checkpoints.items():
+            for file in files:
+                try:
+                    scores = read_scores(recipe.out / name / file)
+                except ScoresError:  # no such file, or a damaged one
+                    continue
+                if scores.checkpoint == checkpoint.identity:
+                    found.append(replace(scores, stream=name))
+                    break
+        if len(found) == len(checkpoints):
+            return found
+    return []
 
 
 def keep_common(parts: Sequence[Scores]) -> list[Scores]:
@@ -191,7 +219,8 @@ def evaluate_run(
         )
         testing.append(score(part=part, path=files[name]))
         if len(names) > 1:
-            fitting.append(score(part=seen, path=directory / name / f"{seen}.npz"))
+            held = read_held_out(recipe, name, split, checkpoint=checkpoint)
+            fitting.append(held or score(part=seen, path=directory / name / f"{seen}.npz"))
     fused, _ = fuse_streams(recipe, fitting, testing)
     scores = {one.stream: one for one in testing}
     if fused is not None:

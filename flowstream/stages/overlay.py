@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +30,15 @@ def write_overlay(prediction: Prediction, path: Path, *, top: int = 3) -> Path:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     fps = probe(prediction.video).fps or 25.0
-    return write_video(path, _draw_frames(prediction, top), fps=fps)
+    times: list[float] = []
+    images = _draw_frames(prediction, top, times=times)
+    # each time is noted before it is asked for
+    clock = (times[index] for index in itertools.count())
+    return write_video(path, images, fps=fps, times=clock)
 
 
-def _draw_frames(prediction: Prediction, top: int) -> Iterator[Images]:
+def _draw_frames(prediction: Prediction, top: int, *, times: list[float]) -> Iterator[Images]:
+    """Yield the frames with their classes, and append their times to a list."""
     import cv2
 
     from flowstream.video import Sampling, read_frames
@@ -45,6 +51,8 @@ def _draw_frames(prediction: Prediction, top: int) -> Iterator[Images]:
         image = frame.rgb
         if image is None:
             continue
+        # a player needs times that increase, at least by a millisecond
+        times.append(max(frame.seconds - first, times[-1] + 0.001 if times else 0.0))
         rows, columns = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
         image = np.ascontiguousarray(image[:rows, :columns])
         height = max(12, rows // 16)

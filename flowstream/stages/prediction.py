@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.errors import CheckpointError, FlowstreamError, ParameterError, ScoresError
+from flowstream.errors import CheckpointError, FlowstreamError, ParameterError
 from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Prediction:
         Moments of the probabilities over time, in seconds.
     over_time : (M, K)
         Probabilities at these moments; empty unless requested.
+    name : str
+        Name of the video for people; the default is its path.
     """
 
     video: Path
@@ -45,6 +47,10 @@ class Prediction:
     streams: dict[str, NDArray[np.float32]]
     times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     over_time: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or str(self.video))
 
     def top(self, count: int, scores: NDArray[np.float32] | None = None) -> list[tuple[str, float]]:
         """Return the `count` most probable classes with their probabilities."""
@@ -191,18 +197,13 @@ class Predictor:
         return self._fitted.combine(stacked).astype(np.float32)
 
     def _fit_fusion(self) -> FittedFusion:
-        """Fit the run's fusion to its validation scores; average streams without them."""
+        """Fit the run's fusion as its training did; average the streams without such scores."""
         from flowstream.fusion import FUSIONS
-        from flowstream.scores import read_scores
+        from flowstream.stages.evaluation import keep_common, read_fitting_scores
 
-        found: list[Scores] = []
-        for part in ("validation", "train"):
-            paths = [self.recipe.out / name / f"scores-{part}.npz" for name in self.checkpoints]
-            try:
-                found = [read_scores(path) for path in paths]
-                return self.recipe.make_fusion().fit(found)
-            except ScoresError:
-                continue
+        found = read_fitting_scores(self.recipe, self.checkpoints)
+        if found:
+            return self.recipe.make_fusion().fit(keep_common(found))
         names = list(self.checkpoints)
         return FUSIONS["average"]().fit([_make_placeholder(name, self.classes) for name in names])
 

@@ -132,7 +132,10 @@ class Recipe(DatasetRecipe):
         return build(FUSIONS[method], self.fusion.parameters, where=f"fusion {method!r}")
 
 
-RESERVED = ("stacks", "report", "fused", "features", "pooled", "evaluations")
+OVERFIT = "overfit"
+"""Directory of the trials of `flowstream train --overfit`."""
+
+RESERVED = ("stacks", "report", "fused", "features", "pooled", "evaluations", OVERFIT)
 """Names of directories of a run, which are not allowed as names of streams."""
 
 

@@ -3,65 +3,82 @@
 from __future__ import annotations
 
 import itertools
-import time
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstream.errors import VideoError
+from flowstream.escapes import escape_controls
+from flowstream.stages.live import PATIENCE, LiveSource, Shot
 
 if TYPE_CHECKING:
     from flowstream.types import Images
 
 
-def record(source: str, path: Path, *, seconds: float) -> Path:
+def record(
+    source: str,
+    path: Path,
+    *,
+    seconds: float,
+    patience: float = PATIENCE,
+    progress: bool = False,
+) -> Path:
     """Record a camera or a stream into a video file.
+
+    The recording is shorter if the source ends earlier. If it stalls, breaks off or changes its
+    size, a warning on stderr states the reason.
 
     Parameters
     ----------
     source : str
         Number of a camera, or URL of a stream.
     path : Path
-        File to write, with the time stamps at which the frames arrived.
+        File to write, with the time stamps of the stream, or those at which its frames arrived.
     seconds : float
-        Length of the recording; it is shorter if the source ends earlier.
+        Length of the recording, by the time stamps and by the clock.
+    patience : float
+        Seconds to wait for the next frame.
+    progress : bool
+        Write a line to stderr when the recording starts.
 
     Raises
     ------
     VideoError
         If the source cannot be opened, or gives fewer than two frames.
     """
-    import cv2
-    import numpy as np
-
     from flowstream.synthetic.files import write_video
 
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    kind = "camera" if source.isdecimal() else "stream"
-    if not capture.isOpened():
-        raise VideoError(f"{source}: cannot open the {kind}; check that it is connected")
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    frames = 0
-
-    def read() -> Iterator[Images]:
-        nonlocal frames
-        start = time.monotonic()
-        while frames < fps * seconds if fps > 0 else time.monotonic() - start < seconds:
-            found, image = capture.read()
-            if not found:
-                return
-            frames += 1
-            yield np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-    images = read()
-    rate = fps if fps > 0 else 25.0
+    live = LiveSource(source, patience=patience)
+    times: list[float] = []
     try:
-        first = next(images, None)
-        if first is not None:
-            every = itertools.chain([first], images)
-            write_video(path, every, fps=rate, codec="ffv1", pixel_format="bgr0")
+        shots = live.take(seconds)
+        first = list(itertools.islice(shots, 2))
+        if len(first) < 2:
+            reason = f": {live.reason}" if live.reason else ""
+            raise VideoError(
+                f"{source}: got {len(first)} frames from the {live.kind}, expected at least 2"
+                + reason
+            )
+        if progress:
+            _say(f"Recording {seconds:g} s of {source}")
+        images = _keep_times(itertools.chain(first, shots), times)
+        # each time is noted before it is asked for
+        clock = (times[index] for index in itertools.count())
+        write_video(path, images, codec="ffv1", pixel_format="bgr0", times=clock)
     finally:
-        capture.release()
-    if frames < 2:
-        raise VideoError(f"{source}: got {frames} frames from the {kind}, expected at least 2")
+        live.stop()
+    if live.reason:
+        _say(f"warning: {source}: {live.reason}; using the {len(times)} frames before")
     return path
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(escape_controls(text) + "\n")
+
+
+def _keep_times(shots: Iterator[Shot], times: list[float]) -> Iterator[Images]:
+    """Yield the images, and append their times to a list."""
+    for shot in shots:
+        times.append(shot.seconds)
+        yield shot.image

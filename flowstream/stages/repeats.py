@@ -13,6 +13,7 @@ from flowstream.dataset.holdout import hold_out, shuffle_key
 from flowstream.disk import whole_file
 from flowstream.errors import ParameterError, SplitError
 from flowstream.stages.recipe import Recipe
+from flowstream.stages.runs import refuse_changed_streams
 from flowstream.stages.training import Result, train_checked
 
 if TYPE_CHECKING:
@@ -140,10 +141,22 @@ def run_repeats(
     progress: bool = True,
     retrain: bool = False,
 ) -> Repeated:
-    """Train every repeat that is not complete, and write `repeats.json`."""
+    """Train every repeat that is not complete, and write `repeats.json`.
+
+    Raises
+    ------
+    CheckpointError
+        Before the first training, if the directory of a repeat contains another run; unless
+        `retrain` is True.
+    FlowstreamError
+        As the stages do.
+    """
     from flowstream.dataset.sharing import share_stacks
 
     with share_stacks():
+        if not retrain:
+            for repeat in repeats:
+                refuse_changed_streams(repeat.recipe, repeat.split or _read(repeat.recipe))
         results = {
             repeat.name: train_checked(
                 repeat.recipe, split=repeat.split, progress=progress, retrain=retrain

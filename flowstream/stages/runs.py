@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,38 +89,38 @@ def list_runs(directory: Path) -> list[RunSummary]:
     return sorted(runs, key=lambda run: run.modified, reverse=True)
 
 
-def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
-    """Rename the directories of streams that were trained on another recipe, videos or flow.
+def find_changed_streams(recipe: Recipe, split: Split) -> dict[str, CheckpointError]:
+    """Return the streams whose directory has a run of another recipe, other videos or flow.
 
-    A stream that does not depend on the change is kept. For example, RGB streams do not depend on
-    the flow method.
+    A stream that does not depend on the change is not among them. For example, RGB streams do not
+    depend on the flow method. Nothing is written.
 
     Returns
     -------
-    list of str
-        Names of the streams whose directory was renamed to `NAME.before-DATE`.
+    mapping from the name of a stream to the error with which its training would end
     """
-    from flowstream.store import open_stack
-    from flowstream.train.checkpoint import load_checkpoint, refuse_other_stacks
-    from flowstream.train.run import BEST, LAST, compute_fingerprint
+    from flowstream.train import TRAINERS
 
-    moved = []
-    with open_stack(split.train[0].path) as stack:
-        spec = stack.spec
+    changed = {}
     for name, stream in recipe.streams.items():
-        directory = recipe.out / name
-        path = directory / LAST if (directory / LAST).exists() else directory / BEST
-        if not path.exists():
-            continue
+        trainer = build(TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}")
         try:
-            found = load_checkpoint(path)
-            refuse_other_stacks(found.spec, spec, stream=stream.stream, where=name)
-            videos = (found.resume or {}).get("videos", compute_fingerprint(split))
-            same = replace(found.recipe, epochs=stream.epochs) == stream
-            if same and found.classes == split.classes and videos == compute_fingerprint(split):
-                continue
-        except CheckpointError:
-            pass
+            trainer.check_run(stream, split, recipe.out / name)
+        except CheckpointError as error:
+            changed[name] = error
+    return changed
+
+
+def refuse_changed_streams(recipe: Recipe, split: Split) -> None:
+    """Raise the first error of `find_changed_streams`."""
+    for error in find_changed_streams(recipe, split).values():
+        raise error
+
+
+def set_streams_aside(recipe: Recipe, names: Iterable[str]) -> None:
+    """Rename the directories of some streams to `NAME.before-DATE`."""
+    for name in names:
+        directory = recipe.out / name
         target = first = directory.with_name(f"{name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
         count = 1
         while target.exists():  # moved in the same second
@@ -128,8 +128,6 @@ def replace_changed_streams(recipe: Recipe, split: Split) -> list[str]:
             target = first.with_name(f"{first.name}-{count}")
         os.replace(directory, target)
         Progress().say(f"{name}: trained with other settings; moved to {target}, training again")
-        moved.append(name)
-    return moved
 
 
 def _summarise(path: Path) -> RunSummary:

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowstream.errors import ExtractionError
+from flowstream.errors import CheckpointError, ExtractionError
 from flowstream.extract import ExtractRecipe
 from flowstream.recipe import build
 from flowstream.stages.checks import (
     check_checkpoint_space,
     check_pack,
+    check_sources,
     check_split,
     check_stacks,
     check_videos,
@@ -26,7 +27,7 @@ from flowstream.stages.checks import (
 from flowstream.stages.differences import list_differences
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
-from flowstream.stages.runs import replace_changed_streams, write_run
+from flowstream.stages.runs import find_changed_streams, set_streams_aside, write_run
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
@@ -104,7 +105,8 @@ def extract_flow(
     Raises
     ------
     ExtractionError
-        If a video failed; all other videos are extracted. If a video has no stack in the pack.
+        If a video failed; all other videos are extracted. If there are no sources, or a video has
+        no stack in the pack.
     """
     from flowstream.extract import RunOptions, Summary, extract, plan
     from flowstream.store import is_pack
@@ -112,6 +114,7 @@ def extract_flow(
     if is_pack(directory):
         check_pack(recipe, directory)
         return Summary((), (), (), seconds=0.0)
+    check_sources(recipe)
     summary = extract(
         plan(recipe.sources, directory),
         recipe.settings(),
@@ -123,7 +126,7 @@ def extract_flow(
         raise ExtractionError(
             f"{count} video{'s' if count > 1 else ''} failed, the first: "
             f"{summary.failed[0].error}; {directory / 'extract.jsonl'} lists all. Repair or "
-            "remove them, or train on the existing stacks: flowstream train --no-extract"
+            "remove them, or use only the existing stacks (--no-extract)"
         )
     return summary
 
@@ -170,16 +173,21 @@ def train_checked(
     split = split or read_split(recipe.split, recipe.stack_directory)
     check_split(split, where=str(recipe.stack_directory))
     processes = join_processes(choose_device(recipe.device))
+    changed: dict[str, CheckpointError] = {}
     if processes.is_main:
         check_checkpoint_space(recipe, len(split.classes))
-        if retrain:
-            replace_changed_streams(recipe, split)
-        write_run(recipe)
-    processes.wait()
+        changed = find_changed_streams(recipe, split)
+        if changed and not retrain:
+            raise next(iter(changed.values()))
     seen: Part = "validation" if split.validation else "train"
     fitting, testing = [], []
     with share_stacks():
-        check_stacks(recipe, split)
+        check_stacks(recipe, split, retrained=changed)
+        if processes.is_main:
+            # the first changes on disk: a refused run leaves its directory as it was
+            set_streams_aside(recipe, changed)
+            write_run(recipe)
+        processes.wait()
         for name, stream in recipe.streams.items():
             trainer = build(
                 TRAINERS[stream.trainer], stream.trainer_options, where=f"streams.{name}"
@@ -191,6 +199,7 @@ def train_checked(
                 cache=recipe.feature_directory,
                 device=recipe.device,
                 progress=progress,
+                title=name,
             )
             score = partial(score_stream, recipe, name, split, checkpoint=best, progress=progress)
             if len(recipe.streams) > 1:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstream.dataset.augmentations import DEFAULT
-from flowstream.errors import ParameterError
+from flowstream.errors import CheckpointError, ParameterError
 from flowstream.progress import Progress
-from flowstream.stages.recipe import Recipe
+from flowstream.stages.recipe import OVERFIT, Recipe
 from flowstream.train.recipe import StreamRecipe
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ def overfit_streams(
     """Train each stream on `count` videos without augmentation until it has memorised them.
 
     A stream that cannot memorise a few videos has a fault (wrong labels, an unsuitable learning
-    rate, a network without its input). The runs are in `out/overfit/`.
+    rate, a network without its input). The runs are in `out/overfit/`. An interrupted run is
+    continued; a run of another recipe is replaced.
     """
     from flowstream.dataset import read_split
     from flowstream.train.checkpoint import load_checkpoint
@@ -90,8 +93,9 @@ def overfit_streams(
             ema=0.0,
             validate_every=epochs,
         )
-        out = recipe.out / "overfit" / f"{name}-{count}"
-        best = fit(trial, few, out, device=recipe.device, progress=progress)
+        out = recipe.out / OVERFIT / f"{name}-{count}"
+        _remove_other_run(trial, few, out)
+        best = fit(trial, few, out, device=recipe.device, progress=progress, title=name)
         measures = load_checkpoint(best).measures
         results[name] = Overfit(
             videos=len(few.train),
@@ -100,6 +104,16 @@ def overfit_streams(
             top1=float(measures["train_top1"] or 0.0),
         )
     return results
+
+
+def _remove_other_run(recipe: StreamRecipe, split: Split, out: Path) -> None:
+    """Remove the directory of a trial of another recipe, which no one needs."""
+    from flowstream.train.run import check_last
+
+    try:
+        check_last(recipe, split, out)
+    except CheckpointError:
+        shutil.rmtree(out)
 
 
 def find_rates(
@@ -136,7 +150,6 @@ def search_rate(
 ) -> RateSearch:
     """Train a stream for some steps with a rate that grows from `lowest` to 1."""
     import tempfile
-    from pathlib import Path
 
     import torch
 

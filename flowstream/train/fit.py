@@ -35,7 +35,13 @@ from flowstream.train.track import write_record
 
 
 def fit(
-    recipe: StreamRecipe, split: Split, out: Path, *, device: str = "auto", progress: bool = True
+    recipe: StreamRecipe,
+    split: Split,
+    out: Path,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+    title: str = "",
 ) -> Path:
     """Train a stream, or continue a run of the same recipe in the same directory.
 
@@ -56,6 +62,8 @@ def fit(
         See `choose_device`.
     progress : bool
         Show a progress bar on stderr.
+    title : str
+        Title of the bar; the default is the kind of input.
 
     Returns
     -------
@@ -85,7 +93,8 @@ def fit(
                 write_record(out, recipe, split, spec=run.clips.spec)
             except OSError as error:
                 raise CheckpointError(f"{out}: cannot write to it: {error.strerror}") from error
-        bar = Progress(recipe.epochs, title=recipe.stream, unit="epoch", enabled=progress)
+        title = title or recipe.stream
+        bar = Progress(recipe.epochs, title=title, unit="epoch", enabled=progress)
         bar.skip(len(run.history))
         try:
             for epoch in range(len(run.history), recipe.epochs):

@@ -27,6 +27,12 @@ class GradientTrainer(Trainer):
 
         return forecast_checkpoints(recipe, classes)
 
+    def check_run(self, recipe: StreamRecipe, split: Split, out: Path) -> None:
+        """Raise `CheckpointError` if `out` has a run of another recipe, other videos or flow."""
+        from flowstream.train.run import check_last
+
+        check_last(recipe, split, out)
+
     def fit(
         self,
         recipe: StreamRecipe,
@@ -37,4 +43,11 @@ class GradientTrainer(Trainer):
         """Train the network; see `flowstream.train.fit.fit`."""
         from flowstream.train.fit import fit
 
-        return fit(recipe, split, out, device=options["device"], progress=options["progress"])
+        return fit(
+            recipe,
+            split,
+            out,
+            device=options["device"],
+            progress=options["progress"],
+            title=options.get("title", ""),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -86,6 +86,18 @@ class LinearTrainer(Trainer):
                 f"with one vector of features for a clip: {known}"
             )
 
+    def check_run(self, recipe: StreamRecipe, split: Split, out: Path) -> None:
+        """Raise `CheckpointError` if `out` has a run of another recipe, other videos or flow."""
+        from flowstream.train.checkpoint import load_checkpoint
+        from flowstream.train.continuation import describe_wanted, refuse_other_run
+        from flowstream.train.run import BEST
+
+        if (out / BEST).exists():
+            # the number of epochs has no effect
+            found = load_checkpoint(out / BEST)
+            wanted = describe_wanted(replace(recipe, epochs=found.recipe.epochs), split)
+            refuse_other_run(out / BEST, found, wanted)
+
     def fit(
         self,
         recipe: StreamRecipe,
@@ -98,16 +110,17 @@ class LinearTrainer(Trainer):
 
         from flowstream.device import choose_device
         from flowstream.train.checkpoint import Checkpoint, save_checkpoint
+        from flowstream.train.continuation import compute_fingerprint
         from flowstream.train.cross_validation import choose_classifier
-        from flowstream.train.run import BEST, compute_fingerprint
+        from flowstream.train.run import BEST
         from flowstream.train.vocabulary import prepare_vocabulary
 
         out, videos = Path(out), compute_fingerprint(split)
         if (out / BEST).exists():
-            _check_same_run(out / BEST, recipe, split=split, videos=videos)
+            self.check_run(recipe, split, out)
             return out / BEST
         self.check_recipe(recipe)
-        place = choose_device(options["device"])
+        place, title = choose_device(options["device"]), options.get("title", recipe.stream)
         _make_directory(out)
         with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
             torch.manual_seed(recipe.seed)
@@ -121,6 +134,7 @@ class LinearTrainer(Trainer):
                 cache=options["cache"],
                 device=place,
                 progress=options["progress"],
+                title=title,
             )
         features, spec = _compute_features(
             network,
@@ -129,6 +143,7 @@ class LinearTrainer(Trainer):
             cache=options["cache"],
             device=place,
             progress=options["progress"],
+            title=title,
         )
         labels = np.array([sample.label for sample in split.train], np.int64)
         groups = [sample.group for sample in split.train]
@@ -175,21 +190,6 @@ def _make_directory(path: Path) -> None:
         raise CheckpointError(f"{path}: cannot write to it: {error.strerror}") from error
 
 
-def _check_same_run(path: Path, recipe: StreamRecipe, *, split: Split, videos: str) -> None:
-    from flowstream.train.checkpoint import load_checkpoint
-
-    found = load_checkpoint(path)
-    for what, holds in (
-        ("another recipe", found.recipe == recipe),
-        ("other classes", found.classes == split.classes),
-        ("other videos", (found.resume or {}).get("videos") == videos),
-    ):
-        if not holds:
-            raise CheckpointError(
-                f"{path}: trained with {what}; train into another directory, or remove this one"
-            )
-
-
 def _compute_features(
     network: VectorClassifier,
     recipe: StreamRecipe,
@@ -198,6 +198,7 @@ def _compute_features(
     cache: Path,
     device: torch.device,
     progress: bool,
+    title: str,
 ) -> tuple[Array, FlowSpec]:
     """Return the features (N, D) of the videos, averaged over their views, and the flow spec."""
     from flowstream.progress import Progress
@@ -206,7 +207,8 @@ def _compute_features(
     from flowstream.train.features import cached_features, locate_features
 
     clips = viewed_clips(recipe, samples, Evaluation(segments=recipe.segments, crops=1))
-    with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
+    shown = f"{title}: features"
+    with Progress(len(clips), title=shown, unit="video", enabled=progress) as bar:
         cached = cached_features(
             locate_features(cache, network, clips, recipe=recipe),
             network,

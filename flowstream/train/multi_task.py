@@ -79,6 +79,12 @@ class MultiTaskTrainer(Trainer):
         own, last = forecast_checkpoints(recipe, classes)
         return own, own, last
 
+    def check_run(self, recipe: StreamRecipe, split: Split, out: Path) -> None:
+        """Raise `CheckpointError` if `out` has a run of another recipe, other videos or flow."""
+        from flowstream.train.run import check_last
+
+        check_last(recipe, self._join(split), out / JOINT)
+
     def fit(
         self,
         recipe: StreamRecipe,
@@ -87,22 +93,27 @@ class MultiTaskTrainer(Trainer):
         **options: Unpack[FitOptions],
     ) -> Path:
         """Train all heads in `out/joint`, and write the stream's own head to `out/best.pt`."""
-        from flowstream.dataset import read_split
         from flowstream.train.checkpoint import load_checkpoint, save_checkpoint
         from flowstream.train.fit import fit
         from flowstream.train.run import BEST
 
         out = Path(out)
-        others = [read_split(other.split, other.stacks) for other in self.others]
         best = fit(
             recipe,
-            join_splits(split, others),
+            self._join(split),
             out / JOINT,
             device=options["device"],
             progress=options["progress"],
+            title=options.get("title", ""),
         )
         save_checkpoint(out / BEST, keep_own_head(load_checkpoint(best), split.classes))
         return out / BEST
+
+    def _join(self, split: Split) -> Split:
+        """Return the split of all datasets together."""
+        from flowstream.dataset import read_split
+
+        return join_splits(split, [read_split(one.split, one.stacks) for one in self.others])
 
 
 def join_splits(own: Split, others: list[Split]) -> Split:

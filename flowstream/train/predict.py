@@ -39,6 +39,7 @@ def predict(
     cache: Path | None = None,
     device: str = "auto",
     progress: bool = True,
+    title: str = "",
 ) -> Scores:
     """Score the videos of a part with a checkpoint.
 
@@ -56,6 +57,8 @@ def predict(
         See `choose_device`.
     progress : bool
         Show a progress bar on stderr.
+    title : str
+        Name of the stream in the bar; the default is its kind of input.
 
     Returns
     -------
@@ -87,7 +90,8 @@ def predict(
     scored: Clips = clips
     if cache is not None and isinstance(network, VectorClassifier) and processes.count == 1:
         path = locate_features(cache, network, clips, recipe=recipe)
-        with Progress(len(clips), title="features", unit="video", enabled=progress) as bar:
+        shown = f"{title or recipe.stream}: features"
+        with Progress(len(clips), title=shown, unit="video", enabled=progress) as bar:
             scored = cached_features(
                 path, network, clips, recipe=recipe, device=place, progress=bar.update
             )
@@ -99,7 +103,7 @@ def predict(
         views=views,
         device=place,
         processes=processes,
-        progress=progress and processes.is_main,
+        title=f"{title or recipe.stream}: {part}" if progress and processes.is_main else "",
     )
     return Scores(
         scores=probabilities,
@@ -147,17 +151,17 @@ def score_videos(
     views: Evaluation,
     device: torch.device,
     processes: Processes = Processes(),  # noqa: B008  frozen
-    progress: bool = False,
+    title: str = "",
 ) -> NDArray[np.float32]:
     """Return the (N, K) probabilities of the videos of `clips`, averaged over their views.
 
     The model is set to evaluation mode. Several processes divide the videos among them, and each
-    process returns the probabilities of all videos.
+    process returns the probabilities of all videos. A progress bar is shown if it has a title.
     """
     model.eval()
     own = range(processes.rank, len(clips), processes.count)
     rows: list[tuple[int, NDArray[np.float32]]] = []
-    bar = Progress(len(clips), title="predict", unit="video", enabled=progress, keep=False)
+    bar = Progress(len(clips), title=title, unit="video", enabled=bool(title), keep=False)
     with bar, torch.inference_mode(), autocast(device, recipe.amp):
         for batch in viewed_batches(recipe, clips, device, indices=own):
             inputs, labels, samples = Batch(*batch)

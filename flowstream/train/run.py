@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,17 @@ from flowstream.train.checkpoint import (
     save_checkpoint,
 )
 from flowstream.train.clips import Clips, training_clips, viewed_clips
+from flowstream.train.continuation import (
+    Wanted,
+    compute_fingerprint,
+    describe_wanted,
+    refuse_other_run,
+)
 from flowstream.train.device import half_precision
 from flowstream.train.distributed import Processes
 from flowstream.train.features import FromFeatures, cached_features
 from flowstream.train.log import Epoch, is_best
-from flowstream.train.recipe import NOT_TRAINED, StreamRecipe
+from flowstream.train.recipe import StreamRecipe
 from flowstream.train.schedule import make_optimiser
 from flowstream.train.scorer import Scorer
 
@@ -97,25 +102,9 @@ class Run:
         CheckpointError
             If it belongs to another run.
         """
-        if found.resume is None or not (out / BEST).exists():
-            raise CheckpointError(
-                f"{out}: the run cannot be continued; train into another directory"
-            )
-        longer = self.recipe.epochs >= found.recipe.epochs
-        same = replace(found.recipe, epochs=self.recipe.epochs) if longer else found.recipe
-        for what, holds in (
-            ("another recipe", same == self.recipe),
-            ("other classes", found.classes == self.classes),
-            ("other videos", found.resume.get("videos") == self.videos),
-        ):
-            if not holds:
-                raise CheckpointError(
-                    f"{out / LAST}: a run with {what}{_list_changes(found.recipe, self.recipe)}; "
-                    "use --retrain, train into another directory, or remove this one"
-                )
-        refuse_other_stacks(
-            found.spec, self.clips.spec, stream=self.recipe.stream, where="the training videos"
-        )
+        wanted = Wanted(self.recipe, self.classes, self.videos, self.clips.spec)
+        _refuse_other(found, wanted, out)
+        assert found.resume is not None  # checked by _refuse_other
         try:
             self._restore(found, found.resume)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -196,6 +185,19 @@ def start_run(
     return run
 
 
+def check_last(recipe: StreamRecipe, split: Split, out: Path) -> None:
+    """Raise `CheckpointError` if `out` contains a run that `start_run` would refuse to continue."""
+    if (out / LAST).exists():
+        _refuse_other(load_checkpoint(out / LAST), describe_wanted(recipe, split), out)
+
+
+def _refuse_other(found: Checkpoint, wanted: Wanted, out: Path) -> None:
+    """Raise `CheckpointError` unless `last.pt` of a directory belongs to the wanted run."""
+    if found.resume is None or not (out / BEST).exists():
+        raise CheckpointError(f"{out}: the run cannot be continued; train into another directory")
+    refuse_other_run(out / LAST, found, wanted)
+
+
 def _build_model(
     recipe: StreamRecipe, classes: int, device: torch.device, *, blank: bool
 ) -> Classifier:
@@ -226,24 +228,3 @@ def _cache_features(run: Run, out: Path) -> None:
     if run.validation is not None:
         validation = viewed_clips(run.recipe, run.validation.samples, run.recipe.validation)
         run.validation = keep(out / CACHES["validation"], clips=validation)
-
-
-def compute_fingerprint(split: Split) -> str:
-    """Return a digest of the videos and labels that a run is trained and validated on."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (split.train, split.validation):
-        lines = (f"{sample.video}\0{sample.label}" for sample in part)
-        digest.update("\n".join(lines).encode("utf-8", "surrogateescape") + b"\n\n")
-    return digest.hexdigest()
-
-
-def _list_changes(found: StreamRecipe, wanted: StreamRecipe) -> str:
-    """Return the fields of two recipes that differ, for a message; at most five."""
-    one, other = asdict(found), asdict(wanted)
-    changed = [
-        f"{key} {one[key]!r}, now {other[key]!r}"
-        for key in one
-        if one[key] != other[key] and key not in NOT_TRAINED
-    ]
-    more = [f"and {len(changed) - 5} more"] if len(changed) > 5 else []
-    return f" ({'; '.join(changed[:5] + more)})" if changed else ""

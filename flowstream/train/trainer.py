@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import NotRequired, Unpack
 
     from flowstream.dataset.split import Split
     from flowstream.scores import Scores
@@ -23,6 +23,8 @@ class FitOptions(TypedDict):
     """See `flowstream.device.choose_device`."""
     progress: bool
     """Show progress on stderr."""
+    title: NotRequired[str]
+    """Name of the stream in the progress; the default is its kind of input."""
 
 
 class Trainer(ABC):
@@ -39,6 +41,11 @@ class Trainer(ABC):
         from flowstream.train.space import forecast_checkpoints
 
         return forecast_checkpoints(recipe, classes)[:1]
+
+    def check_run(  # noqa: B027  some trainers continue any run
+        self, recipe: StreamRecipe, split: Split, out: Path
+    ) -> None:
+        """Raise `CheckpointError` if `out` contains a run that `fit` would refuse to continue."""
 
     def held_out_scores(self, out: Path, checkpoint: Path) -> Scores | None:
         """Return cross-validated scores of the training videos; None if there are none.

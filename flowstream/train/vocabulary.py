@@ -34,6 +34,7 @@ def prepare_vocabulary(
     cache: Path,
     device: torch.device,
     progress: bool,
+    title: str,
 ) -> None:
     """Compute the vocabulary of a network from training videos, or read it from its file.
 
@@ -57,7 +58,8 @@ def prepare_vocabulary(
     path = features.with_name(f"vocabulary-{features.stem}.npz")
     if not path.exists():
         chosen = samples[:: -(-len(samples) // CLIPS)]
-        with Progress(len(chosen), title="vocabulary", unit="video", enabled=progress) as bar:
+        shown = f"{title}: vocabulary"
+        with Progress(len(chosen), title=shown, unit="video", enabled=progress) as bar:
             clips = viewed_clips(recipe, chosen, views)
             network.learn_vocabulary(_describe(network, recipe, clips, device=device, bar=bar))
         _write(path, network)

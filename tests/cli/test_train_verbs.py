@@ -234,6 +234,20 @@ def test_a_directory_is_predicted_as_csv_and_films(folder: Path, tmp_path: Path)
     assert (info.rows, info.columns) == (32, 32)
 
 
+def test_films_of_videos_with_one_name_are_kept_apart(folder: Path, tmp_path: Path) -> None:
+    for name, video in zip(("a", "b"), videos_of(folder), strict=False):
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        (tmp_path / "videos" / name / "clip.mp4").write_bytes(video.read_bytes())
+    output(
+        "predict", tmp_path / "videos", "--run", folder / "run", "--stream", "spatial",
+        "--film", tmp_path / "films", "--quiet",
+    )  # fmt: skip
+    films = {
+        str(path.relative_to(tmp_path / "films")) for path in (tmp_path / "films").rglob("*.mp4")
+    }
+    assert films == {"a/clip.mp4", "b/clip.mp4"}
+
+
 def test_a_bad_video_is_named_and_the_others_are_predicted(folder: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
@@ -245,9 +259,11 @@ def test_a_bad_video_is_named_and_the_others_are_predicted(folder: Path, tmp_pat
 
 
 def test_a_stream_given_by_a_url_is_recorded_first(folder: Path) -> None:
-    url = videos_of(folder)[0].as_uri()
-    text = output("predict", url, "--seconds", "0.2", "--run", folder / "run", "--quiet")
-    assert "stream.mkv" in text
+    urls = [video.as_uri() for video in videos_of(folder)[:2]]
+    found = json.loads(
+        output("predict", *urls, "--seconds", "0.2", "--run", folder / "run", "--json", "--quiet")
+    )
+    assert [one["video"] for one in found] == urls
     assert "cannot open" in refusal(1, "predict", "file:///no/such", "--run", folder / "run")
 
 
