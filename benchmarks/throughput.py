@@ -6,22 +6,26 @@
 extraction makes them, with one thread. `extract` is the CPU time of `flowstream extract --jobs 1`
 with RGB images and the default compression, and all that belongs to it: the interpreters, imports,
 probing, decoding, encoding and writing. `two jobs` is the ratio of the durations of `--jobs 1` and
-`--jobs 2`. `plan` is the forecast of `flowstream plan --jobs 2` over the truth, duration and size.
-The start-up is the duration of the extraction of one clip of two frames. Run it on a machine that
-does nothing else.
+`--jobs 2`; `two kernels` is what the cores allow: the same ratio of the method alone, with the same
+work in each of two processes. `plan` is the forecast of `flowstream plan --jobs 2` over the truth,
+duration and size. The start-up is the duration of the extraction of one clip of two frames. Run it
+on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import cv2
@@ -41,6 +45,7 @@ _HEADER = (
     "1 job s",
     "2 jobs s",
     "two jobs",
+    "two kernels",
     "plan time",
     "plan size",
 )
@@ -74,9 +79,9 @@ def main() -> None:
             extract([tiny], Path(directory) / f"start{k}", "--method", "dis").wall for k in range(4)
         )
         print(f"start-up {start:.2f} s")
-        print("  ".join(f"{cell:>9}" for cell in _HEADER))
+        print("  ".join(f"{cell:>11}" for cell in _HEADER))
         for name in options.methods:
-            print("  ".join(f"{cell:>9}" for cell in measure(name, clips, frames)), flush=True)
+            print("  ".join(f"{cell:>11}" for cell in measure(name, clips, frames)), flush=True)
 
 
 def choose(directory: Path, count: int) -> list[Path]:
@@ -107,6 +112,7 @@ def measure(name: str, clips: Sequence[Path], frames: Sequence[Images]) -> tuple
         f"{one.wall:.2f}",
         f"{two.wall:.2f}",
         f"{one.wall / two.wall:.2f}x",
+        f"{2 * race(name, clips[::3], 1) / race(name, clips[::3], 2):.2f}x",
         f"{planned['seconds'] / two.wall:.2f}x",
         f"{planned['bytes'] / size:.2f}x",
     )
@@ -122,6 +128,33 @@ def run_kernel(name: str, frames: Sequence[Images]) -> float:
             window = clip[start : start + method.batch + 1]
             method(window[:-1], window[1:])
     return time.process_time() - before
+
+
+def race(name: str, clips: Sequence[Path], processes: int) -> float:
+    """Return the seconds in which each of some processes runs the method alone on all clips."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_share, initargs=(barrier,)
+    ) as pool:
+        return max(pool.map(_run, [name] * processes, [clips] * processes))
+
+
+_start: list[Barrier] = []
+
+
+def _share(barrier: Barrier) -> None:
+    _start.append(barrier)
+    cv2.setNumThreads(1)
+
+
+def _run(name: str, clips: Sequence[Path]) -> float:
+    frames = [decode(clip) for clip in clips]
+    run_kernel(name, [frames[0][:3]])
+    _start[0].wait()
+    before = time.perf_counter()
+    run_kernel(name, frames)
+    return time.perf_counter() - before
 
 
 def plan(clips: Sequence[Path], out: Path, *words: str) -> dict[str, float]:
