@@ -94,16 +94,29 @@ def test_two_processes_give_the_weights_and_scores_of_one_with_the_double_batch(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={port}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *arguments, "program.py", "values.json"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    # what torchrun sets for each process; it would import torch a third time
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "program.py", "values.json"],
+            cwd=tmp_path,
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors
     one = load_checkpoint(tmp_path / "alone" / "last.pt").weights
     two = load_checkpoint(tmp_path / "shared" / "last.pt").weights
     moved = 0.0
