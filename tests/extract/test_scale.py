@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-SHARDS, CLIPS = 4, 8
+from tests.command_line import data, output
+
+SHARDS, CLIPS = 3, 6
 OPTIONS = ["--method", "farneback", "--jobs", "1"]
 
 
 def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "flowstream", *map(str, words)]
-
-
-def run(*words: str | Path) -> str:
-    done = subprocess.run(command(*words), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
@@ -34,7 +28,7 @@ def test_shards_of_which_one_is_killed_make_the_whole_set(
     videos, out = tmp_path / "videos", tmp_path / "out"
     for k in range(CLIPS):
         make_clip(videos / f"{k % 2}/{k}.mp4", frames=40, size=(96, 96), seed=k)
-    planned: dict[str, Any] = json.loads(run("plan", videos, "--out", out, *OPTIONS, "--json"))
+    planned = data("plan", videos, "--out", out, *OPTIONS)
     assert (planned["videos"], planned["pairs"]) == (CLIPS, 39 * CLIPS)
     extract: list[str | Path] = ["extract", videos, "--out", out, *OPTIONS, "--quiet", "--shard"]
     shards = [
@@ -48,11 +42,11 @@ def test_shards_of_which_one_is_killed_make_the_whole_set(
     for shard in shards:
         _, errors = shard.communicate(timeout=300)
         assert errors == b""
-    assert [shard.returncode for shard in shards] == [-signal.SIGKILL, 0, 0, 0]
-    run(*extract, f"1/{SHARDS}")
-    status = json.loads(run("status", out, "--source", videos, "--json"))
+    assert [shard.returncode for shard in shards] == [-signal.SIGKILL, 0, 0]
+    output(*extract, f"1/{SHARDS}")
+    status = data("status", out, "--source", videos)
     assert (status["done"], status["failed"], status["remaining"]) == (CLIPS, 0, 0)
     assert status["pairs"] == planned["pairs"]
     assert not list(out.rglob("*.part"))
     assert [path.name for path in out.glob("*.jsonl")] == ["extract.jsonl"]
-    run("verify", out)
+    output("verify", out)
