@@ -20,6 +20,7 @@ from flowstream.models.model import (
 from flowstream.models.recurrent_conv import RecurrentConv
 from flowstream.models.single_frame import SingleFrame
 from flowstream.models.video_transformer import VideoTransformer
+from tests.tiny_models import tiny_options
 
 CLIP = ClipShape(3, 20, 64, 64)
 TINY: dict[str, Any] = {"backbone": "tiny_cnn", "pretrained": False}
@@ -109,9 +110,8 @@ def test_the_last_row_is_the_whole_network() -> None:
 
 
 def make_small(name: str) -> tuple[Model, ClipShape]:
-    """Return a model that is traced quickly; wide ones are narrowed."""
-    options = {"c3d": {"width": 4, "features": 8}, "late_fusion_fc": {"hidden": 8}}
-    model = MODELS[name](**options.get(name, {}))
+    """Return a model that is traced quickly; two keep the default CNN, of images and inflated."""
+    model = MODELS[name](**({} if name in ("single_frame", "i3d") else tiny_options(name)))
     frames, rows, columns = model.min_clip
     return model, ClipShape(2, max(4, frames), max(32, rows), max(32, columns))
 
