@@ -63,6 +63,38 @@ def test_processes_share_the_order_of_one(length: int, count: int) -> None:
     assert joined[length:] == alone[: len(joined) - length]
 
 
+def run_in_two_processes(directory: Path) -> None:
+    """Run the program of a directory, with the variables that torchrun sets.
+
+    Torchrun itself would import torch a third time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "program.py", "values.json"],
+            cwd=directory,
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors
+
+
 def test_two_processes_give_the_weights_and_scores_of_one_with_the_double_batch(
     split: Split, recipe: Recipes, tmp_path: Path
 ) -> None:
@@ -91,32 +123,7 @@ def test_two_processes_give_the_weights_and_scores_of_one_with_the_double_batch(
     values["recipe"]["evaluation"] = provenance(alone.evaluation)
     (tmp_path / "values.json").write_text(json.dumps(values))
     (tmp_path / "program.py").write_text(PROGRAM)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # what torchrun sets for each process; it would import torch a third time
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "program.py", "values.json"],
-            cwd=tmp_path,
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, errors
+    run_in_two_processes(tmp_path)
     one = load_checkpoint(tmp_path / "alone" / "last.pt").weights
     two = load_checkpoint(tmp_path / "shared" / "last.pt").weights
     moved = 0.0
