@@ -7,6 +7,8 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ SOURCES = [
 ]
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -69,14 +72,21 @@ def imported_packages(path: Path) -> set[str]:
     return parts & LEVEL.keys()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_only_downward(path: Path) -> None:
-    part = part_of(path)
-    if part == "__init__":
-        return
-    assert part in LEVEL, f"{part} is in no layer; add it to LAYERS"
-    for other in imported_packages(path) - {part}:
-        assert LEVEL[other] < LEVEL[part], f"{path}: {part} imports {other}, which is not below it"
+def test_imports_go_only_downward() -> None:
+    problems = []
+    for path in MODULES:
+        part = part_of(path)
+        if part == "__init__":
+            continue
+        if part not in LEVEL:
+            problems.append(f"{part} is in no layer; add it to LAYERS")
+            continue
+        problems += [
+            f"{path}: {part} imports {other}, which is not below it"
+            for other in imported_packages(path) - {part}
+            if LEVEL[other] >= LEVEL[part]
+        ]
+    assert not problems, "\n".join(problems)
 
 
 def test_layers_do_not_import_models() -> None:
@@ -98,26 +108,38 @@ def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or 0) - body[0].lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_readable(path: Path) -> None:
-    assert not FORBIDDEN_NAMES & set(path.relative_to(ROOT).with_suffix("").parts)
-    text = path.read_text(encoding="utf-8")
-    if path.is_relative_to(KERNELS):
-        return
-    assert len(text.splitlines()) <= 300, f"{path} has more than 300 lines; split it by idea"
-    for node in functions(path):
-        assert body_lines(node) <= 60, f"{path}:{node.lineno} {node.name} has more than 60 lines"
+def test_files_and_functions_stay_readable() -> None:
+    problems = []
+    for path in SOURCES:
+        if FORBIDDEN_NAMES & set(path.relative_to(ROOT).with_suffix("").parts):
+            problems.append(f"{path} has a name that says nothing")
+        if path.is_relative_to(KERNELS):
+            continue
+        if len(path.read_text(encoding="utf-8").splitlines()) > 300:
+            problems.append(f"{path} has more than 300 lines; split it by idea")
+        problems += [
+            f"{path}:{node.lineno} {node.name} has more than 60 lines"
+            for node in functions(path)
+            if body_lines(node) > 60
+        ]
+    assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
-    path: Path,
-) -> None:
+def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters() -> None:
+    problems = [f"{path}:{problem}" for path in MODULES for problem in find_bad_code(path)]
+    assert not problems, "\n".join(problems)
+
+
+def find_bad_code(path: Path) -> Iterator[str]:
     for node in ast.walk(parse(path)):
-        if isinstance(node, ast.ExceptHandler):
-            assert node.type is not None, f"{path}:{node.lineno} bare except"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "print", f"{path}:{node.lineno} print in the library"
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            yield f"{node.lineno} bare except"
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "print"
+        ):
+            yield f"{node.lineno} print in the library"
     for function in functions(path):
         if path.is_relative_to(KERNELS) or is_callback(function):
             continue
@@ -126,7 +148,8 @@ def test_library_code_has_no_bare_except_no_print_and_few_positional_parameters(
             for argument in function.args.posonlyargs + function.args.args
             if argument.arg not in ("self", "cls")
         ]
-        assert len(positional) <= 3, f"{path}:{function.lineno} {function.name}: use * after three"
+        if len(positional) > 3:
+            yield f"{function.lineno} {function.name}: use * after three"
 
 
 def is_callback(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
