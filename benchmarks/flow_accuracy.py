@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import skimage.data
 from numpy.typing import NDArray
 
 from flowstream import METHODS
@@ -65,6 +64,8 @@ def kitti(directory: Path) -> Iterator[Pair]:
 
 def stereo() -> Iterator[Pair]:
     """Yield the stereo pair of scikit-image (Middlebury 2014); its disparity is a flow."""
+    import skimage.data
+
     data: Any = skimage.data
     left, right, disparity = data.stereo_motorcycle()
     first, second = (grey(image) for image in (left, right))
@@ -81,6 +82,8 @@ def grey(image: Image) -> Image:
 
 def scenes() -> Iterator[Pair]:
     """Yield rendered scenes of seeds that were not used for tuning."""
+    import skimage.data
+
     pictures = [grey(getattr(skimage.data, name)()) for name in ("coffee", "cat", "camera")]
     for seed in CHECK_SEEDS:
         assert seed not in TUNING_SEEDS

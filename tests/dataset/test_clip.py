@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from flowstream.dataset.clip import Clip, Kind, crop, mirror, resize
 from flowstream.dataset.transforms import (
@@ -38,6 +37,8 @@ def moving(affine: NDArray[np.float64]) -> tuple[Clip, Clip]:
 
 def disagreement(frames: Clip, flow: Clip) -> float:
     """Root mean square of second(x + flow) - first(x) where that lies well inside."""
+    from scipy.ndimage import map_coordinates
+
     first, second = frames.values[0].astype(np.float64)
     y, x = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float64)
     x, y = x + flow.values[0, 0], y + flow.values[1, 0]

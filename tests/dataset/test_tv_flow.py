@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import map_coordinates
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -43,6 +42,8 @@ def flow_error(sample: dict[str, torch.Tensor]) -> float:
 
     The residual of the brightness divided by the gradient is the error along the gradient.
     """
+    from scipy.ndimage import map_coordinates
+
     first, second = (frame[0].double().numpy() for frame in sample["rgb"])
     dx, dy = sample["flow"][0].double().numpy()
     y, x = np.mgrid[: first.shape[0], : first.shape[1]].astype(np.float64)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from flowstream.errors import ParameterError, ScoresError
 from flowstream.report.measures import (
@@ -125,6 +124,8 @@ def test_scores_without_videos_or_labels_are_refused() -> None:
 
 @given(total=st.integers(1, 500), share=st.floats(0, 1))
 def test_the_interval_is_wilsons_as_scipy_computes_it(total: int, share: float) -> None:
+    from scipy.stats import binomtest
+
     correct = round(share * total)
     expected = binomtest(correct, total).proportion_ci(confidence_level=0.95, method="wilson")
     # 1e-12: both are a dozen float64 operations on values up to 1

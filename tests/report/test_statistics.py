@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from flowstream.errors import ScoresError
 from flowstream.report.calibration import (
@@ -48,6 +46,8 @@ def make(
 
 
 def test_uar_and_uf1_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import f1_score, recall_score
+
     scores = make()
     predicted = scores.scores.argmax(1)
     assert measure(scores).mean_class_accuracy == pytest.approx(
@@ -60,6 +60,8 @@ def test_uar_and_uf1_are_those_of_scikit_learn() -> None:
 
 
 def test_mean_average_precision_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score
+
     scores = make()
     truth = np.eye(4, dtype=bool)[scores.labels]
     expected = np.mean(
@@ -74,6 +76,8 @@ def test_mean_average_precision_is_that_of_scikit_learn() -> None:
 
 
 def test_mcnemar_is_the_exact_binomial_test() -> None:
+    from scipy.stats import binomtest
+
     first = np.array([True] * 12 + [False] * 3 + [True] * 20 + [False] * 5)
     second = np.array([False] * 12 + [True] * 3 + [True] * 20 + [False] * 5)
     assert mcnemar(first, second) == pytest.approx(binomtest(3, 15).pvalue)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from flowstream.train.logistic import (
     compute_log_loss,
@@ -22,6 +21,8 @@ def make_videos(count: int = 40, size: int = 6) -> tuple[np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize("cost", [0.1, 10.0])
 def test_the_solution_is_that_of_another_solver(cost: float) -> None:
+    from sklearn.linear_model import LogisticRegression
+
     features, labels = make_videos()
     found = fit_logistic(features, labels, 3, cost=cost)
     other = LogisticRegression(C=cost, tol=1e-10, max_iter=5000).fit(features, labels)
