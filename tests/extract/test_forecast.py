@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from flowstream.errors import ExtractionError
 from flowstream.extract import ExtractSettings, RunOptions, estimate, extract, plan
 from flowstream.extract.trial import _duration, forecast
 from flowstream.flow.dis import DIS
+from flowstream.video import Sampling
 
 SETTINGS = ExtractSettings(DIS(preset="ultrafast"))
 ALONE = RunOptions(backend="sequential", workers=1)
@@ -22,11 +24,12 @@ DATA = os.environ.get("FLOWSTREAM_TEST_DATA")
 @pytest.mark.skipif(not DATA, reason="FLOWSTREAM_TEST_DATA is not set")
 def test_the_size_of_real_clips_is_forecast_within_a_quarter(tmp_path: Path) -> None:
     assert DATA is not None
+    small = replace(SETTINGS, sampling=Sampling(short_side=120))
     clips = sorted(Path(DATA).glob("ucf101/videos/*/*"))[::25]
     jobs = plan(clips, tmp_path)
     assert len(jobs) >= 4
-    found = forecast(jobs, SETTINGS, estimate(jobs, SETTINGS), options=ALONE)
-    done = extract(jobs, SETTINGS, tmp_path, options=ALONE).done
+    found = forecast(jobs, small, estimate(jobs, small), options=ALONE)
+    done = extract(jobs, small, tmp_path, options=ALONE).done
     assert found.pairs == pytest.approx(sum(outcome.pairs for outcome in done), rel=0.02)
     assert found.bytes == pytest.approx(sum(outcome.bytes for outcome in done), rel=0.25)
 
