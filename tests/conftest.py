@@ -20,6 +20,11 @@ settings.register_profile(
 settings.load_profile("flowstream")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long tests first, so that none runs alone at the end beside idle cores."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the directory of real videos, image pairs and weights: FLOWSTREAM_TEST_DATA."""

@@ -17,6 +17,7 @@ from pipelines import demo
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_the_demo_reaches_its_ceilings_and_costs_nothing_when_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def run_in_two_processes(directory: Path) -> None:
         assert process.returncode == 0, errors
 
 
+@pytest.mark.long
 def test_two_processes_give_the_weights_and_scores_of_one_with_the_double_batch(
     split: Split, recipe: Recipes, tmp_path: Path
 ) -> None:

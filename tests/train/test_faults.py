@@ -64,6 +64,7 @@ def start(recipe: Path, *runs: list[str]) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM handlers")
 def test_a_batch_systems_signal_ends_training_cleanly_and_it_continues(tmp_path: Path) -> None:
     recipe = write_two_hues(tmp_path, STREAM.replace("{epochs}", "40"))
