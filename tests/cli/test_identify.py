@@ -12,35 +12,21 @@ import numpy as np
 import pytest
 
 from flowstream import synthetic
-from flowstream.codec import CODECS
 from flowstream.flow.files import write_flow
 from flowstream.report import write_report
 from flowstream.scores import Scores, write_scores
-from flowstream.store import FlowSpec, Header, create_stack
+from flowstream.store import FlowSpec
 from flowstream.train.checkpoint import Checkpoint, save_checkpoint
 from flowstream.train.recipe import StreamRecipe
 from tests.command_line import data, output, refusal
+from tests.small_stack import make_stack
 
 SIZE = (48, 64)
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    header = Header(
-        size=SIZE,
-        method={"name": "dis", "preset": "medium", "patch_size": None},
-        sampling={"step": 1, "fps": None},
-        codec=CODECS["centred8"](),
-        source="clip.mp4",
-        source_bytes=1234,
-        fps=25,
-        source_size=(96, 128),
-    )
-    with create_stack(tmp_path / "clip.h5", header, outputs=()) as writer:
-        writer.add_frame(0, 0.0)
-        writer.add_frame(1, 0.04)
-        writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
-    return tmp_path / "clip.h5"
+    return make_stack(tmp_path / "clip.h5", speeds=(0.0,), rgb=False)
 
 
 def make_video(path: Path, *, frames: int = 7) -> Path:

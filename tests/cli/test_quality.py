@@ -13,11 +13,11 @@ from flowstream import synthetic
 from flowstream.cli import VERBS
 from flowstream.codec.centred8 import Centred8
 from flowstream.flow.dis import DIS
-from flowstream.store import Header, create_stack, encode_jpeg, open_stack
+from flowstream.store import create_stack, open_stack
 from flowstream.video import Sampling
 from flowstream.view.quality import as_record, stack_quality, summarise, video_quality
 from tests.command_line import call, data, output
-from tests.small_stack import SIZE, known_header, make_pan
+from tests.small_stack import SIZE, make_pan, write_fields
 
 
 def sources(*arguments: str | Path) -> list[dict[str, Any]]:
@@ -34,16 +34,12 @@ def plain(record: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     """Frames of a still texture; the third of four fields says that it moves."""
-    frame = synthetic.texture(SIZE, seed=3)[..., None].repeat(3, axis=2)
+    frame = synthetic.texture(SIZE, seed=3)
     fields = np.zeros((4, 2, *SIZE), np.float32)
     fields[2, 0] = 5
-    path = tmp_path / "clip.h5"
-    header = known_header(SIZE, Centred8(), sampling={"step": 10}, source="clip.mp4")
-    with create_stack(path, header) as writer:
-        for t in range(5):
-            writer.add_frame(10 * t, 0.4 * t, encode_jpeg(frame))
-        writer.add_fields(fields)
-    return path
+    return write_fields(
+        tmp_path / "clip.h5", fields, images=[frame] * 5, step=10, rate=2.5, source="clip.mp4"
+    )
 
 
 @pytest.fixture
@@ -67,21 +63,7 @@ def test_a_stack_is_summarised_and_its_worst_field_named(stack: Path) -> None:
 
 
 def test_a_stack_without_frames_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "bare.h5"
-    header = Header(
-        size=SIZE,
-        method={"name": "known"},
-        sampling={},
-        codec=Centred8(),
-        source="clip.mp4",
-        source_bytes=1,
-        fps=25,
-        source_size=SIZE,
-    )
-    with create_stack(path, header, outputs=()) as writer:
-        for t in range(2):
-            writer.add_frame(t, t / 25)
-        writer.add_fields(np.zeros((1, 2, *SIZE), np.float32))
+    path = write_fields(tmp_path / "bare.h5", np.zeros((1, 2, *SIZE), np.float32))
     text = output("quality", path)
     assert "error       unknown: the stack has no frames" in text
     assert "textured" not in text

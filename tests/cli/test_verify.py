@@ -9,29 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowstream.codec.centred8 import Centred8
-from flowstream.store import Header, create_stack
 from flowstream.types import Vectors
 from tests.command_line import call
+from tests.small_stack import write_fields
 
 SIZE = (12, 16)
 
 
 def write(path: Path, *, fields: Vectors | None = None, **changes: Any) -> Path:
     vectors = np.random.default_rng(3).normal(0, 5, (3, 2, *SIZE)) if fields is None else fields
-    known: dict[str, Any] = {
-        "size": SIZE,
-        "method": {"name": "dis"},
-        "sampling": {"step": 1},
-        "codec": Centred8(),
-        "source": path.stem,
-        "source_size": SIZE,
-    }
-    with create_stack(path, Header(**{**known, **changes}), outputs=[]) as writer:
-        for index in range(4):
-            writer.add_frame(index, index / 25)
-        writer.add_fields(vectors.astype(np.float32))
-    return path
+    known = {"method": {"name": "dis"}, "source": path.stem, "source_bytes": 0}
+    return write_fields(path, vectors.astype(np.float32), **{**known, **changes})
 
 
 def damage(path: Path) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowstream.codec.centred8 import Centred8
-from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.types import Vectors
+from tests.small_stack import write_fields
 
 SIZE = (24, 32)
 PAIRS = 8
@@ -23,17 +22,10 @@ def small_vectors() -> Vectors:
 
 def write_small_stack(path: Path) -> Path:
     """Write the stack; frame t has the grey value 25 t."""
-    header = Header(
-        size=SIZE,
+    return write_fields(
+        path,
+        small_vectors(),
+        images=[np.full((*SIZE, 3), 25 * t, np.uint8) for t in range(PAIRS + 1)],
         method={"name": "dis"},
-        sampling={"step": 1},
-        codec=Centred8(),
         source="small.mp4",
-        source_size=SIZE,
-        fps=25.0,
     )
-    with create_stack(path, header) as writer:
-        for t in range(PAIRS + 1):
-            writer.add_frame(t, t / 25, encode_jpeg(np.full((*SIZE, 3), 25 * t, np.uint8)))
-        writer.add_fields(small_vectors())
-    return path

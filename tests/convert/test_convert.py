@@ -11,16 +11,16 @@ import h5py
 import numpy as np
 import pytest
 
-from flowstream.codec.centred8 import Centred8
 from flowstream.codec.linear8 import Linear8
 from flowstream.convert import FORMATS
 from flowstream.convert.raw_import import read_raw_frames
 from flowstream.convert.rawframes import RawFrames
 from flowstream.errors import ConversionError, ParameterError, RecipeError
 from flowstream.flow.files import read_flow
-from flowstream.store import Header, create_stack, encode_jpeg, open_stack, verify_stack
+from flowstream.store import open_stack, verify_stack
 from flowstream.types import Images, Vectors
 from tests.command_line import call
+from tests.small_stack import write_fields
 
 SIZE = (16, 24)
 PAIRS = 4
@@ -37,20 +37,13 @@ def smooth_vectors() -> Vectors:
 def stacks(tmp_path: Path) -> Path:
     """Two stacks of two classes, in the layout CLASS/VIDEO."""
     for name in ("walk/a", "run/b"):
-        header = Header(
-            size=SIZE,
+        write_fields(
+            tmp_path / "stacks" / f"{name}.h5",
+            smooth_vectors(),
+            images=[np.full((*SIZE, 3), 40 * t, np.uint8) for t in range(PAIRS + 1)],
             method={"name": "dis"},
-            sampling={"step": 1},
-            codec=Centred8(),
             source=f"{name}.mp4",
-            source_size=SIZE,
-            fps=25.0,
         )
-        with create_stack(tmp_path / "stacks" / f"{name}.h5", header) as writer:
-            for t in range(PAIRS + 1):
-                image = np.full((*SIZE, 3), 40 * t, np.uint8)
-                writer.add_frame(t, t / 25, encode_jpeg(image))
-            writer.add_fields(smooth_vectors())
     return tmp_path / "stacks"
 
 

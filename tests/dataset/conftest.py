@@ -10,8 +10,8 @@ import pytest
 
 from flowstream.codec.float32 import Float32
 from flowstream.dataset.split import Sample
-from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.types import Size
+from tests.small_stack import write_fields
 
 Tree = Callable[..., Path]
 
@@ -67,21 +67,15 @@ def stacks(tmp_path: Path) -> Stacks:
             path = tmp_path / folder / f"{n}.h5"
             k = np.arange(length, dtype=np.float32)
             fields = np.stack([k, 100 * n + k], axis=1)[:, :, None, None]
-            header = Header(
-                size=size,
-                method={"name": method},
-                sampling={"step": 1},
+            images = [np.full((*size, 3), 5 * t, np.uint8) for t in range(length + 1)]
+            write_fields(
+                path,
+                np.broadcast_to(fields, (length, 2, *size)).copy(),
+                images=images if rgb else None,
                 codec=Float32(),
+                method={"name": method},
                 source=f"{n}.mp4",
-                source_bytes=1,
-                fps=25.0,
-                source_size=size,
             )
-            with create_stack(path, header, outputs=["rgb"] if rgb else []) as writer:
-                for t in range(length + 1):
-                    image = np.full((*size, 3), 5 * t, np.uint8)
-                    writer.add_frame(t, t / 25, encode_jpeg(image) if rgb else None)
-                writer.add_fields(np.broadcast_to(fields, (length, 2, *size)).copy())
             samples.append(Sample(str(n), n % 2, str(n), path))
         return tuple(samples)
 

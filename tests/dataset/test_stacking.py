@@ -19,9 +19,8 @@ from flowstream.dataset.transforms import Step, SubtractMeanFlow
 from flowstream.dataset.window import Window
 from flowstream.errors import ParameterError, StackError, UnknownNameError
 from flowstream.flow import motion
-from flowstream.store import create_stack
 from tests.dataset.cut import flow_clips, only, rgb_clips
-from tests.small_stack import known_header
+from tests.small_stack import write_fields
 
 Fields = NDArray[np.float32]
 Write = Callable[..., tuple[Sample, ...]]
@@ -38,21 +37,16 @@ def write(tmp_path: Path) -> Write:
     def make(
         fields: Fields, *, backward: bool = True, cameras: NDArray[np.float64] | None = None
     ) -> tuple[Sample, ...]:
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        stabiliser = None if cameras is None else {"name": "known"}
-        header = known_header(fields.shape[2:], Float32(), stabiliser=stabiliser)
-        outputs = {"backward": backward, "camera": cameras is not None}
-        with create_stack(
-            path, header, outputs=[name for name, wanted in outputs.items() if wanted]
-        ) as writer:
-            for t in range(len(fields) + 1):
-                writer.add_frame(t, t / 25, None)
-            optional: dict[str, NDArray[Any]] = {}
-            if backward:
-                optional["flow_backward"] = -fields
-            if cameras is not None:
-                optional |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
-            writer.add_fields(fields, **optional)
+        items: dict[str, NDArray[Any]] = {"flow_backward": -fields} if backward else {}
+        if cameras is not None:
+            items |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
+        path = write_fields(
+            tmp_path / f"{len(list(tmp_path.iterdir()))}.h5",
+            fields,
+            codec=Float32(),
+            items=items,
+            stabiliser=None if cameras is None else {"name": "known"},
+        )
         return (Sample("known", 0, "known", path),)
 
     return make

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowstream.codec.centred8 import Centred8
 from flowstream.dataset.split import Sample, Split
-from flowstream.store import Header, create_stack, encode_jpeg
 from flowstream.train.evaluation import Evaluation
 from flowstream.train.recipe import StreamRecipe
+from tests.small_stack import write_fields
 from tests.tiny_models import single_thread
 
 SIZE = (20, 24)
@@ -32,21 +31,7 @@ def write_video(
     vectors[:, label] += random.choice([-3, 3])
     images = random.integers(60, 140, (fields + 1, *SIZE, 3), dtype=np.uint8)
     images[..., label] += 60
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = Header(
-        size=SIZE,
-        method={"name": method},
-        sampling={"step": 1},
-        codec=Centred8(),
-        source=path.stem,
-        source_bytes=1,
-        fps=25.0,
-        source_size=SIZE,
-    )
-    with create_stack(path, header) as writer:
-        for index, image in enumerate(images):
-            writer.add_frame(index, index / 25, encode_jpeg(image))
-        writer.add_fields(vectors)
+    write_fields(path, vectors, images=images, method={"name": method}, source=path.stem)
 
 
 def write_split(

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstream.codec import CODECS
 from flowstream.errors import ParameterError, ShapeError
-from flowstream.store import Header, create_stack, open_stack
+from flowstream.store import open_stack
 from flowstream.types import Vectors
 from flowstream.view.motion import (
     PERCENTILES,
@@ -20,6 +19,7 @@ from flowstream.view.motion import (
     count_motion,
     steps_per_second,
 )
+from tests.small_stack import write_fields
 
 # Speeds are rounded to 1/128 px: off by half of it at most, and by float32's last bits.
 ROUNDING = 0.5 / 128 + 1e-5
@@ -104,29 +104,11 @@ def test_empty_and_invalid_fields_are_refused() -> None:
         MotionCounter().add(np.zeros((3, 4, 4), np.float32), clipped=0)
 
 
-def write(path: Path, fields: Vectors, *, fps: float, interval: float = 0.04) -> Path:
-    header = Header(
-        size=fields.shape[2:],
-        method={"name": "dis"},
-        sampling={"step": 1},
-        codec=CODECS["centred8"](),
-        source="clip.mp4",
-        source_bytes=1,
-        fps=fps,
-        source_size=(9, 13),
-    )
-    with create_stack(path, header, outputs=()) as writer:
-        for index in range(len(fields) + 1):
-            writer.add_frame(index, interval * index)
-        writer.add_fields(fields)
-    return path
-
-
 def test_a_stack_is_counted_field_by_field_with_what_its_codec_clipped(tmp_path: Path) -> None:
     fields = np.zeros((2, 2, 4, 5), np.float32)
     fields[0, 0] = 2.0
     fields[1, 1, 0] = 100.0  # one row of four, beyond the bound of 20
-    with open_stack(write(tmp_path / "clip.h5", fields, fps=25)) as stack:
+    with open_stack(write_fields(tmp_path / "clip.h5", fields, fps=25)) as stack:
         first, second = (counter.summary() for counter in count_motion(stack))
     assert (first.clipped, first.still) == (0.0, 0.0)
     assert (second.clipped, second.still, second.max) == (0.25, 0.75, 20.0)
@@ -137,7 +119,7 @@ def test_a_stack_is_counted_field_by_field_with_what_its_codec_clipped(tmp_path:
 def test_the_rate_is_that_of_the_sampled_frames_and_unknown_without_times(tmp_path: Path) -> None:
     fields = np.zeros((4, 2, 4, 5), np.float32)
     # every second frame of a video of 25 a second
-    with open_stack(write(tmp_path / "a.h5", fields, fps=25, interval=0.08)) as stack:
+    with open_stack(write_fields(tmp_path / "a.h5", fields, fps=25, rate=12.5)) as stack:
         assert steps_per_second(stack) == pytest.approx(12.5, rel=1e-9)
-    with open_stack(write(tmp_path / "b.h5", fields, fps=0)) as stack:
+    with open_stack(write_fields(tmp_path / "b.h5", fields, fps=0)) as stack:
         assert steps_per_second(stack) is None

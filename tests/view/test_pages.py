@@ -11,10 +11,10 @@ import pytest
 
 from flowstream import synthetic
 from flowstream.codec import CODECS
-from flowstream.store import Header, create_stack, encode_jpeg, open_stack
+from flowstream.store import open_stack
 from tests.browser import Browser, open_browser
 from tests.command_line import call, output, refusal
-from tests.small_stack import make_stack
+from tests.small_stack import make_stack, write_fields
 
 SIZE = (60, 80)
 
@@ -22,22 +22,13 @@ SIZE = (60, 80)
 def rotating_stack(path: Path, *, codec: str = "centred8") -> Path:
     """Write six frames that turn by 4 degrees each, with their true flow."""
     turns = [synthetic.rotation(degrees=4 * t + 4, size=SIZE, seed=5) for t in range(6)]
-    header = Header(
-        size=SIZE,
-        method={"name": "known"},
-        sampling={},
+    return write_fields(
+        path,
+        np.stack([truth[0] for *_, truth in turns[:5]]),
+        images=[second[0] for _, second, _ in turns],
         codec=CODECS[codec](),
         source="turn.mp4",
-        source_size=SIZE,
-        fps=25,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with create_stack(path, header) as writer:
-        for t, (_, second, _) in enumerate(turns):
-            rgb = second[0][..., None].repeat(3, axis=2)
-            writer.add_frame(t, t / 25, encode_jpeg(rgb, quality=95))
-        writer.add_fields(np.stack([truth[0] for *_, truth in turns[:5]]))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from flowstream.flow import motion
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
 from flowstream.flow.method import FlowMethod, as_luma
-from flowstream.store import Stack, create_stack, encode_jpeg, open_stack
+from flowstream.store import Stack, open_stack
 from flowstream.video import Sampling
 from flowstream.view.quality import (
     FieldQuality,
@@ -30,7 +30,7 @@ from flowstream.view.quality import (
     summarise,
     video_quality,
 )
-from tests.small_stack import known_header
+from tests.small_stack import write_fields
 
 SIZE = (48, 64)
 DX, DY = 3, -2
@@ -69,22 +69,22 @@ def write(tmp_path: Path) -> Callable[..., Stack]:
         codec: Centred8 | Float32 = Float32(),  # noqa: B008 - frozen
         cameras: NDArray[np.float64] | None = None,
     ) -> Stack:
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
-        stabiliser = None if cameras is None else {"name": "known"}
-        header = known_header(SIZE, codec, sampling={"step": 2}, stabiliser=stabiliser)
-        outputs = {"rgb": rgb, "backward": back is not None, "camera": cameras is not None}
-        with create_stack(
-            path, header, outputs=[name for name, wanted in outputs.items() if wanted]
-        ) as writer:
-            for t, frame in enumerate(panned(len(fields) + 1)):
-                image = encode_jpeg(frame[..., None].repeat(3, axis=2), quality=100)
-                writer.add_frame(2 * t, t / 10, image if rgb else None)
-            optional: dict[str, NDArray[Any]] = {}
-            if back is not None:
-                optional["flow_backward"] = back
-            if cameras is not None:
-                optional |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
-            writer.add_fields(fields, **optional)
+        items: dict[str, NDArray[Any]] = {}
+        if back is not None:
+            items["flow_backward"] = back
+        if cameras is not None:
+            items |= {"homography": cameras, "inliers": np.ones(len(fields), np.float32)}
+        path = write_fields(
+            tmp_path / f"{len(list(tmp_path.iterdir()))}.h5",
+            fields,
+            images=panned(len(fields) + 1) if rgb else None,
+            quality=100,
+            codec=codec,
+            step=2,
+            rate=10.0,
+            items=items,
+            stabiliser=None if cameras is None else {"name": "known"},
+        )
         return open_stack(path)
 
     return make
