@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstream.cli.cores import share_cores
+from flowstream.cli.measures import format_measures, measures_as_data
 from flowstream.cli.options import GroupedCommand, json_option, quiet_option
-from flowstream.cli.train import format_measures, measures_as_data
 from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:

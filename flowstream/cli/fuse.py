@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstream.cli.measures import format_measures, measures_as_data
 from flowstream.cli.options import GroupedCommand, NameIn, json_option
 from flowstream.cli.text import format_table
-from flowstream.cli.train import format_measures, measures_as_data
+from flowstream.escapes import escape_controls
 
 if TYPE_CHECKING:
     from flowstream.fusion import FittedFusion
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 flowstream fuse run/spatial/scores.npz run/temporal/scores.npz
 flowstream fuse run/spatial/scores.npz run/temporal/scores.npz --weights 1,1.5
-flowstream fuse run/*/scores.npz --method svm --fit run/*/scores-validation.npz -o fused.npz"""
+flowstream fuse run/*/scores.npz --method svm -o fused.npz"""
 
 
 @click.command(cls=GroupedCommand, example=EXAMPLE)
@@ -58,14 +59,16 @@ def fuse(
 ) -> None:
     """Fuse the scores of several streams over the same videos.
 
-    FILES are the scores.npz of streams. Weights and parameters are fitted on validation
-    scores, never on the scores of FILES. The run that the files belong to is not changed.
+    FILES are the scores.npz of streams; files of fused scores are left out. Weights and parameters
+    are fitted on validation scores, never on the scores of FILES. The run that the files belong to
+    is not changed.
     """
     from flowstream.errors import ScoresError
     from flowstream.report.measures import measure
     from flowstream.report.weights import draw_weight_curve, weight_curve
     from flowstream.scores import write_scores
 
+    files = _leave_out_fused(files)
     testing = _read(files)
     if len(testing) < 2:
         raise ScoresError("fuse: got the scores of one stream, expected at least two")
@@ -94,6 +97,18 @@ def fuse(
         click.echo(f"{name}: {value:.2f}")
     if curve and points:
         click.echo("\n" + _format_curve(points, chosen, streams=[one.stream for one in testing]))
+
+
+def _leave_out_fused(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files without those of fused scores, which `run/*/scores.npz` also matches."""
+    from flowstream.scores import read_scores
+
+    kept = tuple(path for path in files if read_scores(path).stream != "fused")
+    for path in files:
+        if path not in kept:
+            text = f"{path}: left out, because it is a fusion of other streams"
+            click.echo(escape_controls(text), err=True)
+    return kept
 
 
 def _read(paths: tuple[Path, ...]) -> list[Scores]:

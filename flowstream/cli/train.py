@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.cores import share_cores
+from flowstream.cli.measures import format_measures, measures_as_data
 from flowstream.cli.options import (
     GroupedCommand,
     json_option,
@@ -18,7 +19,6 @@ from flowstream.cli.options import (
 from flowstream.cli.text import format_table
 
 if TYPE_CHECKING:
-    from flowstream.report.measures import Measures
     from flowstream.stages import Recipe, Result
     from flowstream.stages.repeats import Repeated
 
@@ -31,6 +31,10 @@ flowstream train mine.toml --leave-one-group-out"""
 
 MAX_NUMBERS = 1000
 """Limit of the numbers in one range, each of which is a training."""
+
+
+MAX_CONFUSION = 10
+"""Number of classes up to which a confusion matrix is printed."""
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]
@@ -65,6 +69,12 @@ _checks = options_of("Checks")
 @click.command(cls=GroupedCommand, example=EXAMPLE)
 @click.argument("recipe")
 @recipe_settings
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of epochs of all streams; more than before continue a complete run.",
+)
 @click.option("--device", metavar="NAME", help="Device of the networks: auto, cpu, cuda:1.")
 @_repetition(
     "--splits",
@@ -111,6 +121,7 @@ _checks = options_of("Checks")
 def train(
     recipe: str,
     settings: tuple[str, ...],
+    epochs: int | None,
     device: str | None,
     splits: tuple[int, ...] | None,
     folds: int | None,
@@ -131,13 +142,9 @@ def train(
     the recipe has more epochs than before.
     """
     share_cores()
-    from flowstream.recipe import load_recipe
-    from flowstream.recipes import find_recipe
-    from flowstream.stages import Recipe, prepare, train_checked
+    from flowstream.stages import prepare, train_checked
 
-    if device is not None:
-        settings = (*settings, f"device={device}")
-    loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
+    loaded = _load(recipe, settings, epochs=epochs, device=device)
     kinds: dict[str, Any] = {
         "splits": splits or (),
         "folds": folds or 0,
@@ -160,6 +167,24 @@ def train(
         result = train_checked(loaded, progress=not quiet, retrain=retrain)
         text, data = describe(result), as_data(result)
     click.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+def _load(
+    recipe: str, settings: tuple[str, ...], *, epochs: int | None, device: str | None
+) -> Recipe:
+    """Return a recipe with the settings of the command line."""
+    from flowstream.recipe import load_recipe
+    from flowstream.recipes import find_recipe
+    from flowstream.stages import Recipe
+
+    path = find_recipe(recipe)
+    if device is not None:
+        settings = (*settings, f"device={device}")
+    loaded = load_recipe(path, Recipe, settings=settings)
+    if epochs is None:
+        return loaded
+    longer = tuple(f"streams.{name}.epochs={epochs}" for name in loaded.streams)
+    return load_recipe(path, Recipe, settings=(*settings, *longer))
 
 
 def _repeat(recipe: Recipe, kinds: dict[str, Any], *, progress: bool, retrain: bool) -> Repeated:
@@ -207,8 +232,21 @@ def describe_repeats(repeated: Repeated) -> str:
     text = format_table(rows, head=[head])
     if repeated.pooled:
         text += f"\n\nall test videos together:\n{format_measures(repeated.pooled)}"
+        text += _format_confusion(repeated)
         text += f"\nreport: {repeated.report}"
     return text
+
+
+def _format_confusion(repeated: Repeated) -> str:
+    """Return the pooled confusion matrix of the last stream; an empty string for many classes."""
+    stream = repeated.streams[-1]
+    one = repeated.pooled[stream]
+    if len(one.classes) > MAX_CONFUSION:
+        return ""
+    names = [result.name for result in one.classes]
+    rows = [[name, *map(str, row)] for name, row in zip(names, one.confusion, strict=True)]
+    table = format_table(rows, head=[["", *names]])
+    return f"\n\nclasses (rows) and predictions (columns) of {stream}:\n{table}"
 
 
 def repeats_as_data(repeated: Repeated) -> dict[str, Any]:
@@ -228,23 +266,6 @@ def describe(result: Result) -> str:
     return "\n".join([*lines, f"report: {result.report}"])
 
 
-def format_measures(measures: dict[str, Measures] | Any) -> str:
-    """Return a table with one row for each stream."""
-    head = ["stream", "top-1", "right", "95 % interval", "UAR", "UF1"]
-    rows = [
-        [
-            name,
-            f"{one.top1.value:.3f}",
-            f"{one.top1.correct}/{one.top1.total}",
-            f"{one.top1.low:.3f} - {one.top1.high:.3f}",
-            f"{one.mean_class_accuracy:.3f}",
-            f"{one.mean_f1:.3f}",
-        ]
-        for name, one in measures.items()
-    ]
-    return format_table(rows, head=[head])
-
-
 def as_data(result: Result) -> dict[str, Any]:
     """Return a run's result as plain data."""
     return {
@@ -253,18 +274,4 @@ def as_data(result: Result) -> dict[str, Any]:
         "most_frequent": result.most_frequent,
         "split": result.split,
         "report": str(result.report),
-    }
-
-
-def measures_as_data(one: Measures) -> dict[str, float]:
-    """Return the measures of one stream as plain data."""
-    return {
-        "top1": one.top1.value,
-        "low": one.top1.low,
-        "high": one.top1.high,
-        "correct": one.top1.correct,
-        "total": one.top1.total,
-        f"top{one.k}": one.top_k.value,
-        "uar": one.mean_class_accuracy,
-        "uf1": one.mean_f1,
     }

@@ -146,6 +146,9 @@ class StackClips:
     ) -> NDArray[np.float32]:
         """Return (V, C, T, H, W) of one input."""
         values = np.empty((self.views, *self.shapes[name]), np.float32)
+        # Whole fields are read and cropped afterwards: a chunk is decompressed as a whole, and to
+        # decode only the crop of 10 fields of 340x256 takes as long as to decode all (0.8 ms; the
+        # transform takes 4 ms).
         for segment, start in enumerate(starts):
             # The same generator again: all segments and inputs of a video get one crop and flip.
             generator = self._generator(index, _TRANSFORM)

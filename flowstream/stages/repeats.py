@@ -235,7 +235,7 @@ def _pool(recipe: Recipe, results: Mapping[str, Result]) -> Repeated:
         write_scores(recipe.out / "pooled" / stream / "scores.npz", scores)
     streams = {name: scores for name, scores in pooled.items() if name != "fused"}
     report = write_report(
-        recipe.out / "report",
+        recipe.out / "pooled" / "report",  # a single run may have its own in `out`
         streams,
         pooled.get("fused"),
         facts={"recipe": recipe, "repeats": list(results)},

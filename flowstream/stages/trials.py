@@ -121,10 +121,22 @@ def find_rates(
 ) -> dict[str, RateSearch]:
     """Increase the learning rate of each stream step by step, and record the loss.
 
-    Nothing is written. The search of a stream ends when its loss is four times the lowest.
+    Nothing is written. The search of a stream ends when its loss is four times the lowest. Streams
+    of a linear classifier, which has no learning rate, are left out.
+
+    Raises
+    ------
+    ParameterError
+        If no stream has a learning rate.
     """
     from flowstream.dataset import read_split
 
+    streams = {name: stream for name, stream in recipe.streams.items() if _has_rate(stream)}
+    if not streams:
+        raise ParameterError(
+            "streams: all are trained by 'linear', which has no learning rate; it chooses its "
+            "regularisation by cross-validation"
+        )
     split = read_split(recipe.split, recipe.stack_directory)
     return {
         name: search_rate(
@@ -135,7 +147,7 @@ def find_rates(
             device=recipe.device,
             title=name if progress else "",
         )
-        for name, stream in recipe.streams.items()
+        for name, stream in streams.items()
     }
 
 
@@ -194,10 +206,18 @@ def search_rate(
 
 
 def _as_gradient(stream: StreamRecipe) -> StreamRecipe:
-    """Return the stream with the gradient trainer, which has epochs and a learning rate."""
-    return replace(
-        stream, trainer="gradient", trainer_options={}, augment=stream.augment or DEFAULT
-    )
+    """Return the stream with the gradient trainer, which has epochs and a learning rate.
+
+    A stream of a linear classifier has no learning rate of its own. It gets one that is suitable
+    for the last layer.
+    """
+    augment = stream.augment or DEFAULT
+    made = replace(stream, trainer="gradient", trainer_options={}, augment=augment)
+    return made if _has_rate(stream) else replace(made, optimiser="adamw", learning_rate=1e-2)
+
+
+def _has_rate(stream: StreamRecipe) -> bool:
+    return stream.trainer != "linear"
 
 
 def _choose_few(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:

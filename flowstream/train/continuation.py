@@ -57,9 +57,13 @@ def refuse_other_run(path: Path, found: Checkpoint, wanted: Wanted) -> None:
     found : Checkpoint
     wanted : Wanted
     """
-    recipe = wanted.recipe
-    longer = recipe.epochs >= found.recipe.epochs
-    same = replace(found.recipe, epochs=recipe.epochs) if longer else found.recipe
+    recipe, before = wanted.recipe, found.recipe.epochs
+    same = replace(found.recipe, epochs=recipe.epochs)
+    if same == recipe and recipe.epochs < before:
+        raise CheckpointError(
+            f"{path}: a run with another recipe (epochs {before}, now {recipe.epochs}); set "
+            f"epochs = {before}, train into another directory, or use --retrain"
+        )
     videos = (found.resume or {}).get("videos")
     for what, holds in (
         ("another recipe", same == recipe),

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowstream.scores import read_scores, write_scores
+from flowstream.scores import read_scores
 from flowstream.video import probe
 from tests.command_line import call, data, output, refusal
 from tests.stages.two_hues import write_tiny_set
-from tests.test_fusion import scores_of as make_scores
 
 RECIPE = """
 out = "{folder}/run"
@@ -71,6 +70,11 @@ def test_folds_test_every_video_once(folder: Path) -> None:
     assert len(set(pooled.videos)) == 12
     again = json.loads((folder / "run" / "repeats.json").read_text())
     assert again == found
+    text = output("train", folder / "recipe.toml", "--folds", "3", "--quiet")
+    assert "classes (rows) and predictions (columns) of fused" in text
+    # the report of the run itself is another one
+    assert (folder / "run" / "pooled" / "report" / "report.html").exists()
+    assert "pooled" not in output("train", folder / "recipe.toml", "--quiet")
 
 
 def test_seeds_are_summed_up_by_mean_and_spread(folder: Path) -> None:
@@ -145,6 +149,14 @@ def test_the_weight_curve_ends_at_each_stream_alone(folder: Path, tmp_path: Path
     assert "weight of temporal" in output("fuse", *scores_of(folder))
 
 
+def test_fused_scores_are_not_fused_again(folder: Path) -> None:
+    every = sorted((folder / "run").glob("*/scores.npz"))
+    assert len(every) == 3
+    result = call("fuse", *every, "--method", "average")
+    assert "fused/scores.npz: left out" in result.stderr.replace("\\", "/")
+    assert result.stdout == output("fuse", *scores_of(folder), "--method", "average")
+
+
 def test_one_stream_is_nothing_to_fuse(folder: Path) -> None:
     assert "at least two" in refusal(1, "fuse", scores_of(folder)[0])
     assert "--weights" in refusal(1, "fuse", *scores_of(folder), "--weights", "a,b")
@@ -157,6 +169,17 @@ def test_runs_are_listed_with_epochs_and_accuracy(folder: Path) -> None:
     assert run["epochs"] == {"spatial": "1/1", "temporal": "1/1"}
     assert set(run["top1"]) == {"spatial", "temporal", "fused"}
     assert "spatial 1/1" in output("runs", folder)
+
+
+def test_more_epochs_continue_all_streams(folder: Path) -> None:
+    others = ("--set", f"out='{folder / 'longer'}'", "--quiet")
+    output("train", folder / "recipe.toml", *others)
+    output("train", folder / "recipe.toml", *others, "--epochs", "2")
+    for name in ("spatial", "temporal"):
+        log = (folder / "longer" / name / "log.csv").read_text().splitlines()
+        assert [line.partition(",")[0] for line in log] == ["epoch", "1", "2"]
+    line = refusal(1, "train", folder / "recipe.toml", *others)
+    assert "set epochs = 2" in line
 
 
 def test_a_few_videos_can_be_memorised(folder: Path) -> None:
@@ -269,21 +292,3 @@ def test_a_stream_given_by_a_url_is_recorded_first(folder: Path) -> None:
 
 def test_a_time_that_is_none_is_a_usage_error(folder: Path) -> None:
     assert "1s or 500ms" in refusal(2, "predict", "x", "--run", folder / "run", "--every", "soon")
-
-
-def test_fuse_fits_on_cross_validated_scores_if_there_are_none_of_validation(
-    tmp_path: Path,
-) -> None:
-    files = []
-    for stream, strength in (("spatial", 0.9), ("temporal", 0.5)):
-        rows = [[strength, 1 - strength, 0.0]] * 12
-        for name, part in (("scores", "test"), ("scores-held-out", "train")):
-            path = tmp_path / stream / f"{name}.npz"
-            write_scores(
-                path, make_scores(stream if part == "test" else "flow", rows, [0] * 12, part=part)
-            )
-        files.append(tmp_path / stream / "scores.npz")
-    for method in ("weighted", "log_linear", "average"):
-        found = data("fuse", *files, "--method", method)
-        assert set(found["measures"]) == {"spatial", "temporal", "fused"}
-        assert found["fitted_on"] == "train"

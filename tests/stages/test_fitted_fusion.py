@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowstream.errors import ParameterError
 from flowstream.recipe import load_recipe
 from flowstream.scores import read_scores
 from flowstream.stages import Recipe, run_stages
 from flowstream.stages.evaluation import evaluate_run
 from flowstream.stages.prediction import Predictor
+from flowstream.stages.trials import find_rates, overfit_streams
 from tests.command_line import data
 from tests.stages.two_hues import TABLES, write_tiny_set
 
@@ -84,3 +86,10 @@ def test_the_verb_fuse_gives_the_scores_of_the_run(recipe: Recipe, tmp_path: Pat
     assert found["fitted_on"] == "train"
     fused = read_scores(recipe.out / "fused" / "scores.npz")
     np.testing.assert_allclose(read_scores(out).scores, fused.scores, atol=1e-5)
+
+
+def test_streams_of_a_linear_classifier_can_be_checked(recipe: Recipe) -> None:
+    found = overfit_streams(recipe, 4, progress=False)
+    assert [one.top1 for one in found.values()] == [1.0, 1.0]
+    with pytest.raises(ParameterError, match="no learning rate"):
+        find_rates(recipe, progress=False)

@@ -23,6 +23,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "single_frame": {"stream": "rgb", "frames": 1},
     "early_fusion": {"stream": "flow", "frames": 3},
     "two_stream": {"stream": "both", "frames": 3},
+    "cnn_rnn": {"stream": "rgb", "frames": 3},
+    "late_fusion_fc": {"stream": "rgb", "frames": 3},
+    "motion_histograms": {"stream": "flow", "frames": 5},
 }
 
 
@@ -33,13 +36,9 @@ def spec() -> FlowSpec:
 
 
 def save(path: Path, model: str, spec: FlowSpec) -> Checkpoint:
-    recipe = StreamRecipe(
-        model=model,
-        size=24,
-        bound=15.0,
-        options={"backbone": "small_cnn", "pretrained": False},
-        **MODELS[model],
-    )
+    cnn = {"backbone": "small_cnn", "pretrained": False}
+    options = {"grid": (2, 2)} if model == "motion_histograms" else cnn
+    recipe = StreamRecipe(model=model, size=24, bound=15.0, options=options, **MODELS[model])
     torch.manual_seed(0)
     network = recipe.architecture.build(recipe.clip, 3)
     checkpoint = Checkpoint(recipe, ("a", "b", "c"), spec, network.state_dict(), 1, {})
@@ -47,10 +46,18 @@ def save(path: Path, model: str, spec: FlowSpec) -> Checkpoint:
     return checkpoint
 
 
-# each format once on a model of one input, and ONNX on a model of two: exporting is slow
+# a few models, because exporting is slow: those of one and of two inputs, and those that count
+# the clips of a batch themselves
 @pytest.mark.parametrize(
     ("name", "model"),
-    [("onnx", "two_stream"), ("onnx", "single_frame"), ("torch-export", "early_fusion")],
+    [
+        ("onnx", "two_stream"),
+        ("onnx", "cnn_rnn"),
+        ("torch-export", "early_fusion"),
+        ("torch-export", "late_fusion_fc"),
+        ("torch-export", "two_stream"),
+        ("torch-export", "motion_histograms"),
+    ],
 )
 def test_files_give_the_scores_of_the_network_for_any_batch(
     name: str, model: str, spec: FlowSpec, tmp_path: Path
@@ -64,12 +71,13 @@ def test_files_give_the_scores_of_the_network_for_any_batch(
     assert exported.difference is not None
     assert exported.difference <= TOLERANCE
     network = checkpoint.network()
-    inputs = make_inputs(network, count=5, seed=7)
-    with torch.inference_mode():
-        expected = network(*inputs.values()).numpy()
-    found = EXPORTS[name]().run(out, {key: value.numpy() for key, value in inputs.items()})
-    assert found is not None
-    np.testing.assert_allclose(found, expected, atol=1e-4)  # the tolerance of the verb
+    for count in (1, 2, 5, 16):
+        inputs = make_inputs(network, count=count, seed=7)
+        with torch.inference_mode():
+            expected = network(*inputs.values()).numpy()
+        found = EXPORTS[name]().run(out, {key: value.numpy() for key, value in inputs.items()})
+        assert found is not None
+        np.testing.assert_allclose(found, expected, atol=1e-4)  # the tolerance of the verb
     assert list((tmp_path / "out").iterdir()) == [out]
 
 
@@ -134,3 +142,24 @@ def test_a_file_with_other_scores_is_refused(
     with pytest.raises(CheckpointError, match="scores differ"):
         export_checkpoint(tmp_path / "best.pt", out, format="torch-export")
     assert not out.exists()
+
+
+def test_large_scores_may_differ_by_their_rounding(
+    spec: FlowSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = save(tmp_path / "best.pt", "single_frame", spec).network()
+    with torch.no_grad():
+        for value in network.head.parameters():
+            value.mul_(1e5)
+    program = EXPORTS["torch-export"]
+
+    def run(_: object, path: Path, inputs: dict[str, Any]) -> Any:
+        with torch.inference_mode():
+            scores = network(*map(torch.from_numpy, inputs.values())).numpy()
+        return np.nextafter(scores, np.float32(np.inf)) if error is None else scores + error
+
+    monkeypatch.setattr(program, "run", run)
+    error = None
+    assert 0 < (compare(program(), network, tmp_path / "none") or 0) < TOLERANCE
+    error = np.float32(1e3)
+    assert (compare(program(), network, tmp_path / "none") or 0) > TOLERANCE
