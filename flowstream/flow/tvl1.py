@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from flowstream.errors import ParameterError, did_you_mean
 from flowstream.flow.kernels.tvl1_parameters import (
@@ -98,11 +98,11 @@ class TVL1(TensorMethod):
         Match of a pixel that leaves the frame: none, or 0 as in OpenCV.
     cubic : float
         Keys' parameter of bicubic interpolation: −0.5 is exact for parabolas, −0.75 is OpenCV's.
-    matching : {"none", "blocks"}
+    matching : {"none", "blocks", "regions"}
         "blocks": on a quarter of the frame's size, also try displacements of up to 64 pixels that
-        block matching finds, and use them where the images agree better (after Brox & Malik 2011).
-        It finds fast objects that the coarse levels lose. Frames with a side below 128 pixels are
-        too small for it.
+        block matching finds, and use them where the images agree better (after Brox & Malik 2011);
+        fast objects are lost otherwise. "regions": also where they agree better on average over a
+        region of similar matches, for flat parts of objects. Sides below 128 are too small for it.
     threads : int
         Number of pairs of a batch computed at the same time by the numba engine, or matched at the
         same time for the torch engine on the CPU; 0: one per processor. It changes no result.
@@ -296,5 +296,5 @@ class TVL1(TensorMethod):
             black=int(self.outside == "black"),
             cubic=float(self.cubic),
             shrink=float(self.pyramid_factor) if self.alignment == "factor" else 0.0,
-            matching=int(self.matching == "blocks"),
+            matching=get_args(Matching).index(self.matching),
         )

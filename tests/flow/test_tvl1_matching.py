@@ -49,6 +49,25 @@ def test_an_object_that_moves_by_its_own_width_is_found(preset: Any) -> None:
     assert error["none"] > 20
 
 
+def flat_middle(seed: int = 1) -> tuple[Images, Images]:
+    """Return the pair of `fast_square` with a grey middle, without detail."""
+    first, second = fast_square(seed)
+    dx, dy = MOTION
+    first[:, 78:122, 68:112] = 128
+    second[:, 78 + dy : 122 + dy, 68 + dx : 112 + dx] = 128
+    return first, second
+
+
+@pytest.mark.parametrize("preset", ["default", "accurate"])
+def test_regions_find_more_of_an_object_without_detail(preset: Any) -> None:
+    pair = flat_middle()
+    error = {}
+    for matching in ("blocks", "regions"):
+        vectors = TVL1(preset=preset, matching=matching)(*pair)[0, :, 70:130, 60:120]
+        error[matching] = np.hypot(vectors[0] - MOTION[0], vectors[1] - MOTION[1]).mean()
+    assert error["regions"] < error["blocks"]
+
+
 def test_small_motion_is_not_changed_by_block_matches() -> None:
     first, second = synthetic.pan(dx=1.5, dy=-0.5, size=SIZE, seed=4)
     with_blocks, without = (TVL1(matching=kind)(first, second) for kind in ("blocks", "none"))
@@ -161,6 +180,14 @@ def test_torch_and_numba_agree_where_matches_matter(video: Images) -> None:
     assert np.abs(backward - expected[1]).mean() < 0.02
 
 
+def test_torch_and_numba_accept_the_same_regions() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    pair = flat_middle()
+    by_torch = TVL1(matching="regions", engine="torch", device="cpu")(*pair)
+    # where the costs of both candidates are about equal, the engines may choose differently
+    assert np.abs(by_torch - TVL1(matching="regions")(*pair)).mean() < 0.02
+
+
 def test_an_unknown_kind_of_matching_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"matching.*none, blocks.*'block'"):
+    with pytest.raises(ParameterError, match=r"matching.*none, blocks, regions.*'block'"):
         TVL1(matching="block")

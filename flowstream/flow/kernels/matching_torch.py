@@ -260,22 +260,33 @@ def _complete(here: Best, there: Best, guide: Tensor, spread: Spread) -> Tensor:
 
 
 def _large_groups(here: Best, agreed: Tensor) -> Tensor:
-    """Return whether a pixel is in a group of at least GROUP; see `matching`.
+    """Return whether a pixel is in a group of at least GROUP; see `matching`."""
+    labels = label_groups(agreed, here.x, here.y, most=1)
+    return agreed & (total_of_groups(labels, torch.ones_like(labels)) >= GROUP)
+
+
+def total_of_groups(labels: Tensor, values: Tensor) -> Tensor:
+    """Return for each pixel the sum of the values (N, H, W) of its group."""
+    flat = labels.flatten(1)
+    zeros = values.new_zeros(flat.shape)
+    return zeros.scatter_add_(1, flat, values.flatten(1)).gather(1, flat).view_as(values)
+
+
+def label_groups(members: Tensor, x: Tensor, y: Tensor, *, most: float) -> Tensor:
+    """Label neighbours that are members and differ in x and y by at most `most` alike.
 
     Each pixel holds the index of a pixel of its group. A round takes the least index of the
     neighbours, gives it to the pixel of that index, and follows indices one step.
     """
-    number, rows, columns = agreed.shape
+    number, rows, columns = members.shape
     linked = {}
     for axis in (1, 2):
-        length = agreed.shape[axis] - 1
-        one, other = (
-            [part.narrow(axis, k, length) for part in (agreed, here.x, here.y)] for k in (0, 1)
-        )
-        linked[axis] = (
-            one[0] & other[0] & ((one[1] - other[1]).abs() <= 1) & ((one[2] - other[2]).abs() <= 1)
-        )
-    pixel = torch.arange(rows * columns, device=agreed.device)
+        length = members.shape[axis] - 1
+        one, other = ([part.narrow(axis, k, length) for part in (members, x, y)] for k in (0, 1))
+        linked[axis] = one[0] & other[0]
+        for k in (1, 2):
+            linked[axis] &= (one[k] - other[k]).abs() <= most
+    pixel = torch.arange(rows * columns, device=members.device)
     labels = pixel.view(rows, columns).repeat(number, 1, 1)
     for _ in range(ROUNDS):
         least = labels.clone()
@@ -289,9 +300,7 @@ def _large_groups(here: Best, agreed: Tensor) -> Tensor:
         flat = flat.scatter_reduce(1, flat, least.flatten(1), "amin")
         flat = torch.minimum(flat, least.flatten(1))
         labels = flat.gather(1, flat).view_as(labels)
-    flat = labels.flatten(1)
-    sizes = torch.zeros_like(flat).scatter_add_(1, flat, torch.ones_like(flat))
-    return agreed & (sizes.gather(1, flat).view_as(agreed) >= GROUP)
+    return labels
 
 
 def spread_labels(labels: Tensor, guide: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ from flowstream.flow.kernels.planes import (
     resample,
     stride,
 )
+from flowstream.flow.kernels.regions import ACCEPTED, label_regions
 from flowstream.flow.kernels.simd import LANES, inlined
 from flowstream.flow.kernels.sweeps import (
     RING,
@@ -368,17 +369,27 @@ def _merge(
     level = _select(work, grids, earlier, grids.fine)
     rows, columns = level.rows, level.columns
     size = (rows, columns)
+    by_regions = numbers.matching > 1
+    # literals would have window_cost compiled for each of them
+    radius, single = np.int64(WINDOW_MERGED), np.int64(0)
     for k in range(2):
         flow = u if k == 0 else found
         cost = work.mean if k == 0 else work.weight
         beyond = 1 if numbers.black else 0
         warp(level.second, flow, work.warped, size, numbers.cubic, beyond, work.lines, work.places)
         sums, line = search.sums, search.line
-        window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, WINDOW_MERGED)
+        window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, radius)
+        if by_regions:
+            cost = work.linear[k]
+            window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, single)
+    if by_regions:
+        label_regions(search, u, found, work.linear, rows, columns)
     for row in range(rows):
         start = origin(row, stride(columns))
         for i in range(start, start + columns):
-            if work.weight[i] + np.float32(BETTER) < work.mean[i]:
+            better = work.weight[i] + np.float32(BETTER) < work.mean[i]
+            place = row * columns + i - start
+            if better or (by_regions and search.labels[place] == ACCEPTED):
                 u[0][i] = found[0][i]
                 u[1][i] = found[1][i]
 

@@ -15,7 +15,7 @@ Scheme = Literal["joint", "separate"]
 Gradients = Literal["blended", "second"]
 Outside = Literal["ignored", "black"]
 Alignment = Literal["sizes", "factor"]
-Matching = Literal["none", "blocks"]
+Matching = Literal["none", "blocks", "regions"]
 Engine = Literal["auto", "numba", "torch"]
 Acceleration = Literal["none", "compile", "triton"]
 
@@ -63,6 +63,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "edge_contrast": 12.0,
         "finest_warps": 5,
         "inner_iterations": 30,
+        "matching": "regions",
         "pyramid_factor": 0.7,
         "weighted_median": 11,
         "weighted_levels": 4,
@@ -157,6 +158,9 @@ GROUP = 20  # pixels: smaller groups of matches are not trusted
 EDGE_LENGTH = 0.25  # pixels of distance per grey value of difference
 MATCH_WARPS = 2  # more let total variation remove small objects again
 BETTER = 0.5  # grey values by which a match must be better than the coarse-to-fine flow
+REGION_APART = 1.0  # pixels between match and flow that make a pixel part of a region
+REGION_STEP = 0.75  # pixels by which the matches of neighbours in a region may differ, per axis
+REGION_BETTER = 0.3  # grey values by which the matches of a region must be better on average
 
 
 class Numbers(NamedTuple):

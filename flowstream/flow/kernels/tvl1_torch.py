@@ -32,10 +32,14 @@ from flowstream.flow.kernels.tvl1_parameters import (
     DISTRUSTED,
     FLAT,
     GAIN,
+    GROUP,
     LIKENESS,
     LIMIT,
     MIDDLE,
     NEARNESS,
+    REGION_APART,
+    REGION_BETTER,
+    REGION_STEP,
     SETTLED,
     SMOOTH,
     STEPS,
@@ -212,19 +216,34 @@ def _solve(
 
 def _merge(u: Tensor, found: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
     """Replace the flow by the refined block matches where these fit the images better."""
-    costs = [_window_cost(flow, first, second, numbers) for flow in (u, found)]
-    better = costs[1] + BETTER < costs[0]
+    costs = [_cost(flow, first, second, numbers) for flow in (u, found)]
+    better = _mean_of_windows(costs[1]) + BETTER < _mean_of_windows(costs[0])
+    if numbers.matching > 1:
+        better = better | _accept_regions(u, found, costs[0] - costs[1])
     return torch.where(better[:, None], found, u)
 
 
-def _window_cost(u: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
-    """Return the mean limited difference of the images in windows; see `matching.window_cost`."""
+def _accept_regions(u: Tensor, found: Tensor, gain: Tensor) -> Tensor:
+    """Return the pixels of regions whose matches fit better; see `regions.label_regions`."""
+    apart = (found - u).square().sum(1) > REGION_APART**2
+    x, y = found.unbind(1)
+    labels = matching_torch.label_groups(apart, x, y, most=REGION_STEP)
+    size = matching_torch.total_of_groups(labels, torch.ones_like(gain))
+    better = matching_torch.total_of_groups(labels, gain) > REGION_BETTER * size
+    return apart & better & (size >= GROUP)
+
+
+def _cost(u: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
+    """Return the limited difference of the images; see `matching.window_cost`."""
     rows, columns = _size(u)
     x, y = _positions(u)
     difference = (first - _bicubic(second[:, None], x, y, numbers)[:, 0]).abs().clamp(max=LIMIT)
     inside = (x >= -0.5) & (y >= -0.5) & (x <= columns - 0.5) & (y <= rows - 0.5)
-    difference = torch.where(inside, difference, LIMIT)
-    wide = pad(difference[:, None], (WINDOW_MERGED,) * 4, mode="replicate")
+    return torch.where(inside, difference, LIMIT)
+
+
+def _mean_of_windows(cost: Tensor) -> Tensor:
+    wide = pad(cost[:, None], (WINDOW_MERGED,) * 4, mode="replicate")
     return avg_pool2d(wide, 2 * WINDOW_MERGED + 1, stride=1)[:, 0]
 
 
