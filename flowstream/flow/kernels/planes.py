@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flowstream.flow.kernels.simd import LANES, helper, kernel, load, spread, store
+from flowstream.flow.kernels.simd import LANES, helper, interpolate, kernel, load, spread, store
 
 Plane = NDArray[np.float32]
 
@@ -142,7 +142,8 @@ def resample(
     # The left neighbour of each place along a row, and the share of the right one.
     lefts = 2 * step
     shares = lefts + new_step
-    for x in range(new_columns):
+    # Vectors reach beyond the last column.
+    for x in range(stride(new_columns) - SIDE):
         place = min(max((x + 0.5) * ratio[1] - 0.5, 0.0), columns - 1.0)
         rows_buffer[lefts + x] = np.float32(int(place))
         rows_buffer[shares + x] = np.float32(place - int(place))
@@ -172,10 +173,9 @@ def resample(
                 store(rows_buffer, smooth + x, value)
             _repeat_ends(rows_buffer, smooth, columns)
         start = origin(row, new_step)
-        for x in range(new_columns):
-            left = line + int(rows_buffer[lefts + x])
-            one, other = rows_buffer[left], rows_buffer[left + 1]
-            target[start + x] = one + rows_buffer[shares + x] * (other - one)
+        for x in range(0, new_columns, LANES):
+            places, parts = load(rows_buffer, lefts + x), load(rows_buffer, shares + x)
+            store(target, start + x, interpolate(rows_buffer, line, places, parts))
 
 
 @kernel

@@ -236,6 +236,28 @@ def select(typing: Any, condition: Any, one: Any, other: Any) -> Any:
 
 
 @instruction
+def interpolate(typing: Any, array: Any, start: Any, places: Any, shares: Any) -> Any:
+    """Return numbers at `start + places` of a flat array, plus `shares` of the way to the next.
+
+    Each operation is rounded on its own, as in Python.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first = _address(context, builder, sig, args, _FLOAT)
+        whole_places = builder.fptosi(args[2], _INTEGERS)
+        one = other = ir.Constant(_VECTOR, ir.Undefined)
+        for k in range(LANES):
+            lane = ir.Constant(_INT, k)
+            left = builder.gep(first, [builder.extract_element(whole_places, lane)])
+            right = builder.gep(left, [ir.Constant(_INT, 1)])
+            one = builder.insert_element(one, builder.load(left, align=4), lane)
+            other = builder.insert_element(other, builder.load(right, align=4), lane)
+        return builder.fadd(one, builder.fmul(args[3], builder.fsub(other, one)))
+
+    return _lanes(array, start, places, shares), emit
+
+
+@instruction
 def whole(typing: Any, value: Any) -> Any:
     """Return the floor of each lane."""
 
