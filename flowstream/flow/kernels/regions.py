@@ -2,7 +2,9 @@
 
 In flat parts of an object, the images agree with the match about as well as with the flow of the
 background. Pixels alone would keep the background there, and total variation would then remove the
-rest of the object. Therefore neighbours with similar matches decide together.
+rest of the object. Therefore neighbours with similar matches decide together. A pixel follows them
+only if the images agree better in a wide window around it, because matches that were completed may
+reach beyond the object.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     WINDOW_COARSE,
     WINDOW_FINE,
     WINDOW_MERGED,
+    WINDOW_REGION,
     Grids,
     Numbers,
     limit_warps,
@@ -371,7 +372,7 @@ def _merge(
     size = (rows, columns)
     by_regions = numbers.matching > 1
     # literals would have window_cost compiled for each of them
-    radius, single = np.int64(WINDOW_MERGED), np.int64(0)
+    radius, single, wide = np.int64(WINDOW_MERGED), np.int64(0), np.int64(WINDOW_REGION)
     for k in range(2):
         flow = u if k == 0 else found
         cost = work.mean if k == 0 else work.weight
@@ -382,6 +383,8 @@ def _merge(
         if by_regions:
             cost = work.linear[k]
             window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, single)
+            cost = work.linear[2 + k]
+            window_cost(level.first, work.warped, flow, cost, sums, line, rows, columns, wide)
     if by_regions:
         label_regions(search, u, found, work.linear, rows, columns)
     for row in range(rows):
@@ -389,7 +392,9 @@ def _merge(
         for i in range(start, start + columns):
             better = work.weight[i] + np.float32(BETTER) < work.mean[i]
             place = row * columns + i - start
-            if better or (by_regions and search.labels[place] == ACCEPTED):
+            if by_regions and search.labels[place] == ACCEPTED:
+                better = better or work.linear[3][i] < work.linear[2][i]
+            if better:
                 u[0][i] = found[0][i]
                 u[1][i] = found[1][i]
 

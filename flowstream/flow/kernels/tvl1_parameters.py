@@ -151,6 +151,7 @@ SMALLEST = 16  # pixels: shortest side of a pyramid level
 REACH_COARSE = 8  # pixels of the level of about 1/8: 64 pixels of the frame
 REACH_FINE = 16  # pixels of the level of about 1/4; planes have no more free columns
 WINDOW_COARSE, WINDOW_FINE, WINDOW_MERGED = 2, 3, 2  # pixels on each side of a window's centre
+WINDOW_REGION = 6  # in regions; 4 found less of flat objects, no window leaked into the background
 LIMIT = 30.0  # grey values: largest difference of a pixel that counts
 VOTES = 4  # pixels, in each direction, that make a displacement a candidate
 CANDIDATES = 100  # displacements tried on the finer level

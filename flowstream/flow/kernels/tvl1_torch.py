@@ -46,6 +46,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     STRUCTURE,
     UNLIKE,
     WINDOW_MERGED,
+    WINDOW_REGION,
     Acceleration,
     Grids,
     Numbers,
@@ -217,9 +218,12 @@ def _solve(
 def _merge(u: Tensor, found: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
     """Replace the flow by the refined block matches where these fit the images better."""
     costs = [_cost(flow, first, second, numbers) for flow in (u, found)]
-    better = _mean_of_windows(costs[1]) + BETTER < _mean_of_windows(costs[0])
+    narrow = [_mean_of_windows(cost, WINDOW_MERGED) for cost in costs]
+    better = narrow[1] + BETTER < narrow[0]
     if numbers.matching > 1:
-        better = better | _accept_regions(u, found, costs[0] - costs[1])
+        wide = [_mean_of_windows(cost, WINDOW_REGION) for cost in costs]
+        accepted = _accept_regions(u, found, costs[0] - costs[1])
+        better = better | (accepted & (wide[1] < wide[0]))
     return torch.where(better[:, None], found, u)
 
 
@@ -242,9 +246,9 @@ def _cost(u: Tensor, first: Tensor, second: Tensor, numbers: Numbers) -> Tensor:
     return torch.where(inside, difference, LIMIT)
 
 
-def _mean_of_windows(cost: Tensor) -> Tensor:
-    wide = pad(cost[:, None], (WINDOW_MERGED,) * 4, mode="replicate")
-    return avg_pool2d(wide, 2 * WINDOW_MERGED + 1, stride=1)[:, 0]
+def _mean_of_windows(cost: Tensor, radius: int) -> Tensor:
+    wide = pad(cost[:, None], (radius,) * 4, mode="replicate")
+    return avg_pool2d(wide, 2 * radius + 1, stride=1)[:, 0]
 
 
 def _refine(
