@@ -55,8 +55,10 @@ class SVM(Fusion):
                 f"fusion 'svm': got videos of {len(seen)} class, expected at least two to fit to"
             )
         stacked = np.stack([part.scores for part in aligned]).astype(np.float64)
+        # one order of the videos, because the last digits of the solution depend on it
+        order = np.argsort(aligned[0].videos)
         machine = LinearSVC(C=self.strength, random_state=0, max_iter=10_000)
-        machine.fit(stack_features(stacked), labels)
+        machine.fit(stack_features(stacked)[order], labels[order])
         weights, bias = machine.coef_, machine.intercept_
         if len(seen) == 2:  # one row that tells the second class from the first
             weights, bias = np.vstack([-weights, weights]), np.concatenate([-bias, bias])
