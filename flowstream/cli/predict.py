@@ -65,7 +65,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Number of classes."
 )
-@click.option("--every", type=Duration(), metavar="TIME", help="Also predict over time: 1s, 500ms.")
+@click.option(
+    "--every",
+    type=Duration(),
+    metavar="TIME",
+    help="Also predict over time (1s, 500ms), each moment from the clip around it.",
+)
 @click.option(
     "--stacks",
     type=click.Path(path_type=Path),

@@ -75,7 +75,7 @@ class Stacking:
 def _read_flow(stack: Stack, window: Window, start: int, *, camera_added: bool = False) -> Vectors:
     """Return the fields as they are (equation 1)."""
     if window.sampling == "spread":
-        return _read_runs(stack, window, camera_added=camera_added)
+        return _read_runs(stack, window, start, camera_added=camera_added)
     return _select(_read_span(stack, window, start, camera_added=camera_added), window)
 
 
@@ -145,12 +145,12 @@ def _read_span(stack: Stack, window: Window, start: int, *, camera_added: bool) 
     return _add_camera(stack, fields, start) if camera_added else fields
 
 
-def _read_runs(stack: Stack, window: Window, *, camera_added: bool) -> Vectors:
+def _read_runs(stack: Stack, window: Window, first: int, *, camera_added: bool) -> Vectors:
     """Return the fields of the runs of a window that is spread over the video."""
     length = min(window.run, stack.num_fields)
     order = window.indices(0, window.run, step=1, num_fields=length)
     runs = []
-    for start in window.run_starts(stack.num_fields):
+    for start in window.run_starts(stack.num_fields, first):
         fields = _read_fields(stack.window, start, length, size=stack.size)
         runs.append((_add_camera(stack, fields, start) if camera_added else fields)[order])
     return np.concatenate(runs)

@@ -38,6 +38,9 @@ class Window:
         `run` successive fields, each from the middle of an equal part of the video.
     run : int
         Number of successive fields in a run, with "spread".
+    section : int or None
+        Number of fields that a window with "spread" covers, from its start; None is all of the
+        video. Predictions over time cover one part of the video after the other.
     short : "loop", "hold" or "refuse"
         Treatment of a video with fewer fields than the window. "loop" starts the video again,
         as in Hara et al. 2018 (arXiv:1711.09577), section 4.1, because a repeated field would show
@@ -50,6 +53,7 @@ class Window:
     segments: int = 1
     sampling: Sampling = "segments"
     run: int = 1
+    section: int | None = None
     short: Short = "loop"
 
     def __post_init__(self) -> None:
@@ -88,11 +92,15 @@ class Window:
         starts = (np.arange(self.segments) + within) * places / self.segments
         return [int(start) for start in np.minimum(starts, places - 1)]
 
-    def run_starts(self, num_fields: int) -> list[int]:
-        """Return the first field of each run of a window that is spread over a video."""
+    def run_starts(self, num_fields: int, first: int = 0) -> list[int]:
+        """Return the first field of each run of a window that is spread over a video.
+
+        A window that covers a section of the video has its runs in the section from `first` on.
+        """
         runs = self.length // self.run
-        places = max(num_fields - self.run, 0) + 1
-        return [int(start) for start in (np.arange(runs) + 0.5) * places / runs]
+        covered = num_fields if self.section is None else min(self.section, num_fields)
+        places = max(covered - self.run, 0) + 1
+        return [first + int(start) for start in (np.arange(runs) + 0.5) * places / runs]
 
     def frame_offset(self, frames: int) -> int:
         """Return the number of fields from a window's start to the first of `frames` frames.

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import CheckpointError, FlowstreamError, ParameterError
+from flowstream.stages.moments import score_moments
 from flowstream.stages.recipe import Recipe
 
 if TYPE_CHECKING:
-    import torch
-
     from flowstream.extract import ExtractSettings
     from flowstream.fusion import FittedFusion
     from flowstream.scores import Scores
@@ -135,7 +134,7 @@ class Predictor:
         """
         from flowstream.store import open_stack
 
-        whole = {name: self._score(name, stack, None)[0] for name in self.checkpoints}
+        whole = {name: self._score(name, stack)[0] for name in self.checkpoints}
         prediction = Prediction(video, self.classes, self._fuse(whole)[0], whole)
         if every is None:
             return prediction
@@ -143,48 +142,32 @@ class Predictor:
             times, frames = opened.time, opened.num_fields
         moments = np.arange(times[0], times[-1] + 1e-9, every)
         fields = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, frames - 1)
-        scored = {name: self._score(name, stack, fields.tolist()) for name in self.checkpoints}
+        scored = {
+            name: score_moments(
+                checkpoint, stack, fields.tolist(), section=self._section, device=self.device
+            )
+            for name, checkpoint in self.checkpoints.items()
+        }
         return replace(prediction, times=moments - times[0], over_time=self._fuse_rows(scored))
 
-    def _score(self, name: str, stack: Path, fields: list[int] | None) -> NDArray[np.float32]:
-        """Return (1, K) of the whole video, or (M, K) of the windows around some fields."""
-        import torch
+    @property
+    def _section(self) -> int:
+        """Number of fields of the longest clip of the run."""
+        return max((s.frames - 1) * s.step + 1 for s in self.recipe.streams.values())
 
+    def _score(self, name: str, stack: Path) -> NDArray[np.float32]:
+        """Return the probabilities (1, K) of the whole video."""
         from flowstream.dataset.split import Sample
-        from flowstream.dataset.transforms import apply
         from flowstream.train.clips import viewed_clips
-        from flowstream.train.evaluation import Evaluation
         from flowstream.train.predict import load_network, score_videos
         from flowstream.train.scorer import Scorer
 
         checkpoint = self.checkpoints[name]
         recipe = replace(checkpoint.recipe, workers=0)
-        views = recipe.evaluation if fields is None else Evaluation(segments=1, crops=1)
+        views = recipe.evaluation
         clips = viewed_clips(recipe, [Sample(stack.stem, 0, stack.stem, stack)], views)
         scorer = Scorer(load_network(checkpoint, clips).to(self.device))
-        if fields is None:
-            return score_videos(scorer, clips, recipe, views=views, device=self.device)
-        span, last = clips.window.span, self._last_start(stack, clips.window.span)
-        rows = []
-        generator = np.random.default_rng(0)
-        for field_index in fields:
-            start = min(max(0, field_index - span // 2), last)
-            inputs: dict[str, torch.Tensor] = {}
-            for key in clips.inputs:
-                (clip,) = apply(clips.transform, clips.read(0, key, start), generator)
-                inputs[key] = torch.from_numpy(np.ascontiguousarray(clip.values))[None].to(
-                    self.device
-                )
-            with torch.inference_mode():
-                rows.append(scorer(inputs).float().softmax(dim=1)[0].cpu().numpy())
-        return np.stack(rows)
-
-    @staticmethod
-    def _last_start(stack: Path, span: int) -> int:
-        from flowstream.store import open_stack
-
-        with open_stack(stack) as opened:
-            return max(0, opened.num_fields - span)
+        return score_videos(scorer, clips, recipe, views=views, device=self.device)
 
     def _fuse(self, scores: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         return self._fuse_rows({name: rows[None] for name, rows in scores.items()})

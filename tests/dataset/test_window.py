@@ -141,3 +141,11 @@ def test_a_spread_window_that_does_not_cover_the_video_evenly_is_refused(
 ) -> None:
     with pytest.raises(ParameterError, match=f"^{name}: got {options[name]}"):
         Window(10, sampling="spread", **options)  # type: ignore[arg-type]
+
+
+def test_a_spread_window_of_a_section_has_its_runs_there() -> None:
+    window = Window(10, sampling="spread", run=2, section=20)
+    starts = window.run_starts(100, 50)
+    assert [start - 50 for start in starts] == Window(10, sampling="spread", run=2).run_starts(20)
+    # a shorter video is covered as a whole
+    assert window.run_starts(12) == Window(10, sampling="spread", run=2).run_starts(12)

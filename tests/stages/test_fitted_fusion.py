@@ -73,6 +73,18 @@ def test_a_test_video_is_predicted_with_the_scores_of_the_run(recipe: Recipe) ->
     assert not np.allclose(average, fused.scores, atol=1e-3)
 
 
+def test_moments_of_spread_clips_are_predicted_from_their_part_of_the_video(
+    recipe: Recipe,
+) -> None:
+    video = read_scores(recipe.out / "fused" / "scores.npz").videos[0]
+    stack = recipe.stack_directory / f"{video}.h5"  # 5 fields; the longest clip has 4
+    found = Predictor(recipe).predict(Path(video), stack, every=0.04)
+    assert found.over_time.shape == (len(found.times), 2)
+    first, last = found.over_time[0], found.over_time[-1]
+    assert np.abs(first - last).max() > 1e-4
+    np.testing.assert_allclose(found.over_time.sum(axis=1), 1, atol=1e-5)
+
+
 def test_an_evaluation_by_the_same_protocol_gives_the_scores_of_the_run(recipe: Recipe) -> None:
     fused = read_scores(recipe.out / "fused" / "scores.npz")
     found = evaluate_run(recipe, progress=False)

@@ -46,7 +46,7 @@ class Rgb(ClipInput):
     def read(self, stack: Stack, window: Window, start: int) -> Clip:
         """Return the frames in the middle of the window."""
         if window.sampling == "spread" and self.frames > 1:
-            return Clip(self.kind, np.moveaxis(_read_runs(stack, window), 3, 0))
+            return Clip(self.kind, np.moveaxis(_read_runs(stack, window, start), 3, 0))
         first = start + window.frame_offset(self.frames)
         images = read_frames(stack, window, first, count=self.frames)
         return Clip(self.kind, np.moveaxis(images, 3, 0))
@@ -56,11 +56,11 @@ class Rgb(ClipInput):
         check_has_rgb(stack)
 
 
-def _read_runs(stack: Stack, window: Window) -> Images:
+def _read_runs(stack: Stack, window: Window, first: int) -> Images:
     """Return the frames that the fields of the window start from: (T, H, W, 3)."""
     length = min(window.run, stack.num_fields)
     order = window.indices(0, window.run, step=1, num_fields=length)
-    starts = window.run_starts(stack.num_fields)
+    starts = window.run_starts(stack.num_fields, first)
     return np.stack([stack.rgb(start + int(index)) for start in starts for index in order])
 
 
