@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -151,13 +152,14 @@ def train(
         "leave_one_group_out": leave_one_group_out,
         "seeds": seeds or (),
     }
+    _refuse_combinations(kinds, overfit=overfit, find_lr=find_lr)
     if any(kinds.values()):
         from flowstream.stages.repeat_checks import check_repeats
 
         check_repeats(loaded, extract=not no_extract, **kinds)
     prepare(loaded, extract=not no_extract, progress=not quiet)
     if find_lr or overfit:
-        click.echo(_check(loaded, overfit=overfit, progress=not quiet))
+        click.echo(_check(loaded, overfit=overfit, progress=not quiet, as_json=as_json))
         return
     if any(kinds.values()):
         repeated = _repeat(loaded, kinds, progress=not quiet, retrain=retrain)
@@ -194,22 +196,38 @@ def _repeat(recipe: Recipe, kinds: dict[str, Any], *, progress: bool, retrain: b
     return run_repeats(recipe, repeats, progress=progress, retrain=retrain)
 
 
-def _check(recipe: Recipe, *, overfit: int | None, progress: bool) -> str:
-    """Run the requested check and return its result as text."""
+def _refuse_combinations(kinds: dict[str, Any], *, overfit: int | None, find_lr: bool) -> None:
+    """Raise a usage error for a check together with another one or with a repetition."""
+    if overfit and find_lr:
+        raise click.UsageError("--overfit and --find-lr are two checks; give one of them")
+    given = [f"--{name.replace('_', '-')}" for name, value in kinds.items() if value]
+    if given and (overfit or find_lr):
+        check = "--overfit" if overfit else "--find-lr"
+        raise click.UsageError(f"{check} checks one training; leave out {', '.join(given)}")
+
+
+def _check(recipe: Recipe, *, overfit: int | None, progress: bool, as_json: bool) -> str:
+    """Run the requested check and return its result as text or JSON."""
     from flowstream.stages.trials import find_rates, overfit_streams
 
     if overfit:
+        learnt = overfit_streams(recipe, overfit, progress=progress)
+        if as_json:
+            return json.dumps({name: asdict(one) for name, one in learnt.items()}, indent=2)
         rows = [
             [name, str(one.videos), str(one.epochs), f"{one.loss:.3f}", f"{one.top1:.3f}"]
-            for name, one in overfit_streams(recipe, overfit, progress=progress).items()
+            for name, one in learnt.items()
         ]
         table = format_table(rows, head=[["stream", "videos", "epochs", "loss", "top-1"]])
         return f"{table}\na stream that can learn reaches top-1 1, unless its videos look the same"
     rates = find_rates(recipe, progress=progress)
-    rows = [
-        [name, f"{one.suggestion:.1e}", f"{one.steepest:.1e}", f"{one.diverged:.1e}"]
-        for name, one in rates.items()
-    ]
+    words = ("suggestion", "steepest", "diverged")
+    values = {name: {word: getattr(one, word) for word in words} for name, one in rates.items()}
+    if as_json:
+        return json.dumps(
+            {name: {**values[name], **asdict(rates[name])} for name in rates}, indent=2
+        )
+    rows = [[name, *(f"{rate:.1e}" for rate in one.values())] for name, one in values.items()]
     head = [["stream", "suggested", "steepest", "diverged"]]
     settings = " ".join(
         f"--set streams.{name}.learning_rate={one.suggestion:.1e}" for name, one in rates.items()

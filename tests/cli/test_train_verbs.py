@@ -196,6 +196,10 @@ def test_a_few_videos_can_be_memorised(folder: Path) -> None:
     )
     row = next(line for line in text.splitlines() if line.startswith("spatial"))
     assert row.split()[-1] == "1.000"
+    found = data("train", folder / "recipe.toml", "--overfit", "2", "--quiet")
+    assert found["temporal"]["videos"] == 2
+    line = refusal(2, "train", folder / "recipe.toml", "--overfit", "2", "--seeds", "1")
+    assert "leave out --seeds" in line
 
 
 def test_a_learning_rate_is_suggested(folder: Path) -> None:
