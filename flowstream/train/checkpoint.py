@@ -43,6 +43,10 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
+EXTRACT_AGAIN = "extract with the settings of training"
+"""Way out for stacks that differ from those of the training."""
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """Trained stream.
@@ -132,7 +136,9 @@ def check_spec(checkpoint: Checkpoint, spec: FlowSpec, *, where: str = "these st
     refuse_other_stacks(checkpoint.spec, spec, stream=checkpoint.recipe.stream, where=where)
 
 
-def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where: str) -> None:
+def refuse_other_stacks(
+    trained: FlowSpec, spec: FlowSpec, *, stream: str, where: str, way_out: str = EXTRACT_AGAIN
+) -> None:
     """Raise `CheckpointError` if stacks differ from those of a stream in training."""
     if not sees_flow(stream):
         spec, trained = (replace(one, method={}, codec={}) for one in (spec, trained))
@@ -140,7 +146,7 @@ def refuse_other_stacks(trained: FlowSpec, spec: FlowSpec, *, stream: str, where
     if differences:
         raise CheckpointError(
             f"{where}: the {stream} stream was trained on other stacks: {'; '.join(differences)}; "
-            "extract with the settings of training"
+            + way_out
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flowstream.dataset.split import Split
 from flowstream.errors import CheckpointError
 from flowstream.store import FlowSpec, open_stack
-from flowstream.train.checkpoint import Checkpoint, refuse_other_stacks
+from flowstream.train.checkpoint import EXTRACT_AGAIN, Checkpoint, refuse_other_stacks
 from flowstream.train.recipe import NOT_TRAINED, StreamRecipe
 
 
@@ -76,7 +76,11 @@ def refuse_other_run(path: Path, found: Checkpoint, wanted: Wanted) -> None:
                 "flowstream train --retrain, train into another directory, or remove this one"
             )
     refuse_other_stacks(
-        found.spec, wanted.spec, stream=recipe.stream, where=f"{path}: the training videos"
+        found.spec,
+        wanted.spec,
+        stream=recipe.stream,
+        where=f"{path}: the training videos",
+        way_out=f"{EXTRACT_AGAIN}, or use flowstream train --retrain",
     )
 
 
