@@ -17,6 +17,8 @@ from flowstream.video import Pair, Sampling, Span, VideoInfo, probe
 # Opening a video takes some milliseconds: of more videos than this, an even sample is opened, and
 # the others are estimated from their number of bytes.
 PROBED = 128
+# Seconds by which a rounded time may be off, as in `Sampling`; of a part, both ends are rounded.
+_ROUNDING = 0.0005
 # Bytes per pixel hardly depend on the size; this one is that of UCF101.
 _NOMINAL = (240, 320)
 
@@ -95,14 +97,19 @@ def expected_pairs(info: VideoInfo, sampling: Sampling, part: Span | Pair | None
     """Return the frame pairs that a video should give, by its header; 0 if it is unknown."""
     if isinstance(part, Pair):
         return 1
-    fps = info.fps or 25.0
-    frames = info.header_frames or round((info.seconds or 0.0) * fps)
+    rate = info.fps or 25.0
+    frames = info.header_frames or round((info.seconds or 0.0) * rate)
+    start, end = 0, frames / rate
     if part is not None:
-        scale = 1.0 if part.unit == "frames" else fps
-        end = frames if part.end is None else min(frames or math.inf, part.end * scale)
-        frames = max(0, round(end - part.start * scale))
+        # A part in seconds starts with the first frame that appears in it.
+        scale = 1.0 if part.unit == "frames" else rate
+        start = math.ceil(part.start * scale - _ROUNDING * rate)
+        last = frames if part.end is None else min(frames or math.inf, part.end * scale)
+        end = last / rate
+        frames = math.ceil(last - _ROUNDING * rate) - start
     if sampling.fps is not None:
-        return max(0, round(frames / fps * sampling.fps) - 1)
+        slack = _ROUNDING if part is None else 2 * _ROUNDING
+        frames = math.ceil((end - start / rate - slack) * sampling.fps)
     return max(0, math.ceil(frames / sampling.step) - 1)
 
 

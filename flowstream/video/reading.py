@@ -77,6 +77,7 @@ class VideoReader:
         self._part = part
         self._notes: list[str] = []
         self._reached_end = True
+        self._next_seconds: float | None = None
         # Only where any damage before the part is refused, so that none goes unseen: another part
         # of the video, or the whole of it, finds it.
         skips = not (max_corrupt or allow_truncated)
@@ -135,7 +136,9 @@ class VideoReader:
             pictures = self._select_part(pictures, self._part)
         if not isinstance(self._part, Pair):
             period = self._source.period
-            pictures = sampling.select(pictures, period=period, note=self._notes.append)
+            pictures = sampling.select(
+                pictures, period=period, end=self._end_of_last, note=self._notes.append
+            )
         size = sampling.target(info.rows, info.columns, info.aspect)
         luma, rgb = self._kinds
         for picture in pictures:
@@ -160,6 +163,7 @@ class VideoReader:
             last, seconds = picture.index, picture.seconds
             if part.is_over(picture):
                 self._reached_end = False
+                self._next_seconds = picture.seconds
                 self._source.damage.stated = 0  # the others are not missing
                 break
             if part.selects(picture):
@@ -174,6 +178,15 @@ class VideoReader:
                 )
         if found < (2 if isinstance(part, Pair) else 1):
             raise VideoError(f"{self._path}: {part} are not in the video; it has {last + 1} frames")
+
+    def _end_of_last(self, until: float) -> float:
+        """Return when the last frame of the part ends, if a video that ends there shows `until`."""
+        if self._next_seconds is not None:
+            until = self._next_seconds
+        part = self._part
+        if isinstance(part, Span) and part.unit == "seconds" and part.end is not None:
+            until = min(until, part.end)
+        return until
 
 
 def open_video(

@@ -42,8 +42,9 @@ class Sampling:
     """Choice of the frames that are taken from a video, and of their size and grey levels.
 
     Frames are taken either by `step` or, if `fps` is given, by presentation time: for output tick
-    k, the frame on screen k / fps seconds after the first. The size is one of three: the video's
-    own, `short_side` with the aspect ratio kept, or `size`.
+    k, the frame on screen k / fps seconds after the first. Of a part of a video, the first frame is
+    that of the part. The size is one of three: the video's own, `short_side` with the aspect ratio
+    kept, or `size`.
 
     Raises
     ------
@@ -105,21 +106,26 @@ class Sampling:
         frames: Iterable[T],
         *,
         period: float,
+        end: Callable[[float], float] = lambda until: until,
         note: Callable[[str], None] = lambda line: None,
     ) -> Iterator[T]:
-        """Yield those of a video's frames that are taken, in order, holding two of them at most.
+        """Yield those of the frames that are taken, in order, holding two of them at most.
 
         Parameters
         ----------
         frames : iterable of Timed
+            All frames of a video, or of a part of it.
         period : float
             Mean seconds between frames, during which the last one is shown; used with `fps`.
+        end : callable
+            Called after the last frame with the time until which it is shown according to
+            `period`; returns the true time.
         note : callable
             Gets one line for each frame whose repetition is cut short.
         """
         if self.fps is None:
             return islice(frames, 0, None, self.step)
-        return _on_screen(frames, self.fps, period=period, note=note)
+        return _on_screen(frames, self.fps, period=period, end=end, note=note)
 
 
 def _round(value: Fraction) -> int:
@@ -128,15 +134,23 @@ def _round(value: Fraction) -> int:
 
 
 def _on_screen(
-    frames: Iterable[T], fps: float, *, period: float, note: Callable[[str], None]
+    frames: Iterable[T],
+    fps: float,
+    *,
+    period: float,
+    end: Callable[[float], float],
+    note: Callable[[str], None],
 ) -> Iterator[T]:
-    tick = 0
+    tick, origin, slack = 0, 0.0, ROUNDING
     shown = None
     hold = max(LONGEST_HOLD, 3 * period)
     for frame in frames:
+        if shown is None and frame.seconds:
+            # A part of a video: the time of its first frame is rounded as well.
+            origin, slack = frame.seconds, 2 * ROUNDING
         if shown is not None:
             until = min(frame.seconds, shown.seconds + hold)
-            while tick / fps + ROUNDING < until:
+            while origin + tick / fps + slack < until:
                 yield shown
                 tick += 1
             if until < frame.seconds:
@@ -144,8 +158,11 @@ def _on_screen(
                     f"frame {shown.index} is shown for {frame.seconds - shown.seconds:.3g} s; "
                     f"resampling repeats it for {hold:.3g} s only"
                 )
-                tick = math.ceil((frame.seconds - ROUNDING) * fps)
+                tick = math.ceil((frame.seconds - origin - slack) * fps)
         shown = frame
-    while shown is not None and tick / fps + ROUNDING < shown.seconds + period:
+    if shown is None:
+        return
+    until = min(end(shown.seconds + period), shown.seconds + hold)
+    while origin + tick / fps + slack < until:
         yield shown
         tick += 1

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from flowstream.errors import ParameterError, VideoError
+from flowstream.extract.forecast import expected_pairs
 from flowstream.types import Images
 from flowstream.video import Frame, Pair, Sampling, Span, open_video, read_frames
+from flowstream.video.sampling import ROUNDING
 
 Film = Callable[..., Path]
 
@@ -32,6 +34,37 @@ def test_a_part_is_a_slice_of_the_whole(film: Film, name: str) -> None:
     assert_same(list(read_frames(path, part=Span(0.2, 0.48, "seconds"))), whole[5:12])
     assert_same(list(read_frames(path, Sampling(step=3), part=Span(7, 16))), whole[7:16:3])
     assert_same(list(read_frames(path, part=Pair(3, 17))), [whole[3], whole[17]])
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts", "film.avi"])
+@pytest.mark.parametrize("rate", [25, 30000 / 1001, 12])
+@pytest.mark.parametrize("fps", [3, 7.5, 10, 25, 30000 / 1001, 60])
+def test_a_resampled_part_shows_the_frames_on_a_grid_of_times_in_it(
+    film: Film, name: str, rate: float, fps: float
+) -> None:
+    path = film(name, 40, fps=rate)
+    whole = list(read_frames(path))
+    parts = [Span(13, 31), Span(13), Span(0.55, 1.3, "seconds"), Span(1.0, None, "seconds")]
+    for part in parts:
+        inside = [frame for frame in whole if part.selects(frame)]
+        origin = inside[0].seconds
+        end = whole[-1].seconds + 1 / rate
+        if part.unit == "seconds" and part.end is not None:
+            end = part.end
+        elif part.end is not None:
+            end = whole[int(part.end)].seconds
+        grid = [tick / fps for tick in range(1000) if origin + tick / fps + 2 * ROUNDING < end]
+        expected = [
+            max(frame.index for frame in inside if frame.seconds <= origin + tick + 2 * ROUNDING)
+            for tick in grid
+        ]
+        got = list(read_frames(path, Sampling(fps=fps), part=part))
+        assert [frame.index for frame in got] == expected
+        if fps == rate:
+            assert [frame.index for frame in inside] == expected
+        with open_video(path) as video:
+            pairs = expected_pairs(video.info, Sampling(fps=fps), part)
+        assert video.info.header_frames is None or pairs == len(got) - 1
 
 
 def test_a_part_of_an_intact_video_has_no_note(film: Film) -> None:
