@@ -140,7 +140,10 @@ _DECORATORS: tuple[Decorator, ...] = (
         help="Process only part I of N; the parts may run at the same time, with the same --out.",
     ),
     _run(
-        "--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N videos (of the shard)."
+        "--limit",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Process only the first N videos (of the shard).",
     ),
     _run(
         "--backend",

@@ -39,4 +39,5 @@ def measures_as_data(one: Measures) -> dict[str, float]:
         f"top{one.k}": one.top_k.value,
         "uar": one.mean_class_accuracy,
         "uf1": one.mean_f1,
+        "map": one.mean_average_precision,
     }

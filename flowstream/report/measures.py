@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowstream.errors import ParameterError, ScoresError
+from flowstream.report.statistics import mean_average_precision
 from flowstream.scores import Scores
 
 # 97.5 % quantile of the normal distribution, for two-sided 95 % intervals.
@@ -62,6 +63,8 @@ class Measures:
     """Mean over the classes that have videos, so that small classes count like large ones."""
     mean_f1: float
     """UF1: mean over the same classes of 2 TP / (2 TP + FP + FN)."""
+    mean_average_precision: float
+    """mAP: mean over the same classes of the area under the precision-recall curve."""
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
     """(K, K): number of videos of the row's class that were predicted as the column's class."""
@@ -104,6 +107,7 @@ def measure(scores: Scores) -> Measures:
         k=k,
         mean_class_accuracy=math.fsum(accuracies) / len(accuracies),
         mean_f1=compute_mean_f1(matrix),
+        mean_average_precision=mean_average_precision(scores.scores, scores.labels),
         classes=results,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
     )

@@ -125,11 +125,11 @@ def _heads(content: Content) -> list[Markup]:
 
 def _measures(content: Content) -> Markup:
     columns = list(content.columns.values())
-    figures = {"Top-1, %": [found.top1.value for found in columns]}
-    _, main = content.main
+    figures, main = {"Top-1, %": [found.top1.value for found in columns]}, content.main[1]
     if main.k < len(main.classes):
         figures[f"Top-{main.k}, %"] = [found.top_k.value for found in columns]
     figures["Mean class accuracy, %"] = [found.mean_class_accuracy for found in columns]
+    figures["Mean average precision, %"] = [found.mean_average_precision for found in columns]
     rows = [
         element(
             "tr", element("th", name, scope="row"), [_figure(value, values) for value in values]

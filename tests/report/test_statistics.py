@@ -45,8 +45,8 @@ def make(
     )
 
 
-def test_uar_and_uf1_are_those_of_scikit_learn() -> None:
-    from sklearn.metrics import f1_score, recall_score
+def test_measures_of_classes_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score, f1_score, recall_score
 
     scores = make()
     predicted = scores.scores.argmax(1)
@@ -56,6 +56,10 @@ def test_uar_and_uf1_are_those_of_scikit_learn() -> None:
     assert uar(scores.scores, scores.labels) == pytest.approx(measure(scores).mean_class_accuracy)
     assert measure(scores).mean_f1 == pytest.approx(
         f1_score(scores.labels, predicted, average="macro")
+    )
+    one_hot = np.eye(len(scores.classes))[scores.labels]
+    assert measure(scores).mean_average_precision == pytest.approx(
+        average_precision_score(one_hot, scores.scores, average="macro")
     )
 
 
