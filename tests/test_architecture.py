@@ -20,7 +20,7 @@ PACKAGE = ROOT / "flowstream"
 
 LAYERS = [
     {"errors", "escapes"},
-    {"types", "plugins", "ranges", "disk", "device", "interrupts", "progress"},
+    {"types", "plugins", "ranges", "disk", "locks", "device", "interrupts", "progress"},
     {"recipe", "recipes"},
     {"video", "flow", "codec", "models", "synthetic"},
     {"store", "scores"},

@@ -12,6 +12,7 @@ from flowstream.cli.options import Directory, GroupedCommand
 from flowstream.cli.paths import find_stacks, is_same_file, name_below, paths_argument
 from flowstream.errors import StackError
 from flowstream.escapes import escape_controls
+from flowstream.locks import lock_directory
 
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 
@@ -67,14 +68,15 @@ def unpack(path: Path, out: Path, overwrite: bool) -> None:
     from flowstream.store.packing import unpack_stack
 
     names = read_members(path)
-    _refuse_existing([out / name for name in names], overwrite=overwrite)
     failures = 0
-    for name in names:
-        try:
-            click.echo(escape_controls(str(unpack_stack(path, name, out))))
-        except StackError as error:
-            failures += 1
-            click.echo(f"failed: {escape_controls(str(error))}", err=True)
+    with lock_directory(out, StackError):
+        _refuse_existing([out / name for name in names], overwrite=overwrite)
+        for name in names:
+            try:
+                click.echo(escape_controls(str(unpack_stack(path, name, out))))
+            except StackError as error:
+                failures += 1
+                click.echo(f"failed: {escape_controls(str(error))}", err=True)
     if failures:
         raise StackError(f"{failures} of {len(names)} stacks could not be unpacked")
 

@@ -14,6 +14,7 @@ from flowstream.convert.raw_import import read_raw_frames
 from flowstream.convert.sources import Source
 from flowstream.convert.stack import StackFormat, describe_difference
 from flowstream.errors import ConversionError, FlowstreamError, ParameterError
+from flowstream.locks import lock_directory
 from flowstream.ranges import check_between
 from flowstream.store import open_stack
 from flowstream.store.pack import file_of
@@ -101,9 +102,15 @@ class Conversion:
         ------
         FlowstreamError
             Before anything is written, if two outputs have the same path, an output is one of the
-            sources, or the format cannot hold the names.
+            sources, the format cannot hold the names, or another run writes into the directory.
         """
         self._check(sources)
+        with lock_directory(self.out, ConversionError):
+            return self._run(sources, say=say, advance=advance)
+
+    def _run(
+        self, sources: Sequence[Source], *, say: Callable[[str], None], advance: Callable[[], None]
+    ) -> Outcome:
         self.form.prepare({self._name(s): s.class_name for s in sources}, self.out)
         outcome, listed = Outcome(), []
         for source in sources:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flowstream.errors import ExtractionError, ParameterError
 from flowstream.extract.journal import JOURNAL_NAME, Journal, shard_journal, shard_journals
-from flowstream.extract.lock import FileLock, is_locked
+from flowstream.locks import FileLock, is_locked
 
 # Workers of a killed run end within milliseconds, and shards hold the common journal as briefly.
 PATIENCE_SECONDS = 2.0

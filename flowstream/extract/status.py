@@ -20,7 +20,7 @@ from flowstream.extract.journal import (
     shard_journals,
 )
 from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
-from flowstream.extract.lock import is_locked
+from flowstream.locks import is_locked
 
 # Long enough to average over long videos, short enough to follow a change of machines.
 _RECENT_SECONDS = 3600.0

@@ -7,6 +7,7 @@ interrupted, start it again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from flowstream.errors import CheckpointError, ExtractionError
 from flowstream.extract import ExtractRecipe
+from flowstream.locks import lock_directory
 from flowstream.recipe import build
 from flowstream.stages.checks import (
     check_checkpoint_space,
@@ -149,6 +151,11 @@ def train_streams(recipe: Recipe, *, progress: bool = True, retrain: bool = Fals
     return train_checked(recipe, progress=progress, retrain=retrain)
 
 
+def _lock(out: Path) -> AbstractContextManager[None]:
+    # loader processes of a killed run end within 5 seconds
+    return lock_directory(out, CheckpointError, patience=10.0)
+
+
 def train_checked(
     recipe: Recipe,
     *,
@@ -181,7 +188,7 @@ def train_checked(
             raise next(iter(changed.values()))
     seen: Part = "validation" if split.validation else "train"
     fitting, testing = [], []
-    with share_stacks():
+    with _lock(recipe.out) if processes.is_main else nullcontext(), share_stacks():
         check_stacks(recipe, split, retrained=changed)
         if processes.is_main:
             # the first changes on disk: a refused run leaves its directory as it was

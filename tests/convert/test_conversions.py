@@ -12,6 +12,7 @@ import pytest
 
 from flowstream.convert.raw_import import read_raw_frames
 from flowstream.errors import ConversionError
+from flowstream.locks import lock_directory
 from flowstream.store import encode_jpeg, open_stack, verify_stack, write_pack
 from tests.command_line import call, data, refusal
 from tests.contracts.small_stack import write_small_stack
@@ -173,3 +174,16 @@ def test_the_quality_of_imported_images_is_recorded(
 def test_json_is_one_object(stacks: Path, tmp_path: Path) -> None:
     result = call("convert", stacks, "--to", "flo", "-o", tmp_path / "out", "--json")
     assert set(json.loads(result.stdout)) == {"written", "kept", "failed"}
+
+
+def test_two_runs_never_write_into_one_directory(stacks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    to_raw(stacks / "run", out=out)
+    before = sorted(out.rglob("*"))
+    with lock_directory(out, ConversionError):
+        line = refusal(1, "convert", stacks, "--to", "rawframes", "-o", out)
+    assert line == (
+        f"Error: {out}: another run is writing into this directory; wait until it ends, or use "
+        "another directory"
+    )
+    assert sorted(out.rglob("*")) == before

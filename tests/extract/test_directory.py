@@ -13,7 +13,7 @@ from flowstream.extract import Outcome, Shard, read_journal
 from flowstream.extract import directory as module
 from flowstream.extract.directory import hold_directory
 from flowstream.extract.journal import Journal, read_latest
-from flowstream.extract.lock import FileLock, is_locked
+from flowstream.locks import FileLock, is_locked
 
 
 @pytest.fixture(autouse=True)

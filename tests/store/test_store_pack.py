@@ -14,6 +14,7 @@ import pytest
 
 from flowstream.dataset.names import VideoNames
 from flowstream.errors import ParameterError, StackError
+from flowstream.locks import lock_directory
 from flowstream.store import is_pack, open_stack, read_members, unpack, verify_stack, write_pack
 from tests.command_line import call
 
@@ -79,6 +80,14 @@ def test_a_pack_is_not_a_stack_and_keeps_its_kind_when_cut(packed: Path) -> None
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(StackError, match=r"a pack of stacks, damaged or truncated; pack it again"):
         open_stack(packed)
+
+
+def test_two_runs_never_unpack_into_one_directory(packed: Path, tmp_path: Path) -> None:
+    with lock_directory(tmp_path / "out", StackError):
+        result = call("unpack", packed, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "another run is writing into this directory" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_stack_is_not_unpacked_and_the_others_are(packed: Path, tmp_path: Path) -> None:

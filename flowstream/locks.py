@@ -1,4 +1,4 @@
-"""Exclusive locks on files: one run per journal, and no worker that outlives its run.
+"""Exclusive locks: one run per journal or directory, and no worker that outlives its run.
 
 The kernel releases the locks of a process that died, so that nothing has to be cleaned up. On
 POSIX systems worker processes inherit the lock of their run: it is free when the run and all its
@@ -11,12 +11,19 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from flowstream.errors import FlowstreamError
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+DIRECTORY_LOCK = ".flowstream-lock"
+"""Name of the locked file in a directory of `lock_directory`."""
 
 _POLL_SECONDS = 0.02
 # Windows locks a range of bytes against reading, too; this one is far behind the end of any file.
@@ -81,6 +88,54 @@ def is_locked(path: Path) -> bool:
         return False
     finally:
         lock.release()
+
+
+@contextmanager
+def lock_directory(
+    directory: Path, error: type[FlowstreamError], *, patience: float = 0.0
+) -> Iterator[None]:
+    """Make a directory of outputs and hold its lock, so that one run at a time writes into it.
+
+    The locked file is removed at the end. That of a killed run stays, but is not locked.
+
+    Parameters
+    ----------
+    directory : Path
+    error : class
+        Error to raise.
+    patience : float
+        Seconds to wait for the lock.
+
+    Raises
+    ------
+    error
+        If another run holds the lock, or the directory cannot be written.
+    """
+    existed = directory.exists()
+    lock = FileLock(directory / DIRECTORY_LOCK)
+    try:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            held = lock.acquire(patience=patience)
+        except OSError as problem:
+            raise error(
+                f"{directory}: cannot write into this directory: {problem.strerror}"
+            ) from problem
+        if not held:
+            raise error(
+                f"{directory}: another run is writing into this directory; wait until it ends, or "
+                "use another directory"
+            )
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.path.unlink()
+    finally:
+        lock.release()
+        if not existed:
+            with suppress(OSError):  # it stays if anything was written
+                directory.rmdir()
 
 
 def _try_lock(descriptor: int) -> bool:
