@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from flowstream.report.measures import Measures
     from flowstream.scores import Scores
 
+PATIENCE_SECONDS = 10.0
+"""Time to wait for a killed run, whose loader processes hold its lock for up to 5 seconds."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -152,8 +155,7 @@ def train_streams(recipe: Recipe, *, progress: bool = True, retrain: bool = Fals
 
 
 def _lock(out: Path) -> AbstractContextManager[None]:
-    # loader processes of a killed run end within 5 seconds
-    return lock_directory(out, CheckpointError, patience=10.0)
+    return lock_directory(out, CheckpointError, patience=PATIENCE_SECONDS)
 
 
 def train_checked(

@@ -10,8 +10,9 @@ import pytest
 
 from flowstream import progress
 from flowstream.errors import CheckpointError, ExtractionError
+from flowstream.locks import lock_directory
 from flowstream.recipe import build
-from flowstream.stages import Recipe, extract_flow, run_stages, train_streams
+from flowstream.stages import Recipe, extract_flow, run_stages, train_streams, training
 from flowstream.stages.repeats import make_repeats, run_repeats
 from flowstream.stages.trials import overfit_streams
 from tests.command_line import refusal
@@ -65,6 +66,18 @@ def test_a_refused_training_changes_no_file_of_the_run(values: dict[str, Any]) -
     with pytest.raises(CheckpointError, match=r"temporal.*another recipe \(frames 4, now 5\)"):
         train_streams(change(values, "temporal", frames=5), progress=False)
     assert digests(out) == before
+
+
+def test_two_runs_never_train_into_one_directory(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "PATIENCE_SECONDS", 0.0)
+    recipe = build(Recipe, values, where="test")
+    with lock_directory(recipe.out, CheckpointError):
+        before = digests(recipe.out)
+        with pytest.raises(CheckpointError, match="another run is writing into this directory"):
+            train_streams(recipe, progress=False)
+        assert digests(recipe.out) == before
 
 
 def test_a_stream_is_refused_before_another_one_is_trained(
