@@ -35,6 +35,9 @@ _PAUSE = 1.0
 _INTERVAL = 0.04
 """Seconds from the first frame to the second, if their time stamps do not increase."""
 
+_LEAST = 0.002
+"""Least seconds between two frames: files of recordings store times in milliseconds."""
+
 # FFmpeg reads ahead to guess the frame rate, for minutes if a stream is slow; it is not needed.
 _OPTIONS = {"fpsprobesize": "0", "analyzeduration": "1000000"}
 
@@ -105,6 +108,7 @@ class LiveSource:
             if not last < passed <= last + self._patience:  # its clock was set anew
                 shift = shot.seconds - last - interval
                 passed = last + interval
+            passed = max(passed, last + _LEAST)
             if passed >= seconds:
                 return
             interval, last = passed - last, passed

@@ -202,6 +202,20 @@ def test_a_clock_that_is_set_anew_does_not_disturb_the_times(
     assert times == pytest.approx([0.1 * k for k in range(8)])
 
 
+def test_frames_that_arrive_together_have_times_that_increase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bursting(*_: Any) -> Iterator[Shot]:
+        for seconds in (7.0, 7.0001, 7.0002, 7.1, 7.1001, 7.2):
+            yield Shot(make_image(0), seconds)
+
+    monkeypatch.setattr("flowstream.stages.live._read_stream", bursting)
+    times = [shot.seconds for shot in LiveSource("http://127.0.0.1/").take(60.0)]
+    # recordings store milliseconds
+    assert np.diff(times).min() >= 0.001
+    assert times == pytest.approx([0.0, 0.0, 0.0, 0.1, 0.1, 0.2], abs=0.01)
+
+
 class Camera:
     """Camera that is unplugged after some frames."""
 
