@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,41 @@ def read_latest_lines(path: Path, complete: Complete, failures: Failures) -> Non
         raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
 
 
+def find_missing(directory: Path, outputs: Iterable[bytes]) -> list[bytes]:
+    """Return those outputs of a directory that are not on disk, by listings of the directories.
+
+    Asking for each of a million stacks would take minutes on a network file system.
+    """
+    root = os.fsencode(directory)
+    listings: dict[bytes, set[bytes]] = {}
+    missing = []
+    for output in outputs:
+        below, _, name = output.rpartition(b"/")
+        names = listings.get(below)
+        if names is None:
+            names = listings[below] = _list_names(os.path.join(root, below))
+        if name not in names and not _is_named_otherwise(directory, output):
+            missing.append(output)
+    return missing
+
+
 def output_key(output: str) -> bytes:
     """Return the key of an output: a journal may have a million, which are not decoded."""
     return output.encode("utf-8", "surrogatepass")
+
+
+def _list_names(directory: bytes) -> set[bytes]:
+    try:
+        return set(os.listdir(directory))
+    except (OSError, ValueError):  # a damaged line may name anything
+        return set()
+
+
+def _is_named_otherwise(directory: Path, output: bytes) -> bool:
+    """Return True if an output is on disk under a name that is not the bytes of its key."""
+    return not output.isascii() and os.path.lexists(
+        os.path.join(directory, output.decode("utf-8", "surrogatepass"))
+    )
 
 
 def _add_parsed(line: bytes, complete: Complete, failures: Failures) -> None:

@@ -19,7 +19,13 @@ from flowstream.extract.journal import (
     relative_output,
     shard_journals,
 )
-from flowstream.extract.journal_lines import Complete, Failures, output_key, read_latest_lines
+from flowstream.extract.journal_lines import (
+    Complete,
+    Failures,
+    find_missing,
+    output_key,
+    read_latest_lines,
+)
 from flowstream.locks import is_locked
 
 # Long enough to average over long videos, short enough to follow a change of machines.
@@ -38,8 +44,10 @@ class Status:
         Videos with a complete stack, their frame pairs and the bytes of their stacks.
     failures : dict
         Last journal record of each video that failed, by output.
+    missing : int
+        Stacks in the journal that are not on disk any more.
     remaining : int or None
-        Videos without a record; None if the sources are not known.
+        Videos without a stack that have not failed; None if the sources are not known.
     others : int
         Number of `done` whose videos are not among the sources.
     pairs_per_second, videos_per_second : float
@@ -53,6 +61,7 @@ class Status:
     pairs: int = 0
     bytes: int = 0
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: int = 0
     remaining: int | None = None
     others: int = 0
     pairs_per_second: float = 0.0
@@ -78,6 +87,7 @@ class Status:
             "directory": str(self.directory),
             "done": self.done,
             "others": self.others,
+            "missing": self.missing,
             "failed": len(self.failures),
             "reasons": dict(self.reasons().most_common()),
             "remaining": self.remaining,
@@ -92,10 +102,10 @@ class Status:
         """Return the numbers as a table."""
         others = f"; {self.others:,} of them are not in --source" if self.others else ""
         done = f"{self.done:,} videos, {self.pairs:,} pairs, {readable_bytes(self.bytes)}{others}"
-        rows = [
-            ("done", done),
-            ("failed", f"{len(self.failures):,} videos"),
-        ]
+        rows = [("done", done)]
+        if self.missing:
+            rows.append(("missing", f"{self.missing:,} stacks of the journal are not on disk"))
+        rows.append(("failed", f"{len(self.failures):,} videos"))
         kinds = self.reasons().most_common()
         rows += [("", f"{count:>7,}  {reason}") for reason, count in kinds[:_KINDS_SHOWN]]
         if len(kinds) > _KINDS_SHOWN:
@@ -138,7 +148,12 @@ def read_status(
     failures: Failures = {}
     for path in paths:
         read_latest_lines(path, complete, failures)
-    status = Status(directory, failures={one["output"]: one for one in failures.values()})
+    missing = find_missing(directory, complete)
+    for output in missing:
+        del complete[output]
+    status = Status(
+        directory, missing=len(missing), failures={one["output"]: one for one in failures.values()}
+    )
     status.done = len(complete)
     status.pairs = sum(int(pairs) for pairs, _ in complete.values())
     status.bytes = sum(int(size) for _, size in complete.values())
@@ -188,7 +203,7 @@ def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
 def _compare(
     status: Status, sources: Sequence[Path], complete: Complete, *, keep_suffix: bool
 ) -> None:
-    """Count the sources without a record, and the stacks of other videos."""
+    """Count the sources without a stack, and the stacks of other videos."""
     jobs = plan(sources, status.directory, keep_suffix=keep_suffix)
     outputs = {relative_output(job.output, status.directory) for job in jobs}
     unknown = [output for output in outputs if output_key(output) not in complete]

@@ -68,7 +68,27 @@ def test_status_includes_the_journals_of_running_shards(tmp_path: Path) -> None:
     for name in ("extract.jsonl", "extract.1-of-2.jsonl"):
         outcome = Outcome("a.mp4", str(tmp_path / f"{name}.h5"), "done", pairs=2)
         Journal(tmp_path / name).append([outcome])
+        (tmp_path / f"{name}.h5").touch()
     assert data("status", tmp_path)["done"] == 2
+
+
+def test_stacks_that_are_not_on_disk_are_not_done(tmp_path: Path, videos: Path) -> None:
+    out = tmp_path / "out"
+    make_clip(videos / "class/ü.mp4")
+    make_clip(videos / "class/d.mp4")
+    call("extract", videos, "--out", out, *QUICK)
+    assert data("status", out, "--source", videos)["missing"] == 0
+    (out / "a.h5").write_bytes(b"damaged")
+    call("verify", out, "--delete-damaged")
+    (out / "class/d.h5").unlink()
+    found = data("status", out, "--source", videos)
+    assert (found["done"], found["missing"], found["remaining"]) == (3, 2, 2)
+    assert found["bytes"] == sum(path.stat().st_size for path in out.rglob("*.h5"))
+    shutil.rmtree(out / "class")
+    assert (data("status", out)["done"], data("status", out)["missing"]) == (2, 3)
+    assert re.search("missing +3 stacks of the journal are not on disk", output("status", out))
+    call("extract", videos, "--out", out, *QUICK)
+    assert (data("status", out)["done"], data("status", out)["missing"]) == (5, 0)
 
 
 def test_a_directory_without_journal_is_refused(tmp_path: Path) -> None:
