@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flowstream.errors import FlowstreamError
 from flowstream.escapes import escape_controls
+from flowstream.extract.comparison import check_running_shards, settings_digest
 from flowstream.extract.device_processes import make_tasks
 from flowstream.extract.devices import on_device
 from flowstream.extract.directory import HeldDirectory, hold_directory
@@ -26,7 +27,6 @@ from flowstream.extract.resume import (
     discard_damaged,
     find_progress,
     set_aside,
-    settings_digest,
 )
 from flowstream.extract.schedule import select_jobs
 from flowstream.extract.settings import ExtractSettings
@@ -34,6 +34,7 @@ from flowstream.extract.tickets import TicketQueue, remove_parts
 from flowstream.extract.trial import Forecast, check_disk, forecast, free_bytes
 from flowstream.flow import FlowMethod
 from flowstream.interrupts import stop_once
+from flowstream.plugins import provenance
 
 # A trial takes some ten seconds: worth it for batches that take minutes.
 _LONG_BATCH_PAIRS = 20_000
@@ -105,6 +106,9 @@ class _Batch:
         self.out = out
         self.options = options
         self.held = held
+        if options.shard is not None:
+            held.journal.append_settings(provenance(settings))
+            check_running_shards(settings, out, held.journal.path)
         self.latest = read_latest(out)
         self.jobs = select_jobs(jobs, settings, options)
         self.digest = settings_digest(settings)

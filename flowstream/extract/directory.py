@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowstream.errors import ExtractionError, ParameterError
-from flowstream.extract.journal import JOURNAL_NAME, Journal, shard_journal, shard_journals
+from flowstream.extract.journal import (
+    JOURNAL_NAME,
+    SETTINGS_START,
+    Journal,
+    shard_journal,
+    shard_journals,
+)
 from flowstream.locks import FileLock, is_locked
 
 # Workers of a killed run end within milliseconds, and shards hold the common journal as briefly.
@@ -148,8 +154,9 @@ def _merge(directory: Path, own: Path, shard: Shard) -> None:
 
 
 def _move_lines(source: Path, target: Path) -> None:
-    """Append a journal to another one and remove it; a repeated line does no harm."""
-    lines = source.read_bytes()
+    """Append the outcomes of a journal to another one and remove it; repeated lines do no harm."""
+    with source.open("rb") as journal:
+        lines = b"".join(line for line in journal if not line.startswith(SETTINGS_START))
     if lines and not lines.endswith(b"\n"):
         lines += b"\n"
     Journal(target)  # ends a truncated line

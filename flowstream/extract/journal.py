@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 
 JOURNAL_NAME = "extract.jsonl"
+SETTINGS_START = b'{"run_settings": '
+"""Start of a line of a shard's journal that holds the settings of a run, not an outcome."""
 _SHARD_NAME = re.compile(r"extract\.(\d+)-of-(\d+)\.jsonl")
 
 
@@ -135,8 +138,10 @@ class Journal:
             If the journal cannot be written, or was removed or replaced since the run started.
         """
         lines = "".join(map(self._line, outcomes))
-        if not lines:
-            return
+        if lines:
+            self._write(lines)
+
+    def _write(self, lines: str) -> None:
         try:
             status = os.stat(self.path)
             if (status.st_dev, status.st_ino) != self._identity:
@@ -146,6 +151,16 @@ class Journal:
                     raise OSError(28, "No space left on device")
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    def append_settings(self, values: Mapping[str, Any]) -> None:
+        """Write the settings of a run, for shards that start while it runs.
+
+        Raises
+        ------
+        ExtractionError
+            As `append` does.
+        """
+        self._write(SETTINGS_START.decode() + json.dumps(values, default=str) + "}\n")
 
     def _line(self, outcome: Outcome) -> str:
         record = asdict(outcome)
@@ -203,6 +218,17 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
                 yield from parse_line(line)
     except OSError as error:
         raise ExtractionError(f"{path}: cannot read the journal: {error.strerror}") from error
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """Return the settings of the last run that wrote them into a journal; None if none did."""
+    values = None
+    with suppress(OSError), open_regular(path) as file:
+        for line in file:
+            if line.startswith(SETTINGS_START):
+                with suppress(ValueError):
+                    values = json.loads(line)["run_settings"]
+    return values
 
 
 def parse_line(line: bytes) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from flowstream.errors import ExtractionError, StackError
+from flowstream.extract.comparison import (
+    difference_error,
+    find_other_settings,
+    list_differences,
+    settings_digest,
+)
 from flowstream.extract.jobs import Job
 from flowstream.extract.journal import Outcome, make_outcome, relative_output
 from flowstream.extract.options import RunOptions
 from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
-from flowstream.plugins import provenance
-from flowstream.store import OUTPUTS, FlowSpec, Stack, open_stack, verify_stack
-
-_SHOWN = 5
+from flowstream.store import Stack, open_stack, verify_stack
 
 
 @dataclass
@@ -45,12 +46,6 @@ class Progress:
     redone: dict[int, str] = field(default_factory=dict)
 
 
-def settings_digest(settings: ExtractSettings) -> str:
-    """Return a digest of all settings that change a stack."""
-    text = json.dumps(provenance(settings), sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
 def find_progress(
     jobs: Sequence[Job],
     settings: ExtractSettings,
@@ -63,7 +58,8 @@ def find_progress(
 
     A stack is complete if it was made from this video, by its size and modification time, with
     these settings. The journal answers this for stacks that have not changed since it was written;
-    others are opened. A damaged stack, or one whose video changed, is made again.
+    others are opened. A damaged stack, or one whose video changed, is made again. Stacks of other
+    videos in the directory are compared with the settings as well.
 
     Parameters
     ----------
@@ -73,15 +69,19 @@ def find_progress(
     Raises
     ------
     ExtractionError
-        If stacks were made with other settings.
+        If stacks were made with other settings, or of other videos that still exist.
     """
     digest = settings_digest(settings)
     progress = Progress()
     differing: dict[Path, list[str]] = {}
+    conflicts: list[tuple[str, Job]] = []
+    examined: set[str] = set()
     for index, job in enumerate(jobs):
-        record = latest.get(relative_output(job.output, out))
+        output = relative_output(job.output, out)
+        record = latest.get(output)
         if options.retry_failed and (record is None or record["status"] != "failed"):
             continue
+        examined.add(output)
         status = None if options.overwrite or job.problem else _status(job.output)
         if status is None:
             progress.todo.append(index)
@@ -95,8 +95,15 @@ def find_progress(
             )
         else:
             _examine(index, job, settings, progress=progress, differing=differing, options=options)
+            if index in progress.redone and record:
+                other = _other_source(record, job, state=source, trusted=options.trust_sources)
+                conflicts += [(other, job)] if other else []
+    if not options.overwrite:
+        differing |= find_other_settings(latest, settings, out, examined=examined)
     if differing:
-        raise _difference_error(differing)
+        raise difference_error(differing)
+    if conflicts:
+        raise _conflict_error(conflicts)
     return progress
 
 
@@ -111,30 +118,6 @@ def discard_damaged(output: Path) -> None:
     """Remove the damaged file that a new stack has replaced."""
     with suppress(OSError):
         _damaged(output).unlink()
-
-
-def list_differences(stack: Stack, job: Job, settings: ExtractSettings) -> list[str]:
-    """List the settings of a stack that differ from those of a run, one string each."""
-    wanted = FlowSpec(
-        method=provenance(settings.method),
-        sampling=provenance(settings.sampling),
-        size=stack.size,
-        codec=provenance(settings.codec),
-        stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
-    )
-    found = stack.spec.list_differences(wanted, names=("stored", "requested"))
-    quality = settings.jpeg_quality if settings.rgb else 0
-    for name, stored, requested in (
-        ("compression", stack.header.compression, settings.compression),
-        ("rgb", stack.has_rgb, settings.rgb),
-        ("jpeg_quality", stack.header.jpeg_quality, quality),
-        ("backward", stack.has_backward, settings.backward),
-        *((name, name in stack.outputs, name in settings.outputs) for name in OUTPUTS),
-        ("source", stack.header.source, job.name),
-    ):
-        if stored != requested:
-            found.append(f"{name}: stored: {stored!r}, requested: {requested!r}")
-    return found
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -177,7 +160,9 @@ def _examine(
         if options.verify:
             verify_stack(job.output)
         with open_stack(job.output) as stack:
-            found = list_differences(stack, job, settings)
+            found = list_differences(stack, settings)
+            if stack.header.source != job.name:
+                found.append(f"source: stored: {stack.header.source!r}, requested: {job.name!r}")
             changed = _source_change(stack, job, trusted=options.trust_sources)
             outcome = _skipped(job, stack, settings)
     except StackError as error:
@@ -204,6 +189,28 @@ def _source_change(stack: Stack, job: Job, *, trusted: bool) -> str:
     return ""
 
 
+def _other_source(
+    record: Mapping[str, Any],
+    job: Job,
+    *,
+    state: tuple[int, int],
+    trusted: bool,
+) -> str:
+    """Return the video of a stack if it still exists and is another one than that of the job.
+
+    Videos that were moved, and copies with the same size and time, count as the same.
+    """
+    if record["status"] == "failed":
+        return ""
+    source: str = record["source"]
+    size, modified = record.get("source_bytes", state[0]), record.get("source_modified", state[1])
+    same = (size, modified) == state or (trusted and size == state[0])
+    try:
+        return "" if same or os.path.samefile(source, job.source) else source
+    except OSError:
+        return ""
+
+
 def _skipped(job: Job, stack: Stack, settings: ExtractSettings) -> Outcome:
     status, source = job.output.stat(), source_state(job.source)
     return Outcome(
@@ -223,21 +230,13 @@ def _skipped(job: Job, stack: Stack, settings: ExtractSettings) -> Outcome:
     )
 
 
-def _difference_error(differing: Mapping[Path, Sequence[str]]) -> ExtractionError:
-    """Name each setting that differs once, with the number of stacks and one of them."""
-    stacks: dict[str, list[Path]] = {}
-    for path, found in differing.items():
-        for text in found:
-            stacks.setdefault(text, []).append(path)
-    lines = [
-        f"\n  {text} ({paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''})"
-        for text, paths in stacks.items()
-    ]
-    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+def _conflict_error(conflicts: Sequence[tuple[str, Job]]) -> ExtractionError:
+    """Name one of the stacks whose video would be replaced by another one."""
+    source, job = conflicts[0]
+    more = f" (and {len(conflicts) - 1:,} more)" if len(conflicts) > 1 else ""
     return ExtractionError(
-        f"{len(differing)} existing stacks were made with other settings; choose another directory "
-        "(stacks = DIR in a recipe, --out of extract), or recompute them: flowstream extract "
-        "--overwrite" + "".join(lines[:_SHOWN]) + more
+        f"{job.output}: this is the stack of {source}, and {job.source} would replace it{more}; "
+        "choose another --out, extract the directory above both videos, or replace it: --overwrite"
     )
 
 

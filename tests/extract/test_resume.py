@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 import flowstream.extract.resume as module
 from flowstream.codec.centred8 import Centred8
 from flowstream.errors import ExtractionError
-from flowstream.extract import ExtractSettings, Job, RunOptions, Summary, extract, plan
-from flowstream.extract.resume import settings_digest
+from flowstream.extract import ExtractSettings, Job, RunOptions, Shard, Summary, extract, plan
+from flowstream.extract.comparison import settings_digest
+from flowstream.extract.directory import hold_directory
 from flowstream.flow.camera import Stabiliser
 from flowstream.flow.dis import DIS
 from flowstream.flow.farneback import Farneback
+from flowstream.plugins import provenance
 from flowstream.store import verify_stack
 from flowstream.video import Sampling
 
@@ -152,6 +155,84 @@ def test_another_video_in_its_place_is_refused(job: Job) -> None:
     other = dataclasses.replace(job, name="clip.avi")
     with pytest.raises(ExtractionError, match=r"source: .*'clip\.mp4'.*'clip\.avi'"):
         run(other)
+
+
+def at(path: Path, out: Path) -> Job:
+    [job] = plan([path], out)
+    return job
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_stack_is_not_replaced_by_that_of_another_video(
+    job: Job, tmp_path: Path, make_clip: MakeClip, damaged: bool
+) -> None:
+    other = at(make_clip(tmp_path / "other/clip.mp4", frames=7, seed=1), job.output.parent)
+    if damaged:
+        job.output.write_bytes(b"")
+    before = job.output.read_bytes()
+    with pytest.raises(ExtractionError, match=r"the stack of .*videos/clip\.mp4, and .*--out") as e:
+        run(other)
+    assert "\n" not in str(e.value)
+    assert job.output.read_bytes() == before
+    assert len(run(other, overwrite=True).done) == 1
+
+
+def test_videos_that_were_moved_linked_or_copied_are_the_same(
+    job: Job, tmp_path: Path, make_clip: MakeClip
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "videos")
+    linked = at(tmp_path / "link/clip.mp4", job.output.parent)
+    assert len(run(linked).skipped) == 1
+    shutil.copytree(tmp_path / "videos", tmp_path / "copies")  # keeps times
+    assert len(run(at(tmp_path / "copies/clip.mp4", job.output.parent)).skipped) == 1
+    os.utime(job.source, ns=(1, 1))
+    assert len(run(linked).done) == 1, "the same file, modified"
+    (tmp_path / "videos").rename(tmp_path / "moved")
+    moved = at(make_clip(tmp_path / "moved/clip.mp4", frames=7), job.output.parent)
+    assert len(run(moved).done) == 1, "the old path does not exist any more"
+
+
+OTHER = dataclasses.replace(SETTINGS, sampling=Sampling(step=2))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"shard": Shard(1, 2)}, {"shard": Shard(2, 2)}, {"retry_failed": True}]
+)
+def test_every_run_is_compared_with_all_stacks_of_the_directory(
+    tmp_path: Path, make_clip: MakeClip, options: dict[str, Any]
+) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    make_clip(videos / "a.mp4")
+    (videos / "bad.mp4").write_text("no video")
+    first = RunOptions(backend="sequential")
+    assert len(extract(plan([videos], out), SETTINGS, out, options=first).done) == 1
+    for name in ("b", "c"):
+        make_clip(videos / f"{name}.mp4", seed=ord(name))
+    jobs = [job for job in plan([videos], out) if job.source.stem != "a"]
+    again = dataclasses.replace(first, **options)
+    with pytest.raises(ExtractionError, match=r"1 existing stacks .*other settings") as caught:
+        extract(jobs, OTHER, out, options=again)
+    assert "sampling.step: stored: 1, requested: 2" in str(caught.value)
+    assert sorted(path.name for path in out.iterdir()) == ["a.h5", "extract.jsonl"]
+    same = dataclasses.replace(SETTINGS, max_corrupt=3)  # changes no stack
+    extract(jobs, same, out, options=again)
+    (out / "a.h5").unlink()
+    for path in out.glob("*.h5"):
+        path.unlink()
+    extract(jobs, OTHER, out, options=again)  # the records of removed stacks do not count
+
+
+def test_a_shard_is_refused_while_one_with_other_settings_runs(job: Job) -> None:
+    out = job.output.parent
+    job.output.unlink()
+    with hold_directory(out, Shard(1, 2)) as held:
+        held.journal.append_settings(provenance(SETTINGS))
+        with pytest.raises(ExtractionError, match=r"shard 1/2 is running with other .*") as caught:
+            run(job, OTHER, shard=Shard(2, 2))
+        assert "sampling.step: running: 1, requested: 2" in str(caught.value)
+        run(job, shard=Shard(2, 2))
+    assert "run_settings" not in (out / "extract.jsonl").read_text()
+    assert len(run(job, OTHER, shard=Shard(1, 2)).done) == 1, "the other one has ended"
 
 
 def test_a_removed_video_fails_alone(job: Job) -> None:
