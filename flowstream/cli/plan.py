@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,10 @@ _SHOWN = 10
 def plan(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Estimate the time and the disk space of an extraction, without writing anything.
 
-    The options are those of 'flowstream extract'. The headers of the videos give the number of
-    frame pairs. Time and bytes are measured: the first frames of a dozen videos are extracted on
-    this machine, with as many workers as the extraction would use.
+    The options are those of 'flowstream extract'; videos whose stack is complete are left out. The
+    headers of the others give the number of frame pairs. Time and bytes are measured: the first
+    frames of a dozen videos are extracted on this machine, with as many workers as the extraction
+    would use.
     """
     from flowstream.extract import find_jobs
 
@@ -70,20 +72,28 @@ def print_plan(
     listed: bool = False,
     probed: int = 128,
 ) -> None:
-    """Print the forecast of a batch; with `listed`, its jobs too."""
+    """Print the forecast of the jobs that a run would process; with `listed`, the jobs too."""
     from flowstream.extract import estimate
     from flowstream.extract.duplicates import find_duplicates
+    from flowstream.extract.journal import read_latest
+    from flowstream.extract.resume import find_progress
     from flowstream.extract.schedule import select_jobs
     from flowstream.extract.trial import forecast, free_bytes
 
-    jobs = select_jobs(jobs, settings, run)
+    selected = select_jobs(jobs, settings, run)
+    progress = find_progress(selected, settings, out, latest=read_latest(out), options=run)
+    jobs = [selected[index] for index in progress.todo]
     expected = estimate(jobs, settings, most=probed)
     found = forecast(jobs, settings, expected, options=run)
-    duplicates = find_duplicates([job.source for job in jobs])
-    facts = _facts(expected, found, duplicates=duplicates, free=free_bytes(out))
+    facts = _facts(expected, found, duplicates=find_duplicates(selected), free=free_bytes(out))
+    facts["complete"] = len(progress.skipped)
     if as_json:
         outputs = [{"source": str(job.source), "output": str(job.output)} for job in jobs]
         click.echo(json.dumps({**facts, **({"jobs": outputs} if listed else {})}, indent=2))
+        return
+    if not jobs:
+        complete = f"; {facts['complete']:,} videos are complete" if facts["complete"] else ""
+        click.echo(f"Nothing to do{complete}", err=listed)
         return
     if listed:
         click.echo("\n".join(escape_controls(f"{job.source} -> {job.output}") for job in jobs))
@@ -91,14 +101,14 @@ def print_plan(
 
 
 def _facts(
-    expected: Estimate, found: Forecast, *, duplicates: Sequence[Sequence[Path]], free: int
+    expected: Estimate, found: Forecast, *, duplicates: Sequence[Sequence[Job]], free: int
 ) -> dict[str, Any]:
     return {
         "videos": found.videos,
         "pairs": found.pairs,
         "probed": expected.probed,
         "unreadable": {str(job.source): reason for job, reason in expected.unreadable},
-        "duplicates": [list(map(str, group)) for group in duplicates],
+        "duplicates": [list(_name_copies(group)) for group in duplicates],
         "workers": found.workers,
         "seconds": round(found.seconds, 3),
         "bytes": round(found.bytes),
@@ -108,16 +118,24 @@ def _facts(
     }
 
 
+def _name_copies(group: Sequence[Job]) -> Iterator[str]:
+    """Yield the videos of a group; one that is given twice, with its stacks."""
+    counts = Counter(job.source for job in group)
+    for job in group:
+        yield str(job.source) if counts[job.source] == 1 else f"{job.source} -> {job.output}"
+
+
 def _describe(facts: dict[str, Any], expected: Estimate, found: Forecast) -> str:
     from flowstream.cli.text import format_record
     from flowstream.extract.forecast import readable_bytes, readable_seconds
 
     sample = "" if expected.probed == found.videos else f" (from {expected.probed} opened)"
+    complete = f", and {facts['complete']:,} complete" if facts["complete"] else ""
     copies = facts["duplicates"]
     more = sum(len(group) - 1 for group in copies)
     fits = "" if facts["fits"] else ", which is not enough"
     record = {
-        "videos": f"{found.videos:,}",
+        "videos": f"{found.videos:,}{complete}",
         "frame pairs": f"about {found.pairs:,}{sample}",
         "time": f"about {readable_seconds(found.seconds)} with {found.workers} in parallel",
         "stacks": f"about {readable_bytes(found.bytes)}",

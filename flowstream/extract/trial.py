@@ -76,6 +76,16 @@ def forecast(
         If none of the videos can be extracted.
     """
     workers = options.num_workers(settings.method)
+    if not jobs:
+        return Forecast(
+            videos=0,
+            pairs=0,
+            workers=workers,
+            seconds=0.0,
+            bytes=0.0,
+            trial_videos=0,
+            trial_pairs=0,
+        )
     sample = _sample(jobs, expected)
     if not sample:
         raise ExtractionError("no video of the sample can be read; see extract.jsonl after a run")

@@ -104,13 +104,53 @@ def test_a_plan_finds_what_an_extraction_makes(tmp_path: Path, videos: Path) -> 
     assert found["pairs"] == 12
     assert found["fits"]
     assert not (tmp_path / "out").exists()
+    text = output("plan", videos, "--out", tmp_path / "out", *QUICK)
+    assert re.search(r"frame pairs +about 12", text)
+    assert "1 videos are copies" in text
     call("extract", videos, "--out", tmp_path / "out", *QUICK)
     size = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.h5"))
     # The unreadable file counts as a video of its own, a fifth of this small batch.
     assert 0.75 * size < found["bytes"] < 1.4 * size
-    text = output("plan", videos, "--out", tmp_path / "out", *QUICK)
-    assert re.search(r"frame pairs +about 12", text)
-    assert "1 videos are copies" in text
+
+
+def test_a_plan_has_what_the_run_would_do(tmp_path: Path, videos: Path) -> None:
+    out, dry = tmp_path / "out", [*QUICK, "--dry-run", "--json"]
+    make_clip(videos / "bad.mp4")
+    call("extract", videos / "a.mp4", "--out", out, *QUICK)
+    (videos / "b.mp4").rename(tmp_path / "b.mp4")
+    (videos / "b.mp4").write_text("no video")
+    call("extract", videos / "b.mp4", "--out", out, *QUICK)
+    (tmp_path / "b.mp4").replace(videos / "b.mp4")
+    found = data("plan", videos, "--out", out, *QUICK)
+    assert (found["videos"], found["complete"], found["pairs"]) == (3, 1, 9)
+    assert re.search("videos +3, and 1 complete", output("plan", videos, "--out", out, *QUICK))
+    [job] = data("extract", videos, "--out", out, *dry, "--retry-failed")["jobs"]
+    assert job["output"] == str(out / "b.h5")
+    assert len(data("extract", videos, "--out", out, *dry, "--overwrite")["jobs"]) == 4
+    refused = call("plan", videos, "--out", out, *QUICK, "--step", "2")
+    assert refused.exit_code == 1
+    assert "1 existing stacks were made with other settings" in refused.stderr
+    call("extract", videos, "--out", out, *QUICK)
+    found = data("plan", videos, "--out", out, *QUICK)
+    assert (found["videos"], found["complete"], found["seconds"]) == (0, 4, 0)
+    assert output("plan", videos, "--out", out, *QUICK) == "Nothing to do; 4 videos are complete\n"
+
+
+def test_a_plan_of_a_shard_without_videos_has_nothing_to_do(tmp_path: Path, videos: Path) -> None:
+    text = output("plan", videos, "--out", tmp_path / "out", *QUICK, "--shard", "5/5")
+    assert text == "Nothing to do\n"
+
+
+def test_a_video_that_would_become_two_stacks_is_a_duplicate(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "videos/class/a.mp4", frames=20)
+    out = tmp_path / "out"
+    found = data("plan", tmp_path / "videos", video.parent, video, "--out", out, *QUICK)
+    assert found["duplicates"] == [[f"{video} -> {out}/class/a.h5", f"{video} -> {out}/a.h5"]]
+    (video.parent / "link.mp4").symlink_to(video)
+    parts = video.parent / "parts.csv"
+    parts.write_text("video,start,end\na.mp4,0f,5f\na.mp4,3f,8f\nlink.mp4,3f,8f\n")
+    found = data("plan", parts, "--out", out, *QUICK)
+    assert found["duplicates"] == [[str(video), str(video.parent / "link.mp4")]]
 
 
 def test_shards_make_together_what_one_run_makes(tmp_path: Path, videos: Path) -> None:
