@@ -33,8 +33,8 @@ from flowstream.dataset.sharing import share_stacks
 from flowstream.dataset.split import Sample
 from flowstream.dataset.window import Window
 from flowstream.extract import ExtractRecipe, find_jobs
+from flowstream.extract.comparison import settings_digest
 from flowstream.extract.journal import Outcome
-from flowstream.extract.resume import settings_digest
 from flowstream.synthetic.files import write_video
 
 FRAMES, METHOD = 6, "dis"
