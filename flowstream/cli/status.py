@@ -60,16 +60,13 @@ def status(
 
 
 def _print_failed(failures: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+    from flowstream.extract.status import split_failure
+
     if as_json:
         click.echo(json.dumps(list(failures.values()), indent=2))
         return
     for record in failures.values():
         attempts = record.get("attempt", 1)
         times = f" (attempt {attempts})" if attempts > 1 else ""
-        click.echo(escape_controls(f"{record['source']}: {_reason(record)}{times}"))
+        click.echo(escape_controls(f"{': '.join(split_failure(record))}{times}"))
     click.echo(f"{len(failures):,} videos failed", err=True)
-
-
-def _reason(record: dict[str, Any]) -> str:
-    error: str = record.get("error", "")
-    return error.removeprefix(f"{record['source']}: ")

@@ -36,6 +36,11 @@ class Job:
     part: Span | Pair | None = None
     problem: str = ""
 
+    @property
+    def title(self) -> str:
+        """Name of the video for messages, with that of the part: `clip.mp4@2.5-4s`."""
+        return f"{self.source}{_label(self)}"
+
 
 @dataclass(frozen=True)
 class JobList:
@@ -132,7 +137,7 @@ def _stem(found: Found, *, keep_suffix: bool) -> str:
     return name + _label(found)
 
 
-def _label(found: Found) -> str:
+def _label(found: Found | Job) -> str:
     """Return what distinguishes a part of a video from the others; empty for a whole video."""
     return "" if found.part is None else f"@{part_label(found.part)}"
 

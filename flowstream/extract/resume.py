@@ -183,9 +183,9 @@ def _source_change(stack: Stack, job: Job, *, trusted: bool) -> str:
     """Return how the video changed since the stack was made; empty if it did not."""
     size, modified = source_state(job.source)
     if stack.header.source_bytes != size:
-        return f"{job.source}: the video had {stack.header.source_bytes} bytes, now {size}"
+        return f"{job.title}: the video had {stack.header.source_bytes} bytes, now {size}"
     if not trusted and stack.header.source_modified != modified:
-        return f"{job.source}: the video was modified after its stack was made"
+        return f"{job.title}: the video was modified after its stack was made"
     return ""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,12 +167,27 @@ def read_status(
     return status
 
 
-def failure_reason(record: dict[str, Any]) -> str:
-    """Return why a video failed, without what is particular to it."""
+def split_failure(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the video that failed, with the name of its part, and the error without it."""
+    source: str = record["source"]
     error: str = record.get("error", "")
-    reason = error.removeprefix(f"{record['source']}: ").removeprefix(f"{record['output']}: ")
+    match = re.match(rf"({re.escape(source)}(?:@[^ :]+)?): (.*)", error, re.DOTALL)
+    return (match[1], match[2]) if match else (source, error)
+
+
+def failure_reason(record: Mapping[str, Any]) -> str:
+    """Return why a video failed, without what is particular to it."""
+    _, reason = split_failure(record)
+    name = os.path.basename(record["output"])
+    pieces = reason.split(";")[0].split(": ")
+    paths = 0
+    while paths < len(pieces) - 1 and (
+        "/" in pieces[paths] or os.sep in pieces[paths] or name in pieces[paths]
+    ):
+        paths += 1  # a file that could not be read or written
     # "damaged: 25 of 50 frames ..." and the like differ in their numbers only.
-    return reason.split(";")[0].split(": ")[0][:70] or "unknown"
+    text = ": ".join(pieces[paths:]) if paths else pieces[0]
+    return text[:70] or "unknown"
 
 
 def _add_speed(status: Status, paths: Sequence[Path]) -> None:

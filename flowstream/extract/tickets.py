@@ -177,7 +177,7 @@ def remove_parts(jobs: Iterable[Job]) -> None:
 
 def _failure(reply: Reply) -> Result:
     job = reply.ticket.job
-    error = f"{job.source}: {reply.failure}"
+    error = f"{job.title}: {reply.failure}"
     if reply.may_retry:
         error += "; it failed twice, the second time alone"
     return Result(Outcome(str(job.source), str(job.output), "failed", error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +61,11 @@ def attempt(
             raise VideoError(f"{job.source}: the video changed while it was read")
     # Whatever one video provokes, in whatever library, must not stop the others.
     except Exception as error:
-        outcome = Outcome(str(job.source), str(job.output), "failed", one_line(error))
+        text = one_line(error)
+        if ticket.segment is None:
+            # Errors of reading name the video only.
+            text = re.sub(f"^{re.escape(str(job.source))}(?=: )", lambda _: job.title, text)
+        outcome = Outcome(str(job.source), str(job.output), "failed", text)
         lost = str(error) if isinstance(error, DeviceLostError) else ""
         return Result(_timed(outcome, start), disk_error=_disk_error(error), device_error=lost)
     return Result(_timed(outcome, start), losses)

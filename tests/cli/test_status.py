@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,30 @@ def test_status_includes_the_journals_of_running_shards(tmp_path: Path) -> None:
         Journal(tmp_path / name).append([outcome])
         (tmp_path / f"{name}.h5").touch()
     assert data("status", tmp_path)["done"] == 2
+
+
+def test_a_failed_part_is_named(tmp_path: Path) -> None:
+    video, out = make_clip(tmp_path / "a.mp4", frames=20), tmp_path / "out"
+    (tmp_path / "parts.csv").write_text("video,start,end\na.mp4,3f,4f\na.mp4,50,51\na.mp4,0,1\n")
+    result = call("extract", tmp_path / "parts.csv", "--out", out, *QUICK)
+    lines = output("status", out, "--failed").splitlines()
+    for name, line in zip(("3-4f", "50-51s"), lines, strict=True):
+        assert line.startswith(f"{video}@{name}: ")
+        assert line.count(str(video)) == 1
+        assert f"failed: {line}" in result.stderr
+    assert set(data("status", out)["reasons"]) == {
+        "1 frame after sampling, expected at least 2",
+        "seconds 50 to 51 are not in the video",
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other limits")
+def test_a_file_name_that_is_too_long_is_a_reason(tmp_path: Path) -> None:
+    for letter in "ab":
+        clip = make_clip(tmp_path / f"videos/{letter}.mp4", seed=ord(letter))
+        clip.rename(clip.with_name(f"{letter * 250}.mp4"))
+    call("extract", tmp_path / "videos", "--out", tmp_path / "out", *QUICK)
+    assert data("status", tmp_path / "out")["reasons"] == {"cannot write: File name too long": 2}
 
 
 def test_stacks_that_are_not_on_disk_are_not_done(tmp_path: Path, videos: Path) -> None:
