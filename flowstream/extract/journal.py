@@ -31,7 +31,8 @@ class Outcome:
     Parameters
     ----------
     source, output : str
-        The video, and its stack. The journal holds the output relative to its directory.
+        The video, and its stack. The journal holds the output relative to its directory, and the
+        `working_directory` of a run with a relative source.
     status : "done", "skipped" or "failed"
         Skipped: the stack existed, complete and with the same settings.
     error : str
@@ -163,7 +164,10 @@ class Journal:
         self._write(SETTINGS_START.decode() + json.dumps(values, default=str) + "}\n")
 
     def _line(self, outcome: Outcome) -> str:
-        record = asdict(outcome)
+        record: dict[str, Any] = asdict(outcome)
+        if not os.path.isabs(outcome.source):
+            with suppress(OSError):
+                record["working_directory"] = os.getcwd()
         record["output"] = relative_output(outcome.output, self.path.parent)
         return json.dumps(record) + "\n"
 

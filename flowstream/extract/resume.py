@@ -202,7 +202,7 @@ def _other_source(
     """
     if record["status"] == "failed":
         return ""
-    source: str = record["source"]
+    source = os.path.join(str(record.get("working_directory", "")), record["source"])
     size, modified = record.get("source_bytes", state[0]), record.get("source_modified", state[1])
     same = (size, modified) == state or (trusted and size == state[0])
     try:

@@ -28,7 +28,10 @@ def test_a_line_has_every_fact_of_an_outcome(tmp_path: Path) -> None:
     [line] = (tmp_path / "extract.jsonl").read_text().splitlines()
     record = json.loads(line)
     assert record["output"] == "b/a.h5", "the directory may be moved"
-    assert record.keys() == {field.name for field in dataclasses.fields(Outcome)}
+    names = {field.name for field in dataclasses.fields(Outcome)}
+    assert record.keys() == names | {"working_directory"}, "of a relative source"
+    Journal(tmp_path / "b.jsonl").append([dataclasses.replace(done, source=str(tmp_path / "a"))])
+    assert next(read_records(tmp_path / "b.jsonl")).keys() == names
 
 
 def test_keys_of_other_versions_are_ignored(tmp_path: Path) -> None:

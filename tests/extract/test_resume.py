@@ -177,6 +177,21 @@ def test_a_stack_is_not_replaced_by_that_of_another_video(
     assert len(run(other, overwrite=True).done) == 1
 
 
+def test_a_video_with_the_same_relative_path_is_another_one(
+    tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("a", "b")):
+        make_clip(tmp_path / name / "clip.mp4", frames=5 + seed, seed=seed)
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path / "a")
+    assert len(run(at(Path("clip.mp4"), out)).done) == 1
+    monkeypatch.chdir(tmp_path / "b")
+    with pytest.raises(ExtractionError, match=r"the stack of .*a/clip\.mp4, and clip.mp4 would"):
+        run(at(Path("clip.mp4"), out))
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert len(run(at(Path("clip.mp4"), out)).done) == 1
+
+
 def test_videos_that_were_moved_linked_or_copied_are_the_same(
     job: Job, tmp_path: Path, make_clip: MakeClip
 ) -> None:
