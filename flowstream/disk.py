@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import stat
@@ -87,6 +88,27 @@ def walk(
         seen.add(real)
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         yield Path(place), directories, sorted(name for name in files if not name.startswith("."))
+
+
+def is_pattern(path: str | Path) -> bool:
+    """Return True if a path contains a wildcard: `*`, `?` or `[`."""
+    return any(letter in str(path) for letter in "*?[")
+
+
+def match_pattern(path: str | Path) -> Iterator[Path]:
+    """Yield the paths that match a pattern (`**` matches directories), without hidden names.
+
+    A path that exists, or has no wildcard, is no pattern and has no matches.
+    """
+    if is_pattern(path) and not os.path.lexists(path):
+        yield from map(Path, glob.iglob(str(path), recursive=True))
+
+
+def fixed_part(pattern: Path) -> Path:
+    """Return the directories before the first part of a pattern that has a wildcard."""
+    parts = pattern.parts[:-1]
+    fixed = next((k for k, part in enumerate(parts) if is_pattern(part)), len(parts))
+    return Path(*parts[:fixed])
 
 
 def refuse_special(path: Path, *, links: bool = False) -> None:

@@ -17,7 +17,8 @@ from flowstream.cli.options import (
     json_option,
     progress_is_wanted,
 )
-from flowstream.cli.paths import expand, fixed_part, members, name_below, paths_argument
+from flowstream.cli.paths import expand, members, name_below, paths_argument
+from flowstream.disk import fixed_part
 from flowstream.errors import ConversionError, ParameterError
 from flowstream.escapes import escape_controls
 from flowstream.progress import Progress

@@ -60,10 +60,10 @@ def extract(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Compute the optical flow of videos and write one HDF5 stack for each.
 
     SOURCE is a video file, a directory (searched recursively, its layout is kept; a directory of
-    numbered images is one video), or a CSV file with a column 'video'; columns 'start' and 'end'
-    (seconds, or frames as 300f) or 'first' and 'second' select parts of a video. Complete stacks
-    are skipped and damaged ones are computed again, so the same command continues a run that was
-    stopped. A video that fails does not stop the others; the exit code is then 1, and
+    numbered images is one video), a pattern of these, or a CSV file with a column 'video'; columns
+    'start' and 'end' (seconds, or frames as 300f) or 'first' and 'second' select parts of a video.
+    Complete stacks are skipped and damaged ones are computed again, so the same command continues a
+    run that was stopped. A video that fails does not stop the others; the exit code is then 1, and
     'flowstream status DIR --failed' lists the reasons.
     """
     from flowstream.extract import extract as extract_jobs

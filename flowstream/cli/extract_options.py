@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstream.cli.flow_options import frame_options, read_recipe, usage_errors
-from flowstream.cli.options import Decorator, Directory, NameIn, options_of
+from flowstream.cli.options import Decorator, Directory, NameIn, SourcePath, options_of
 from flowstream.errors import ParameterError
 from flowstream.extract.pools import POOLS
 from flowstream.store.outputs import OUTPUTS
@@ -29,7 +29,7 @@ _DECORATORS: tuple[Decorator, ...] = (
         metavar="SOURCE...",
         nargs=-1,
         required=True,
-        type=click.Path(exists=True, path_type=Path),
+        type=SourcePath(),
     ),
     _flow(
         "--method",

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from flowstream.disk import is_pattern, match_pattern
 from flowstream.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,6 +47,21 @@ class Directory(click.Path):
         """Return the path; an empty string is a usage error."""
         if value == "":
             self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class SourcePath(click.Path):
+    """Existing path, or a pattern that matches at least one."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; one that does not exist is a usage error."""
+        if is_pattern(value) and not os.path.lexists(value):
+            if next(match_pattern(value), None) is None:
+                self.fail(f"{value}: no file matches", param, ctx)
+            return Path(value)
         return super().convert(value, param, ctx)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from flowstream.disk import is_pattern, match_pattern
 from flowstream.errors import ParameterError, StackError, did_you_mean
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -151,7 +151,7 @@ def expand(paths: Iterable[str | Path]) -> Iterator[Path]:
         text = str(path)
         matches = sorted(_match(path), key=lambda found: _order(str(found)))
         if not matches:
-            problem = "no file matches" if _is_pattern(text) else "no such file or directory"
+            problem = "no file matches" if is_pattern(text) else "no such file or directory"
             raise click.UsageError(f"{path}: {problem}")
         yield from matches
 
@@ -160,14 +160,14 @@ def _match(path: Path) -> list[Path]:
     """Return the files, or the stacks in a pack, that match a pattern; none if it is no pattern."""
     from flowstream.store.pack import find_members, is_pack, split_member
 
-    if not _is_pattern(str(path)):
+    if not is_pattern(path):
         return []
     pack, name = split_member(path) or (path, "")
     if name and is_pack(pack):
         depth = len(path.parts)
         members = (member for member in find_members(pack) if len(member.parts) == depth)
         return [member for member in members if member.relative_to(pack).match(name)]
-    return list(map(Path, glob.glob(str(path), recursive=True)))
+    return list(match_pattern(path))
 
 
 def _is_in_pack(path: Path) -> bool:
@@ -181,7 +181,7 @@ def _is_in_pack(path: Path) -> bool:
     from flowstream.store.pack import find_members, is_pack, read_members, split_member
 
     pack, name = split_member(path) or (path, "")
-    if not name or _is_pattern(name):
+    if not name or is_pattern(name):
         return False
     if not is_pack(pack):
         raise ParameterError(f"{path}: {pack} is a file, but not a pack of stacks")
@@ -216,17 +216,6 @@ def _walk_inputs(directory: Path) -> Iterator[Path]:
     yield from list(_walk_stacks(directory)) or _walk(
         directory, lambda file: _is_video(file) or file.suffix.lower() in _FLOW_SUFFIXES
     )
-
-
-def fixed_part(pattern: Path) -> Path:
-    """Return the directories before the first part of a pattern that has a wildcard."""
-    parts = pattern.parts[:-1]
-    fixed = next((k for k, part in enumerate(parts) if _is_pattern(part)), len(parts))
-    return Path(*parts[:fixed])
-
-
-def _is_pattern(text: str) -> bool:
-    return any(letter in text for letter in "*?[")
 
 
 def _walk(directory: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowstream.cli.options import Directory, GroupedCommand, json_option
+from flowstream.cli.options import Directory, GroupedCommand, SourcePath, json_option
 from flowstream.escapes import escape_controls
 
 EXAMPLE = """\
@@ -29,16 +29,14 @@ _SHOWN = 10
     "sources",
     multiple=True,
     metavar="SOURCE",
-    type=click.Path(exists=True, path_type=Path),
+    type=SourcePath(),
     help="Videos of the extraction, to count those that remain; may be given several times.",
 )
-@click.option("--keep-suffix", is_flag=True, help="The extraction used --keep-suffix.")
 @json_option
 def status(
     directory: Path,
     failed: bool,
     sources: tuple[Path, ...],
-    keep_suffix: bool,
     as_json: bool,
     **_: Any,
 ) -> None:
@@ -49,7 +47,7 @@ def status(
     """
     from flowstream.extract.status import read_status
 
-    found = read_status(directory, sources, keep_suffix=keep_suffix)
+    found = read_status(directory, sources)
     if failed:
         _print_failed(found.failures, as_json=as_json)
         return

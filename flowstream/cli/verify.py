@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstream.cli.options import GroupedCommand, json_option, progress_is_wanted
+from flowstream.cli.options import GroupedCommand, SourcePath, json_option, progress_is_wanted
 from flowstream.cli.paths import find_stacks, paths_argument
 from flowstream.errors import StackError
 from flowstream.escapes import escape_controls
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 @click.option(
     "--sources",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=SourcePath(),
     metavar="PATH",
-    help="Videos, directory or manifest of the extraction; may be given several times.",
+    help="Videos, directory, pattern or manifest of the extraction; may be given several times.",
 )
 @click.option(
     "--jobs",
@@ -80,9 +80,13 @@ def verify(
     findings += check_packs(stacks)
     findings += compare_settings(checked)
     if sources:
-        from flowstream.extract.jobs import plan
+        from flowstream.extract.jobs import find_extracted
 
-        expected = [job.output for job in plan(sources, paths[0])]
+        present = {path.absolute() for path in stacks}
+        listed = find_extracted(
+            sources, paths[0], exists=lambda output: output.absolute() in present
+        )
+        expected = [job.output for job in listed]
         findings += compare_paths(stacks, expected)
     _print(len(stacks), findings, as_json=as_json)
     if findings:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from flowstream.disk import is_pattern, match_pattern
 from flowstream.errors import ExtractionError
-from flowstream.extract.listing import Found, find_videos
+from flowstream.extract.listing import Found, find_matching, find_videos
 from flowstream.extract.manifest import read_manifest
 from flowstream.video import Pair, Span, part_label
 
@@ -86,7 +87,8 @@ def find_jobs(
     sources : paths
         A file, whatever its suffix, becomes `out/NAME.h5`. A directory is searched recursively, in
         natural order and without hidden names; its layout is kept. A directory of numbered images
-        is one video. A `.csv` file is a manifest, see `flowstream.extract.manifest`.
+        is one video. A `.csv` file is a manifest, see `flowstream.extract.manifest`. A path that
+        does not exist and contains `*`, `?` or `[` is a pattern of such paths.
     out : path
         Directory of the stacks; it is not searched if a source contains it.
     keep_suffix : bool
@@ -120,12 +122,50 @@ def find_jobs(
 def _find(source: Path, out: Path, listed: JobList) -> Iterator[Found]:
     if source.suffix.lower() == ".csv" and source.is_file():
         yield from read_manifest(source)
+    elif source.suffix.lower() == ".csv" and is_pattern(source):
+        for manifest in sorted(match_pattern(source)):
+            yield from read_manifest(manifest)
     elif source.is_dir():
         yield from find_videos(source, out=out, passed_over=listed.passed_over)
     elif os.path.lexists(source):
         yield Found(source, source.name)
+    elif is_pattern(source):
+        yield from find_matching(source, out=out, passed_over=listed.passed_over)
     else:
         raise ExtractionError(f"{source}: no such file or directory")
+
+
+def find_extracted(
+    sources: Iterable[str | Path], out: str | Path, *, exists: Callable[[Path], bool]
+) -> list[Job]:
+    """Return the jobs of an extraction that was done, with or without `keep_suffix`.
+
+    Parameters
+    ----------
+    sources, out
+        See `find_jobs`.
+    exists : function
+        Tells whether a stack exists; the names that more of the stacks have are used.
+
+    Raises
+    ------
+    ExtractionError
+        As `find_jobs` does.
+    """
+    sources = list(sources)
+    try:
+        jobs, clash = plan(sources, out), None
+    except ExtractionError as error:  # several videos would become one stack
+        jobs, clash = [], error
+    count = sum(exists(job.output) for job in jobs)
+    if jobs and 2 * count >= len(jobs):
+        return jobs
+    kept = plan(sources, out, keep_suffix=True)
+    if sum(exists(job.output) for job in kept) > count:
+        return kept
+    if clash is not None:
+        raise clash
+    return jobs
 
 
 def _stem(found: Found, *, keep_suffix: bool) -> str:

@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flowstream.disk import fixed_part, match_pattern
 from flowstream.errors import ExtractionError
 from flowstream.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Pair, Span, is_video, why_not_video
 
@@ -74,6 +75,51 @@ def find_videos(
             f"{source}: no videos in this directory; expected video files or directories of "
             f"numbered images, got {', '.join(seen) or 'nothing'}"
         )
+
+
+def find_matching(
+    pattern: Path, *, out: Path, passed_over: dict[str, tuple[int, str]]
+) -> Iterator[Found]:
+    """Yield the videos that match a pattern, or are in directories that do, in natural order.
+
+    Their names start at the first part of the pattern that has a wildcard. Files that are no videos
+    are counted in `passed_over`, and directories without videos are left out.
+
+    Raises
+    ------
+    ExtractionError
+        If nothing matches, or there is no video.
+    """
+    matches = sorted(match_pattern(pattern), key=lambda match: natural_key(str(match)))
+    if not matches:
+        raise ExtractionError(f"{pattern}: no file matches")
+    start, skipped = fixed_part(pattern), os.path.realpath(out)
+    any_found = False
+    for match in matches:
+        if skipped in (real := os.path.realpath(match), *map(str, Path(real).parents)):
+            continue
+        place = Path(os.path.relpath(match, start))
+        for found in _in_match(match, out, passed_over):
+            any_found = True
+            if found.path != match:
+                yield replace(found, name=(place / found.name).as_posix())
+            else:
+                yield replace(found, name=place.as_posix() if place.name else found.name)
+    if not any_found:
+        raise ExtractionError(f"{pattern}: no videos among {len(matches)} paths that match")
+
+
+def _in_match(match: Path, out: Path, passed_over: dict[str, tuple[int, str]]) -> Iterator[Found]:
+    if match.is_dir():
+        try:
+            yield from find_videos(match, out=out, passed_over=passed_over)
+        except ExtractionError:
+            if not os.access(match, os.R_OK | os.X_OK):
+                raise
+    elif (reason := why_not_video(match)) is None:
+        yield Found(match, match.name)
+    else:
+        _count(str(match), reason.removeprefix("not a video: "), passed_over)
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:

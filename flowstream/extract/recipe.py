@@ -26,7 +26,7 @@ class ExtractRecipe(StackOptions):
     Parameters
     ----------
     sources : tuple of Path
-        Videos, directories or manifests, relative to the working directory.
+        Videos, directories, manifests or patterns, relative to the working directory.
     method : str
         A key of `METHODS`; `parameters` are its fields.
     step, fps, short_side, size, square_pixels, depth_range, stream

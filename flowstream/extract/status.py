@@ -14,7 +14,7 @@ from typing import Any
 from flowstream.disk import open_regular
 from flowstream.errors import ExtractionError
 from flowstream.extract.forecast import readable_bytes, readable_seconds
-from flowstream.extract.jobs import plan
+from flowstream.extract.jobs import find_extracted
 from flowstream.extract.journal import (
     journal_paths,
     parse_line,
@@ -123,9 +123,7 @@ class Status:
         return "\n".join(f"{name:<11}{text}".rstrip() for name, text in rows)
 
 
-def read_status(
-    directory: Path, sources: Sequence[Path] = (), *, keep_suffix: bool = False
-) -> Status:
+def read_status(directory: Path, sources: Sequence[Path] = ()) -> Status:
     """Read the journals of an extraction.
 
     Parameters
@@ -163,7 +161,7 @@ def read_status(
     every = [directory / "extract.jsonl", *shard_journals(directory)]
     status.running = sum(is_locked(path) for path in every if path.exists())
     if sources:
-        _compare(status, sources, complete, keep_suffix=keep_suffix)
+        _compare(status, sources, complete)
     return status
 
 
@@ -217,11 +215,14 @@ def _tail(path: Path, most: int = 1 << 22) -> list[dict[str, Any]]:
     return [record for line in lines for record in parse_line(line)]
 
 
-def _compare(
-    status: Status, sources: Sequence[Path], complete: Complete, *, keep_suffix: bool
-) -> None:
+def _compare(status: Status, sources: Sequence[Path], complete: Complete) -> None:
     """Count the sources without a stack, and the stacks of other videos."""
-    jobs = plan(sources, status.directory, keep_suffix=keep_suffix)
+
+    def exists(output: Path) -> bool:
+        name = relative_output(output, status.directory)
+        return output_key(name) in complete or name in status.failures
+
+    jobs = find_extracted(sources, status.directory, exists=exists)
     outputs = {relative_output(job.output, status.directory) for job in jobs}
     unknown = [output for output in outputs if output_key(output) not in complete]
     status.remaining = sum(output not in status.failures for output in unknown)

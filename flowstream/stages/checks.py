@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowstream.disk import match_pattern
 from flowstream.errors import (
     CheckpointError,
     ExtractionError,
@@ -99,7 +100,7 @@ def check_pack(recipe: ExtractRecipe, pack: Path) -> None:
     from flowstream.extract import plan
 
     members = VideoNames(pack)
-    sources = [source for source in recipe.sources if source.exists()]
+    sources = [one for one in recipe.sources if one.exists() or any(match_pattern(one))]
     names = [job.output.relative_to(pack).with_suffix("").as_posix() for job in plan(sources, pack)]
     missing = [name for name in names if members.find(name) is None]
     if missing:

@@ -51,6 +51,18 @@ def test_status_counts_done_failed_by_reason_and_remaining(tmp_path: Path, video
     assert re.search(r"remaining +unknown", text)
 
 
+def test_kept_suffixes_and_patterns_are_known_to_status(tmp_path: Path, videos: Path) -> None:
+    out = tmp_path / "out"
+    pattern = f"{videos}/[ab].mp4"
+    assert call("extract", pattern, "--out", out, "--keep-suffix", *QUICK).exit_code == 0
+    for sources, remaining in ((pattern, 0), (videos, 2)):
+        found = data("status", out, "--source", sources)
+        assert (found["done"], found["remaining"], found["others"]) == (2, remaining, 0)
+    assert call("verify", out, "--sources", pattern).exit_code == 0
+    line = refusal(2, "extract", f"{videos}/z*.mp4", "--out", out, *QUICK)
+    assert f"{videos}/z*.mp4: no file matches" in line
+
+
 def test_status_lists_failures_with_their_reason_and_attempts(tmp_path: Path, videos: Path) -> None:
     out = tmp_path / "out"
     for _ in range(2):

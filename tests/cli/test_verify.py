@@ -86,3 +86,14 @@ def test_videos_without_a_stack_and_stacks_without_a_video_are_named(
     assert found == {("missing", "z.h5"), ("extra", "c.h5")}
     result = call("verify", stacks / "run" / "a.h5", "--sources", manifest)
     assert result.exit_code == 2
+
+
+def test_stacks_with_kept_suffixes_are_those_of_the_sources(tmp_path: Path) -> None:
+    manifest = tmp_path / "videos.csv"
+    manifest.write_text("video,start,end\nrun/a.mp4,0,1\nrun/a.avi,0,1\nrun/b.mp4,,\n")
+    for name in ("a.mp4@0-1s", "a.avi@0-1s", "b.mp4"):
+        write(tmp_path / "stacks" / "run" / f"{name}.h5")
+    assert findings(tmp_path / "stacks", "--sources", manifest, code=0) == []
+    (tmp_path / "stacks" / "run" / "b.mp4.h5").unlink()
+    (found,) = findings(tmp_path / "stacks", "--sources", manifest)
+    assert (found["kind"], Path(found["path"]).name) == ("missing", "b.mp4.h5")

@@ -189,3 +189,30 @@ def test_natural_order_is_the_order_of_the_numbers(numbers: list[int], prefix: s
 def test_natural_order_does_not_depend_on_the_order_before(names: list[str]) -> None:
     turned = names[::-1]
     assert sorted(names, key=natural_key) == sorted(turned, key=natural_key)
+
+
+def test_a_pattern_keeps_the_layout_from_its_first_wildcard(tmp_path: Path) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "videos" / "out"
+    touch(videos / "run" / "a1.avi", videos / "run" / "b1.avi", videos / "walk" / "a2.avi")
+    touch(videos / "walk" / "fr" / "img_1.png", videos / "walk" / "fr" / "img_2.png")
+    touch(videos / "walk" / "labels.csv", out / "a9.avi")
+    assert planned([videos / "*" / "a*.avi"], out) == {
+        "run/a1.h5": "run/a1.avi",
+        "walk/a2.h5": "walk/a2.avi",
+    }
+    assert planned([videos / "w*"], out) == {"walk/a2.h5": "walk/a2.avi", "walk/fr.h5": "walk/fr"}
+    everything = planned([videos], out)
+    assert set(everything) == {"run/a1.h5", "run/b1.h5", "walk/a2.h5", "walk/fr.h5"}
+    assert planned([videos / "**"], out) == planned([videos / "*"], out) == everything
+    assert planned([videos / "walk" / "f?"], out) == {"fr.h5": "fr"}
+
+
+def test_a_pattern_of_manifests_and_one_without_videos(tmp_path: Path) -> None:
+    touch(tmp_path / "a.avi", tmp_path / "notes.txt")
+    for name in "xy":
+        (tmp_path / f"{name}.csv").write_text(f"video\n{name}.avi\n")
+    assert set(planned([tmp_path / "*.csv"], tmp_path / "out")) == {"x.h5", "y.h5"}
+    with pytest.raises(ExtractionError, match=r"z\*: no file matches"):
+        plan([tmp_path / "z*"], tmp_path / "out")
+    with pytest.raises(ExtractionError, match="no videos among 1 paths"):
+        plan([tmp_path / "*.txt"], tmp_path / "out")
