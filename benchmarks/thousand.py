@@ -65,8 +65,10 @@ evaluation = { segments = 1, crops = 1 }
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--videos", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=1_000)
+    parser.add_argument(
+        "--videos", type=Path, required=True, help="directory with one of videos per class"
+    )
+    parser.add_argument("--clips", type=int, default=1_000, help="number of clips [1000]")
     parser.add_argument("--keep", type=Path, help="directory to work in, kept afterwards")
     options = parser.parse_args()
     print(describe_machine())

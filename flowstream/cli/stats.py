@@ -67,10 +67,11 @@ def stats(paths: tuple[Path, ...], **options: Any) -> None:
 
     STACK is a stack, a directory or a pattern. Speeds are in pixels per frame step. p95 is the 95th
     percentile of the speed, precise to 1/128 px; max is exact. 'camera' is the length of the median
-    vector, which is the motion of the camera if most of the frame is background. 'still' is the
-    fraction of the vectors slower than 0.1 px. 'clipped' is the fraction of the vectors at the
-    codec's bound; if it is above 2 %, extract with a larger --bound. 'below step' is the fraction
-    of the moving vectors that the codec stores as zero; if it is above 20 %, use --codec fixed16.
+    vector (over every 4th pixel of every 4th row), which is the motion of the camera if most of the
+    frame is background. 'still' is the fraction of the vectors slower than 0.1 px. 'clipped' is the
+    fraction of the vectors at the codec's bound; if it is above 2 %, extract with a larger --bound.
+    'below step' is the fraction of the moving vectors that the codec stores as zero; if it is above
+    20 %, use --codec fixed16.
     Memory does not grow with the size of the stacks.
     """
     found = find_stacks(paths)

@@ -14,6 +14,7 @@ from flowstream.video.sampling import ROUNDING, Timed
 
 UNITS = ("frames", "seconds")
 _FRAMES = re.compile(r"\d+f")
+_ZERO = re.compile(r"0+(\.0*)?f?")
 _ROUNDED_ANNOTATION = 0.1
 
 
@@ -136,7 +137,15 @@ def read_part(row: Mapping[str, str]) -> Span | Pair | None:
             "expected 'first' and 'second', or 'start' and 'end', or none of them; got only "
             f"{', '.join(sorted(filled))}"
         )
-    unit = "frames" if any(_FRAMES.fullmatch(cells[name]) for name in filled) else "seconds"
+    frames = {name for name in filled if _FRAMES.fullmatch(cells[name])}
+    zeros = {name for name in filled if _ZERO.fullmatch(cells[name])}  # the same in both units
+    if frames - zeros and filled - frames - zeros:
+        raise ParameterError(
+            "expected 'start' and 'end' both in seconds (12.5) or both in frames (300f), got "
+            f"{cells['start']!r} and {cells['end']!r}"
+        )
+    unit = "frames" if frames - zeros or (frames and filled == zeros) else "seconds"
+    cells |= dict.fromkeys(zeros, "0")
     read = _whole if unit == "frames" else _seconds
     start = read("start", cells["start"]) if cells["start"] else 0
     end = read("end", cells["end"]) if cells["end"] else None

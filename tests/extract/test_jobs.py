@@ -216,3 +216,19 @@ def test_a_pattern_of_manifests_and_one_without_videos(tmp_path: Path) -> None:
         plan([tmp_path / "z*"], tmp_path / "out")
     with pytest.raises(ExtractionError, match="no videos among 1 paths"):
         plan([tmp_path / "*.txt"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("cells", "stem"),
+    [("0,30f", "0-30f"), ("0f,1.5", "0-1.5s"), ("0f,0.5", "0-0.5s"), ("0f,", "0-f")],
+)
+def test_zero_is_the_same_in_seconds_and_frames(tmp_path: Path, cells: str, stem: str) -> None:
+    (tmp_path / "m.csv").write_text(f"video,start,end\na.avi,{cells}\n")
+    assert set(planned([tmp_path / "m.csv"], tmp_path / "out")) == {f"a@{stem}.h5"}
+
+
+@pytest.mark.parametrize("cells", ["1,30f", "30f,1.5"])
+def test_mixed_units_are_refused_with_their_line(tmp_path: Path, cells: str) -> None:
+    (tmp_path / "m.csv").write_text(f"video,start,end\na.avi,{cells}\n")
+    with pytest.raises(ExtractionError, match=r"line 2: .*both in seconds .* or both in frames"):
+        plan([tmp_path / "m.csv"], tmp_path / "out")
