@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     "--bound",
     type=float,
     metavar="PIXELS",
-    help="Displacement in pixels of the codes 0 and 255; required to read raw frames.",
+    help="Displacement in pixels of the codes 0 and 255 of raw frames; needed "
+    "unless 'convert' has written them.",
 )
 @click.option("--fps", type=float, help="Frames per second of raw frames, if known.")
 @click.option("--overwrite", is_flag=True, help="Convert again what is already converted.")
@@ -133,14 +134,35 @@ def _check_reading(
                     f"--{name}: has no effect, because no raw frames are converted.{hint}"
                 )
         return None
-    if bound is None:
-        raise click.UsageError(
-            "--bound: missing; raw frames do not store it (TSN and mmaction2: 20, denseflow: 32)."
-        )
+    bound = _check_bound([source.path for source in sources if source.is_raw], bound)
     try:
         return RawReading(bound, fps or 0.0)
     except ParameterError as error:
         raise click.UsageError(f"--bound or --fps: {error}") from error
+
+
+def _check_bound(directories: Iterable[Path], given: float | None) -> float:
+    """Return the bound of raw frames: as given, or as `convert` recorded it beside them."""
+    from flowstream.convert.raw_import import recorded_bound
+
+    bound = given
+    for directory in directories:
+        found = recorded_bound(directory)
+        if found is None:
+            if given is None:
+                raise click.UsageError(
+                    f"--bound: missing; {directory}: raw frames do not store it (TSN and "
+                    "mmaction2: 20, denseflow: 32)."
+                )
+            continue
+        if bound not in (None, found[0]):
+            seen = "given" if given is not None else "recorded for the directories before it"
+            raise click.UsageError(
+                f"--bound: {directory} has {found[0]:g}, as {found[1]} says; {bound:g} was {seen}."
+            )
+        bound = found[0]
+    assert bound is not None
+    return bound
 
 
 def _find_sources(paths: Iterable[Path], out: Path) -> Iterator[Source]:

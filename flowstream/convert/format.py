@@ -152,6 +152,25 @@ def whole_directory(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings of a conversion; empty if the file does not exist.
+
+    Raises
+    ------
+    ConversionError
+        If the file cannot be read, or does not hold settings.
+    """
+    try:
+        found = read_json(path, limit=_SETTINGS_BYTES)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConversionError(f"{path}: cannot read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConversionError(f"{path}: not JSON: {error}; remove it") from error
+    return found if isinstance(found, dict) else {}
+
+
 def record_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings of a conversion; refuse to add outputs of other settings.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import cv2
 import numpy as np
 
 from flowstream.codec.linear8 import Linear8
+from flowstream.convert.format import read_settings
 from flowstream.convert.image_names import match_name
+from flowstream.convert.rawframes import SETTINGS
 from flowstream.disk import open_regular
 from flowstream.errors import ConversionError, StackError
 from flowstream.store import Header, create_stack
@@ -31,6 +35,23 @@ class _Files:
     fields: list[tuple[Path, Path]]
     frames: list[Path]
     note: str
+
+
+def recorded_bound(directory: Path) -> tuple[float, Path] | None:
+    """Return the bound that `convert --to rawframes` recorded, and the file; None if none did.
+
+    The file is in a directory above the images.
+
+    Raises
+    ------
+    ConversionError
+        If the file cannot be read.
+    """
+    for above in Path(os.path.abspath(directory)).parents:
+        bound = read_settings(above / SETTINGS).get("bound")
+        if isinstance(bound, int | float) and math.isfinite(bound):
+            return float(bound), above / SETTINGS
+    return None
 
 
 def read_raw_frames(

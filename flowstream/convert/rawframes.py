@@ -25,7 +25,7 @@ from flowstream.store import Stack
 from flowstream.types import Images
 
 _NAMINGS = {"flow_x": ("flow_x_", "flow_y_"), "x": ("x_", "y_")}
-_SETTINGS = "conversion.json"
+SETTINGS = "conversion.json"
 _RECORDED = ("bound", "naming", "start", "image", "quality")
 
 
@@ -84,7 +84,7 @@ class RawFrames(Format):
         if self.lists:
             check_lists(classes, out)
         recorded = {key: value for key, value in asdict(self).items() if key in _RECORDED}
-        record_settings(out / _SETTINGS, recorded)
+        record_settings(out / SETTINGS, recorded)
 
     def file_names(self, stack: Stack) -> list[str]:
         """Return the names of all images of a stack."""

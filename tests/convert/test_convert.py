@@ -189,6 +189,8 @@ def test_a_stack_gets_another_compression_or_codec(stacks: Path, tmp_path: Path)
 
 def test_a_failed_conversion_gives_one_line(stacks: Path, tmp_path: Path) -> None:
     run(stacks, "--to", "rawframes", "--out", tmp_path / "f")
+    run(stacks, "--to", "rawframes", "--out", tmp_path / "h")
+    (tmp_path / "h/conversion.json").unlink()
     for name in ("a.h5", "odd/1.flo", "uv/u/v_1/frame1.jpg", "uv/v/v_1/frame1.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -198,7 +200,9 @@ def test_a_failed_conversion_gives_one_line(stacks: Path, tmp_path: Path) -> Non
             1,
             "--to stack",
         ),
-        ([tmp_path / "f", "--to", "stack", "--out", tmp_path / "g"], 2, "--bound"),
+        ([tmp_path / "h", "--to", "stack", "--out", tmp_path / "g"], 2, "b: raw frames do not"),
+        ([tmp_path / "f", "--to", "stack", "-o", tmp_path / "g", "--bound", "9"], 2, "has 20, as"),
+        ([tmp_path, "--to", "stack", "--out", tmp_path / "g"], 2, "--bound: missing"),
         ([tmp_path / "f", "--to", "stack", "-o", tmp_path / "g", "--bound", "-3"], 2, "--bound"),
         ([stacks, "--to", "npy", "--out", tmp_path / "g", "--bound", "20"], 2, "no effect"),
         ([stacks, "--to", "stack", "--out", tmp_path / "g", "--set", "bound=9"], 1, "codec"),
