@@ -45,7 +45,7 @@ def find_stacks(paths: Iterable[str | Path]) -> list[Path]:
     ParameterError
         If a directory contains no stack.
     """
-    return _find(paths, members, _walk_stacks, kind="stacks (*.h5)")
+    return _find(paths, members, _walk_stacks, wanted=_may_be_stack, kind="stacks (*.h5)")
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
@@ -53,7 +53,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
 
     A directory of numbered images is one video.
     """
-    return _find(paths, lambda file: [file], _walk_videos, kind="videos")
+    return _find(paths, lambda file: [file], _walk_videos, wanted=_is_video, kind="videos")
 
 
 def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
@@ -61,7 +61,9 @@ def find_inputs(paths: Iterable[str | Path]) -> list[Path]:
 
     If a directory contains stacks, only the stacks are returned.
     """
-    return _find(paths, members, _walk_inputs, kind="stacks, videos or flow files")
+    return _find(
+        paths, members, _walk_inputs, wanted=_is_input, kind="stacks, videos or flow files"
+    )
 
 
 def is_stack(path: Path) -> bool:
@@ -122,18 +124,28 @@ def _find(
     of_file: Callable[[Path], Iterable[Path]],
     of_directory: Callable[[Path], Iterable[Path]],
     *,
+    wanted: Callable[[Path], bool],
     kind: str,
 ) -> list[Path]:
+    """Return what paths name; of the matches of a pattern, only what is `wanted`."""
     found: list[Path] = []
-    for path in expand(paths):
-        if not path.is_dir():
-            found += of_file(path)
-            continue
-        inside = list(of_directory(path))
+    for given in map(Path, paths):
+        named = os.path.lexists(given) or not is_pattern(given)
+        inside: list[Path] = []
+        for path in expand([given]):
+            if path.is_dir():
+                inside += of_directory(path)
+            elif named or wanted(path):
+                inside += of_file(path)
         if not inside:
-            raise ParameterError(f"{path}: no {kind} in this directory or below it")
+            where = "in this directory or below it" if named else "match"
+            raise ParameterError(f"{given}: no {kind} {where}")
         found += inside
-    return list(dict.fromkeys(found))
+    # a path with `..` is the same as one without
+    once: dict[str, Path] = {}
+    for path in found:
+        once.setdefault(os.path.abspath(path), path)
+    return list(once.values())
 
 
 def expand(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -167,7 +179,8 @@ def _match(path: Path) -> list[Path]:
         depth = len(path.parts)
         members = (member for member in find_members(pack) if len(member.parts) == depth)
         return [member for member in members if member.relative_to(pack).match(name)]
-    return list(match_pattern(path))
+    # `nosuch/**` also matches `nosuch/` itself
+    return [match for match in match_pattern(path) if os.path.lexists(match)]
 
 
 def _is_in_pack(path: Path) -> bool:
@@ -213,9 +226,10 @@ def _walk_videos(directory: Path) -> Iterator[Path]:
 
 
 def _walk_inputs(directory: Path) -> Iterator[Path]:
-    yield from list(_walk_stacks(directory)) or _walk(
-        directory, lambda file: _is_video(file) or file.suffix.lower() in _FLOW_SUFFIXES
-    )
+    if stacks := list(_walk_stacks(directory)):
+        yield from stacks
+    else:
+        yield from [directory] if _is_video(directory) else _walk(directory, _is_video_or_flow)
 
 
 def _walk(directory: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
@@ -249,6 +263,18 @@ def _order(name: str) -> Any:
 
 def _is_stack_name(path: Path) -> bool:
     return path.suffix.lower() == ".h5" and not path.is_dir()
+
+
+def _may_be_stack(path: Path) -> bool:
+    return _is_stack_name(path) or is_stack(path)
+
+
+def _is_input(path: Path) -> bool:
+    return _is_video_or_flow(path) or _may_be_stack(path)
+
+
+def _is_video_or_flow(path: Path) -> bool:
+    return _is_video(path) or path.suffix.lower() in _FLOW_SUFFIXES
 
 
 def _is_video(path: Path) -> bool:

@@ -40,6 +40,16 @@ def test_patterns_work_where_the_shell_did_not_expand_them(tree: Path) -> None:
     assert len(find_stacks([f"{tree}/**/*.h5"])) == 3
 
 
+def test_a_pattern_takes_what_fits_and_a_path_has_one_spelling(tree: Path) -> None:
+    assert set(find_stacks([f"{tree}/**"])) == set(find_stacks([tree]))
+    with pytest.raises(ParameterError, match=r"no stacks .* match"):
+        find_stacks([tree / "*.txt"])
+    with pytest.raises(click.UsageError, match="no file matches"):
+        find_stacks([tree / "nosuch" / "**"])
+    twice = [tree / "b", tree / "a" / ".." / "b" / "clip2.h5"]
+    assert below(tree, find_stacks(twice)) == ["b/clip2.h5", "b/clip10.h5"]
+
+
 def test_a_file_is_taken_whatever_its_name_and_only_once(tree: Path) -> None:
     file = tree / "notes.txt"
     assert find_stacks([file, file]) == [file]
@@ -70,7 +80,8 @@ def test_packs_are_searched_like_directories(tmp_path: Path) -> None:
 def test_a_directory_of_numbered_images_is_one_video(tree: Path) -> None:
     expected = ["videos/deep/two.AVI", "videos/images", "videos/one.mp4"]
     assert below(tree, find_videos([tree / "videos"])) == expected
-    assert find_videos([tree / "videos" / "images"]) == [tree / "videos" / "images"]
+    for find in (find_videos, find_inputs):
+        assert find([tree / "videos" / "images"]) == [tree / "videos" / "images"]
 
 
 def test_stacks_come_before_videos_where_a_directory_has_both(tree: Path) -> None:
