@@ -51,6 +51,7 @@ from flowstream.flow.kernels.tvl1_parameters import (
     Grids,
 )
 
+OPEN, OUTSIDE = -1, -2  # labels of pixels that may join a group, and of those in none
 LARGE = 1e6  # cost of pixels that cannot be compared
 SHIFT = 16  # unused numbers at the start of a row buffer
 
@@ -140,7 +141,7 @@ def fill_matches(
     for row in range(rows):
         for column in range(columns):
             agreed = _agree(here, there, rows, columns, row, column)
-            labels[row * columns + column] = -1 if agreed else -2
+            labels[row * columns + column] = OPEN if agreed else OUTSIDE
     _drop_small_groups(search, here, rows, columns)
     _spread_labels(labels, search.distance, guide[start:], rows, columns)
     for row in range(rows):
@@ -384,37 +385,52 @@ def _agree(here: Best, there: Best, rows: int, columns: int, row: int, column: i
 
 
 @inlined
-def _drop_small_groups(search: Search, here: Best, rows: int, columns: int) -> None:
-    """Label pixels in groups of at least GROUP by their own index, all others by -2.
+def gather_group(
+    search: Search, x: Plane, y: Plane, seed: int, most: float, rows: int, columns: int
+) -> int:
+    """Put an OPEN pixel and all that are linked to it into the queue, and return their number.
 
-    A group are neighbours that agree and whose displacements differ by at most one pixel. Labels of
-    pixels that agree are -1 before.
+    Linked are neighbours that are OPEN and differ in x and y by at most `most`. They get the label
+    OUTSIDE.
     """
     step = stride(columns)
     labels, queue = search.labels, search.queue
+    queue[0] = seed
+    labels[seed] = OUTSIDE
+    count, done = 1, 0
+    while done < count:
+        place = queue[done]
+        done += 1
+        row, column = place // columns, place % columns
+        i = origin(row, step) + column
+        for k in range(4):
+            below, right = row + (k == 0) - (k == 1), column + (k == 2) - (k == 3)
+            other = below * columns + right
+            if not (0 <= below < rows and 0 <= right < columns) or labels[other] != OPEN:
+                continue
+            j = origin(below, step) + right
+            if abs(x[i] - x[j]) <= most and abs(y[i] - y[j]) <= most:
+                labels[other] = OUTSIDE
+                queue[count] = other
+                count += 1
+    return count
+
+
+@inlined
+def _drop_small_groups(search: Search, here: Best, rows: int, columns: int) -> None:
+    """Label pixels in groups of at least GROUP by their own index, all others OUTSIDE.
+
+    A group are neighbours that agree and whose displacements differ by at most one pixel. Labels of
+    pixels that agree are OPEN before.
+    """
+    labels, queue = search.labels, search.queue
     for seed in range(rows * columns):
-        if labels[seed] != -1:
+        if labels[seed] != OPEN:
             continue
-        queue[0] = seed
-        labels[seed] = seed
-        count, done = 1, 0
-        while done < count:
-            place = queue[done]
-            done += 1
-            row, column = place // columns, place % columns
-            i = origin(row, step) + column
-            for k in range(4):
-                y, x = row + (k == 0) - (k == 1), column + (k == 2) - (k == 3)
-                if not (0 <= y < rows and 0 <= x < columns) or labels[y * columns + x] != -1:
-                    continue
-                j = origin(y, step) + x
-                if abs(here.x[i] - here.x[j]) <= 1 and abs(here.y[i] - here.y[j]) <= 1:
-                    labels[y * columns + x] = y * columns + x
-                    queue[count] = y * columns + x
-                    count += 1
-        if count < GROUP:
+        count = gather_group(search, here.x, here.y, seed, 1, rows, columns)
+        if count >= GROUP:
             for k in range(count):
-                labels[queue[k]] = -2
+                labels[queue[k]] = queue[k]
 
 
 @inlined

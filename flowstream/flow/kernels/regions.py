@@ -9,7 +9,7 @@ reach beyond the object.
 
 from __future__ import annotations
 
-from flowstream.flow.kernels.matching import Search
+from flowstream.flow.kernels.matching import OPEN, OUTSIDE, Search, gather_group
 from flowstream.flow.kernels.planes import Plane, origin, stride
 from flowstream.flow.kernels.simd import inlined
 from flowstream.flow.kernels.tvl1_parameters import (
@@ -22,14 +22,14 @@ from flowstream.flow.kernels.tvl1_parameters import (
 Flow = tuple[Plane, Plane]
 Costs = tuple[Plane, Plane, Plane, Plane]
 
-OUTSIDE, OPEN, REJECTED, ACCEPTED = -2, -1, 0, 1
+ACCEPTED = 1
 
 
 @inlined
 def label_regions(
     search: Search, u: Flow, found: Flow, costs: Costs, rows: int, columns: int
 ) -> None:
-    """Label pixels ACCEPTED in regions that fit the images better with their matches.
+    """Label pixels ACCEPTED in regions that fit better with their matches, others OUTSIDE.
 
     A region are neighbours whose match and flow are more than REGION_APART apart, and whose matches
     differ by at most REGION_STEP. It has at least GROUP pixels. The first two of the `costs`, of
@@ -46,25 +46,11 @@ def label_regions(
     for seed in range(rows * columns):
         if labels[seed] != OPEN:
             continue
-        queue[0] = seed
-        labels[seed] = REJECTED
-        count, done, gain = 1, 0, 0.0
-        while done < count:
-            place = queue[done]
-            done += 1
-            row, column = place // columns, place % columns
-            i = origin(row, step) + column
+        count = gather_group(search, found[0], found[1], seed, REGION_STEP, rows, columns)
+        gain = 0.0
+        for k in range(count):
+            i = origin(queue[k] // columns, step) + queue[k] % columns
             gain += costs[0][i] - costs[1][i]
-            for k in range(4):
-                y, x = row + (k == 0) - (k == 1), column + (k == 2) - (k == 3)
-                if not (0 <= y < rows and 0 <= x < columns) or labels[y * columns + x] != OPEN:
-                    continue
-                j = origin(y, step) + x
-                along_x, along_y = found[0][i] - found[0][j], found[1][i] - found[1][j]
-                if abs(along_x) <= REGION_STEP and abs(along_y) <= REGION_STEP:
-                    labels[y * columns + x] = REJECTED
-                    queue[count] = y * columns + x
-                    count += 1
         if count >= GROUP and gain > REGION_BETTER * count:
             for k in range(count):
                 labels[queue[k]] = ACCEPTED
