@@ -101,7 +101,8 @@ def match_pattern(path: str | Path) -> Iterator[Path]:
     A path that exists, or has no wildcard, is no pattern and has no matches.
     """
     if is_pattern(path) and not os.path.lexists(path):
-        yield from map(Path, glob.iglob(str(path), recursive=True))
+        # `nosuch/**` also matches `nosuch/` itself
+        yield from map(Path, filter(os.path.lexists, glob.iglob(str(path), recursive=True)))
 
 
 def fixed_part(pattern: Path) -> Path:

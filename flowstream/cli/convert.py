@@ -146,7 +146,8 @@ def _check_bound(directories: Iterable[Path], given: float | None) -> float:
     from flowstream.convert.raw_import import recorded_bound
 
     bound = given
-    for directory in directories:
+    # directories with the same parent have the same bound
+    for directory in {one.parent: one for one in directories}.values():
         found = recorded_bound(directory)
         if found is None:
             if given is None:

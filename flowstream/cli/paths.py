@@ -179,8 +179,7 @@ def _match(path: Path) -> list[Path]:
         depth = len(path.parts)
         members = (member for member in find_members(pack) if len(member.parts) == depth)
         return [member for member in members if member.relative_to(pack).match(name)]
-    # `nosuch/**` also matches `nosuch/` itself
-    return [match for match in match_pattern(path) if os.path.lexists(match)]
+    return list(match_pattern(path))
 
 
 def _is_in_pack(path: Path) -> bool:

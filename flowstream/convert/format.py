@@ -152,8 +152,8 @@ def whole_directory(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings of a conversion; empty if the file does not exist.
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """Return the settings of a conversion; None if the file does not exist.
 
     Raises
     ------
@@ -163,9 +163,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path, limit=_SETTINGS_BYTES)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
-        raise ConversionError(f"{path}: cannot read: {error.strerror}") from error
+        raise ConversionError(f"{path}: cannot read or write: {error.strerror}") from error
     except ValueError as error:
         raise ConversionError(f"{path}: not JSON: {error}; remove it") from error
     return found if isinstance(found, dict) else {}
@@ -179,23 +179,18 @@ def record_settings(path: Path, settings: Mapping[str, Any]) -> None:
     ConversionError
         If the file exists with other settings, or cannot be read or written.
     """
+    found = read_settings(path)
+    if found is not None:
+        for key, value in settings.items():
+            if found.get(key) != value:
+                raise ConversionError(
+                    f"{path.parent}: was written with {key}={found.get(key)}, requested: "
+                    f"{key}={value}; name another --out, or remove this directory"
+                )
+        return
     try:
-        if path.exists():
-            found = read_json(path, limit=_SETTINGS_BYTES)
-            for key, value in settings.items():
-                stored = found.get(key) if isinstance(found, dict) else None
-                if stored != value:
-                    raise ConversionError(
-                        f"{path.parent}: was written with {key}={stored}, requested: {key}={value};"
-                        " name another --out, or remove this directory"
-                    )
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
             part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    except ConversionError:
-        raise
     except OSError as error:
         raise ConversionError(f"{path}: cannot read or write: {error.strerror}") from error
-    except ValueError as error:
-        raise ConversionError(f"{path}: not JSON: {error}; remove it") from error

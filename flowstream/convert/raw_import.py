@@ -48,7 +48,7 @@ def recorded_bound(directory: Path) -> tuple[float, Path] | None:
         If the file cannot be read.
     """
     for above in Path(os.path.abspath(directory)).parents:
-        bound = read_settings(above / SETTINGS).get("bound")
+        bound = (read_settings(above / SETTINGS) or {}).get("bound")
         if isinstance(bound, int | float) and math.isfinite(bound):
             return float(bound), above / SETTINGS
     return None
