@@ -16,6 +16,7 @@ from flowstream.extract.settings import ExtractSettings
 from flowstream.locks import is_locked
 from flowstream.plugins import provenance
 from flowstream.store import OUTPUTS, FlowSpec, Stack, open_stack
+from flowstream.types import Size
 
 _SHOWN = 5
 
@@ -28,13 +29,7 @@ def settings_digest(settings: ExtractSettings) -> str:
 
 def list_differences(stack: Stack, settings: ExtractSettings) -> list[str]:
     """List the settings of a stack that differ from those of a run, one string each."""
-    wanted = FlowSpec(
-        method=provenance(settings.method),
-        sampling=provenance(settings.sampling),
-        size=stack.size,
-        codec=provenance(settings.codec),
-        stabiliser=None if settings.stabilise is None else provenance(settings.stabilise),
-    )
+    wanted = _make_spec(provenance(settings), stack.size)
     found = stack.spec.list_differences(wanted, names=("stored", "requested"))
     quality = settings.jpeg_quality if settings.rgb else 0
     for name, stored, requested in (
@@ -130,19 +125,21 @@ def check_running_shards(settings: ExtractSettings, out: Path, own: Path) -> Non
             )
 
 
+def _make_spec(values: Mapping[str, Any], size: Size) -> FlowSpec:
+    """Return the flow spec of settings that are given as plain data."""
+    return FlowSpec(
+        method=values["method"],
+        sampling=values["sampling"],
+        size=size,
+        codec=values["codec"],
+        stabiliser=values["stabilise"],
+    )
+
+
 def _list_changes(running: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
     """List the settings of stacks that differ, given as plain data."""
-    specs = [
-        FlowSpec(
-            method=values["method"],
-            sampling=values["sampling"],
-            size=(1, 1),
-            codec=values["codec"],
-            stabiliser=values["stabilise"],
-        )
-        for values in (running, requested)
-    ]
-    return specs[0].list_differences(specs[1], names=("running", "requested")) + [
+    one, other = (_make_spec(values, (1, 1)) for values in (running, requested))
+    return one.list_differences(other, names=("running", "requested")) + [
         f"{name}: running: {running[name]!r}, requested: {requested[name]!r}"
         for name in ("compression", "rgb", "jpeg_quality", "backward", "outputs")
         if running[name] != requested[name]

@@ -13,12 +13,11 @@ from flowstream.extract.settings import ExtractSettings
 from flowstream.extract.sources import source_state
 from flowstream.store import bytes_per_pair
 from flowstream.video import Pair, Sampling, Span, VideoInfo, probe
+from flowstream.video.sampling import ROUNDING
 
 # Opening a video takes some milliseconds: of more videos than this, an even sample is opened, and
 # the others are estimated from their number of bytes.
 PROBED = 128
-# Seconds by which a rounded time may be off, as in `Sampling`; of a part, both ends are rounded.
-_ROUNDING = 0.0005
 # Bytes per pixel hardly depend on the size; this one is that of UCF101.
 _NOMINAL = (240, 320)
 
@@ -103,12 +102,12 @@ def expected_pairs(info: VideoInfo, sampling: Sampling, part: Span | Pair | None
     if part is not None:
         # A part in seconds starts with the first frame that appears in it.
         scale = 1.0 if part.unit == "frames" else rate
-        start = math.ceil(part.start * scale - _ROUNDING * rate)
+        start = math.ceil(part.start * scale - ROUNDING * rate)
         last = frames if part.end is None else min(frames or math.inf, part.end * scale)
         end = last / rate
-        frames = math.ceil(last - _ROUNDING * rate) - start
+        frames = math.ceil(last - ROUNDING * rate) - start
     if sampling.fps is not None:
-        slack = _ROUNDING if part is None else 2 * _ROUNDING
+        slack = ROUNDING if part is None else 2 * ROUNDING  # of a part, both ends are rounded
         frames = math.ceil((end - start / rate - slack) * sampling.fps)
     return max(0, math.ceil(frames / sampling.step) - 1)
 
