@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,25 +24,22 @@ def write_overlay(prediction: Prediction, path: Path, *, top: int = 3) -> Path:
     VideoError
         If the video cannot be read again.
     """
-    from flowstream.synthetic.files import write_video
+    from flowstream.synthetic.files import split_times, write_video
     from flowstream.video import probe
 
     path.parent.mkdir(parents=True, exist_ok=True)
     fps = probe(prediction.video).fps or 25.0
-    times: list[float] = []
-    images = _draw_frames(prediction, top, times=times)
-    # each time is noted before it is asked for
-    clock = (times[index] for index in itertools.count())
-    return write_video(path, images, fps=fps, times=clock)
+    images, times = split_times(_draw_frames(prediction, top))
+    return write_video(path, images, fps=fps, times=times)
 
 
-def _draw_frames(prediction: Prediction, top: int, *, times: list[float]) -> Iterator[Images]:
-    """Yield the frames with their classes, and append their times to a list."""
+def _draw_frames(prediction: Prediction, top: int) -> Iterator[tuple[Images, float]]:
+    """Yield the frames with their classes, and their times, which increase."""
     import cv2
 
     from flowstream.video import Sampling, read_frames
 
-    first = None
+    first = last = None
     for frame in read_frames(prediction.video, Sampling(), luma=False, rgb=True):
         first = frame.seconds if first is None else first
         index = int(np.searchsorted(prediction.times, frame.seconds - first, side="right")) - 1
@@ -52,7 +48,7 @@ def _draw_frames(prediction: Prediction, top: int, *, times: list[float]) -> Ite
         if image is None:
             continue
         # a player needs times that increase, at least by a millisecond
-        times.append(max(frame.seconds - first, times[-1] + 0.001 if times else 0.0))
+        last = frame.seconds - first if last is None else max(frame.seconds - first, last + 0.001)
         rows, columns = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
         image = np.ascontiguousarray(image[:rows, :columns])
         height = max(12, rows // 16)
@@ -70,4 +66,4 @@ def _draw_frames(prediction: Prediction, top: int, *, times: list[float]) -> Ite
                 1,
                 cv2.LINE_AA,
             )
-        yield image
+        yield image, last

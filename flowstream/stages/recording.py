@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flowstream.errors import VideoError
 from flowstream.escapes import escape_controls
-from flowstream.stages.live import PATIENCE, LiveSource, Shot
+from flowstream.stages.live import PATIENCE, LiveSource
 
 if TYPE_CHECKING:
     from flowstream.types import Images
@@ -47,10 +47,16 @@ def record(
     VideoError
         If the source cannot be opened, or gives fewer than two frames.
     """
-    from flowstream.synthetic.files import write_video
+    from flowstream.synthetic.files import split_times, write_video
 
     live = LiveSource(source, patience=patience)
-    times: list[float] = []
+    count = 0
+
+    def read() -> Iterator[tuple[Images, float]]:
+        nonlocal count
+        for count, shot in enumerate(itertools.chain(first, shots), start=1):  # noqa: B007
+            yield shot.image, shot.seconds
+
     try:
         shots = live.take(seconds)
         first = list(itertools.islice(shots, 2))
@@ -62,23 +68,14 @@ def record(
             )
         if progress:
             _say(f"Recording {seconds:g} s of {source}")
-        images = _keep_times(itertools.chain(first, shots), times)
-        # each time is noted before it is asked for
-        clock = (times[index] for index in itertools.count())
-        write_video(path, images, codec="ffv1", pixel_format="bgr0", times=clock)
+        images, times = split_times(read())
+        write_video(path, images, codec="ffv1", pixel_format="bgr0", times=times)
     finally:
         live.stop()
     if live.reason:
-        _say(f"warning: {source}: {live.reason}; using the {len(times)} frames before")
+        _say(f"warning: {source}: {live.reason}; using the {count} frames before")
     return path
 
 
 def _say(text: str) -> None:
     sys.stderr.write(escape_controls(text) + "\n")
-
-
-def _keep_times(shots: Iterator[Shot], times: list[float]) -> Iterator[Images]:
-    """Yield the images, and append their times to a list."""
-    for shot in shots:
-        times.append(shot.seconds)
-        yield shot.image

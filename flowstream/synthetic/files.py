@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -105,6 +106,23 @@ def write_video(
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def split_times(
+    timed: Iterable[tuple[Images, float]],
+) -> tuple[Iterator[Images], Iterator[float]]:
+    """Return the frames and the times of timed frames, as `write_video` takes them.
+
+    No frame is held: its time can be read after the frame was.
+    """
+    times: deque[float] = deque()
+
+    def frames() -> Iterator[Images]:
+        for image, seconds in timed:
+            times.append(seconds)
+            yield image
+
+    return frames(), iter(times.popleft, None)
 
 
 def _default_options(codec: str, pixel_format: str) -> dict[str, str]:
