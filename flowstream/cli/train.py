@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -179,14 +179,13 @@ def _load(
     from flowstream.recipes import find_recipe
     from flowstream.stages import Recipe
 
-    path = find_recipe(recipe)
     if device is not None:
         settings = (*settings, f"device={device}")
-    loaded = load_recipe(path, Recipe, settings=settings)
+    loaded = load_recipe(find_recipe(recipe), Recipe, settings=settings)
     if epochs is None:
         return loaded
-    longer = tuple(f"streams.{name}.epochs={epochs}" for name in loaded.streams)
-    return load_recipe(path, Recipe, settings=(*settings, *longer))
+    streams = {name: replace(one, epochs=epochs) for name, one in loaded.streams.items()}
+    return replace(loaded, streams=streams)
 
 
 def _repeat(recipe: Recipe, kinds: dict[str, Any], *, progress: bool, retrain: bool) -> Repeated:

@@ -24,6 +24,9 @@ LAYOUTS: Plugins[Callable[[SplitRecipe, VideoNames], Listing]] = Plugins(
 )
 """Readers of split layouts by name."""
 
+NUMBERED_LAYOUTS = ("ucf101", "hmdb51")
+"""Layouts that have several splits, with numbers."""
+
 
 @dataclass(frozen=True)
 class Sample:

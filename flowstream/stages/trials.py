@@ -217,7 +217,9 @@ def _as_gradient(stream: StreamRecipe) -> StreamRecipe:
 
 
 def _has_rate(stream: StreamRecipe) -> bool:
-    return stream.trainer != "linear"
+    from flowstream.train import TRAINERS
+
+    return TRAINERS[stream.trainer].has_rate
 
 
 def _choose_few(samples: Sequence[Sample], count: int) -> tuple[Sample, ...]:

@@ -62,6 +62,7 @@ class LinearTrainer(Trainer):
     """
 
     name: ClassVar[str] = "linear"
+    has_rate: ClassVar[bool] = False
 
     costs: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0)
     folds: int = 2

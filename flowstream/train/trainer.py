@@ -33,6 +33,9 @@ class Trainer(ABC):
     name: ClassVar[str]
     """Its name in TRAINERS."""
 
+    has_rate: ClassVar[bool] = True
+    """Whether it uses the learning rate of the recipe."""
+
     def check_recipe(self, recipe: StreamRecipe) -> None:  # noqa: B027  most train any model
         """Raise `ParameterError` if the trainer cannot train the recipe's model."""
 
