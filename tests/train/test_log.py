@@ -35,6 +35,7 @@ def test_events_that_cannot_be_written_give_one_error_and_no_traceback(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log = Log(tmp_path, done=0)
+    log._events.flush()  # until then, its thread makes files in the directory
     shutil.rmtree(tmp_path / "tensorboard")
     epoch = Epoch(1, 0.1, 1.0, 0.5, 2.0, 0.25, 1.0)
     with pytest.raises(OSError, match="No such file"):
