@@ -17,8 +17,7 @@ from flowstream.view.document import document
 from flowstream.view.markup import Markup, element
 
 # Largest number of pairs of classes, and of videos of each pair, on the page; report.json has all.
-_MOST_CONFUSIONS = 15
-_MOST_VIDEOS = 8
+_MOST_CONFUSIONS, _MOST_VIDEOS = 15, 8
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,8 @@ def _heads(content: Content) -> list[Markup]:
 
 def _measures(content: Content) -> Markup:
     columns = list(content.columns.values())
-    figures, main = {"Top-1, %": [found.top1.value for found in columns]}, content.main[1]
+    figures = {"Top-1, %": [found.top1.value for found in columns]}
+    _, main = content.main
     if main.k < len(main.classes):
         figures[f"Top-{main.k}, %"] = [found.top_k.value for found in columns]
     figures["Mean class accuracy, %"] = [found.mean_class_accuracy for found in columns]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,11 @@ from flowstream.errors import (
     ExtractionError,
     FlowstreamError,
     RecipeError,
-    SplitError,
     StackError,
 )
-from flowstream.escapes import escape_controls
 from flowstream.recipe import build
 from flowstream.stages.recipe import Recipe
+from flowstream.stages.split_checks import check_split, read_existing_split, shorten
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split
@@ -61,9 +59,7 @@ def check_videos(recipe: Recipe) -> Split:
 
     if is_pack(recipe.stack_directory):
         check_pack(recipe.extract, recipe.stack_directory)
-        split = read_split(recipe.split, recipe.stack_directory)
-        check_split(split, where=str(recipe.stack_directory))
-        return split
+        return read_existing_split(recipe)
     check_sources(recipe.extract)
     _check_inputs(recipe)
     jobs = plan(recipe.extract.sources, recipe.stack_directory)
@@ -106,7 +102,7 @@ def check_pack(recipe: ExtractRecipe, pack: Path) -> None:
     if missing:
         raise ExtractionError(
             f"{pack}: {len(missing)} of {len(names)} videos have no stack in this pack "
-            f"({_shorten(missing, 3)}). Pack them too, or use only the "
+            f"({shorten(missing, 3)}). Pack them too, or use only the "
             "existing stacks (--no-extract)"
         )
 
@@ -161,41 +157,6 @@ def share_disk(*directories: Path) -> bool:
             directory = directory.parent
         devices.add(directory.stat().st_dev)
     return len(devices) == 1
-
-
-def check_split(split: Split, *, where: str) -> None:
-    """Raise if a split cannot be used for training and testing; warn if parts share groups.
-
-    Raises
-    ------
-    SplitError
-        If there are no training or test videos, fewer than two classes, or classes with test
-        videos but without a training video.
-    """
-    for part in ("train", "test"):
-        if not getattr(split, part):
-            raise SplitError(
-                f"{where}: no {part} video of the split was found; {split.summary()}. Check the "
-                "split files and the directory of the videos"
-            )
-    if len(split.classes) < 2:
-        raise SplitError(
-            f"{where}: got videos of one class only ({split.classes[0]!r}), expected at least two"
-        )
-    if split.untrained:
-        names = _shorten(split.untrained)
-        raise SplitError(
-            f"{where}: {len(split.untrained)} of {len(split.classes)} classes have test videos but "
-            f"no training video ({names}); add some, or remove those test videos"
-        )
-    train = {sample.group for sample in (*split.train, *split.validation)}
-    both = sorted(train & {sample.group for sample in split.test})
-    if both:
-        text = escape_controls(
-            f"warning: {len(both)} groups have videos in training and in test ({_shorten(both)}); "
-            "results will look better than they are"
-        )
-        sys.stderr.write(f"{text}\n")
 
 
 def check_stacks(recipe: Recipe, split: Split, *, retrained: Collection[str] = ()) -> None:
@@ -286,9 +247,3 @@ def _find_stacks(directory: Path) -> dict[str, Path]:
         return {}
     names = VideoNames(directory)
     return {name: names[name] for name in names}
-
-
-def _shorten(names: Iterable[str], most: int = 5) -> str:
-    every = list(names)
-    more = f", and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more

@@ -21,7 +21,6 @@ from flowstream.stages.checks import (
     check_checkpoint_space,
     check_pack,
     check_sources,
-    check_split,
     check_stacks,
     check_videos,
     share_disk,
@@ -30,6 +29,7 @@ from flowstream.stages.differences import list_differences
 from flowstream.stages.evaluation import Part, fuse_streams, read_held_out, score_stream
 from flowstream.stages.recipe import Recipe
 from flowstream.stages.runs import find_changed_streams, set_streams_aside, write_run
+from flowstream.stages.split_checks import check_split
 
 if TYPE_CHECKING:
     from flowstream.dataset import Split

@@ -10,8 +10,8 @@ from flowstream.dataset.split import Sample, Split
 from flowstream.errors import FlowstreamError, SplitError
 from flowstream.recipe import build
 from flowstream.stages import Recipe, run_stages
-from flowstream.stages.checks import check_split
 from flowstream.stages.repeats import make_fold
+from flowstream.stages.split_checks import check_split
 
 
 def sample(name: str, label: int, group: str = "") -> Sample:

@@ -17,33 +17,25 @@ from flowstream.stages.trials import find_rates, overfit_streams
 from tests.command_line import data
 from tests.stages.two_hues import TABLES, write_tiny_set
 
-STREAMS = """validation = 0.0
-group = "(\\\\d+)$"
-[streams.one]
+STREAM = """
+[streams.{name}]
 stream = "flow"
 model = "motion_histograms"
-frames = 4
+frames = {frames}
 run = 2
 sampling = "spread"
 size = "32x32"
-options = {{ grid = [2, 2], block = 2 }}
+options = {{{{ grid = {grid}, block = 2 }}}}
 trainer = "linear"
-trainer_options = {{ costs = [0.01, 1.0] }}
-evaluation = {{ segments = 1, crops = 1 }}
-[streams.two]
-stream = "flow"
-model = "motion_histograms"
-frames = 2
-run = 2
-sampling = "spread"
-size = "32x32"
-options = {{ grid = [4, 2], block = 2 }}
-trainer = "linear"
-trainer_options = {{ costs = [0.01, 1.0] }}
-evaluation = {{ segments = 1, crops = 1 }}
-[fusion]
-method = "log_linear"
+trainer_options = {{{{ costs = [0.01, 1.0] }}}}
+evaluation = {{{{ segments = 1, crops = 1 }}}}
 """
+STREAMS = (
+    'validation = 0.0\ngroup = "(\\\\d+)$"\n'
+    + STREAM.format(name="one", frames=4, grid=[2, 2])
+    + STREAM.format(name="two", frames=2, grid=[4, 2])
+    + '[fusion]\nmethod = "log_linear"\n'
+)
 
 
 @pytest.fixture(scope="module")
